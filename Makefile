@@ -1,0 +1,60 @@
+# make train      train on names and print new ones (makes .venv and installs the package first)
+# make test       run the tests; a part of them: make test ARGS="-k adam"
+# make bench      time everything against the interpreted script, print the ratios
+# make lint       style, types and spelling
+# make annotate   show which lines of the Cython sources call into Python
+# make clean      remove all that was made here
+#
+# Another interpreter: make PYTHON=python3.12 (after make clean).
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check
+SOURCES := $(wildcard src/*.py src/microgpt/*.p* src/microgpt/kernels/* src/microgpt/data/* src/microgpt_engine-stubs/*)
+
+.DELETE_ON_ERROR:
+.PHONY: train test bench lint annotate clean
+
+train: $(VENV)/installed
+	$(RUN) train.py
+
+test: $(VENV)/installed $(VENV)/group-test
+	$(RUN) -m pytest $(ARGS)
+
+bench: $(VENV)/installed $(VENV)/group-test
+	mkdir -p bench/results
+	$(RUN) -m pytest bench --benchmark-json=bench/results/latest.json $(ARGS)
+	$(RUN) bench/ratios.py bench/results/latest.json
+
+lint: $(VENV)/installed $(VENV)/group-lint
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m mypy.stubtest microgpt._engine microgpt._adam microgpt_engine
+	$(VENV)/bin/cython-lint src/microgpt
+	$(VENV)/bin/codespell
+
+annotate: $(VENV)/made
+	. $(VENV)/build-env && MICROGPT_ANNOTATE=1 $(PIP) wheel --quiet --no-deps --wheel-dir build/annotate .
+	@ls build/annotate/*/src/microgpt/*.html
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment is made once; the package goes into it again whenever one of its files has changed.
+$(VENV)/made: tools/make-venv
+	@echo "making the virtual environment $(VENV)"
+	@tools/make-venv $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/made pyproject.toml setup.py README.md $(SOURCES)
+	@echo "building microgpt and installing it into $(VENV)"
+	@. $(VENV)/build-env && $(PIP) install --quiet .
+	@touch $@
+
+$(VENV)/group-%: $(VENV)/made pyproject.toml
+	@echo "installing the tools of the group $*"
+	@$(PIP) install --quiet --group $*
+	@touch $@

@@ -1,0 +1,6 @@
+"""microgpt, compiled: the scalar autograd engine of the 200-line script, with its API and its bits, many times faster."""
+
+from ._engine import Value, arena_stats
+
+__version__ = "0.1.0"
+__all__ = ["Value", "__version__", "arena_stats"]

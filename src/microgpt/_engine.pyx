@@ -1,0 +1,1094 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: c_api_binop_methods=True, binding=False, embedsignature=True, auto_pickle=False, freethreading_compatible=False
+"""The typed engine: the script's `Value`, with its nodes in an arena.
+
+A `Value` in Python's hands is a handle of 32 bytes that points to a node; the node (two numbers, two children, two local
+gradients) stands in a block of the arena and outlives its handle as long as other nodes are made from it:
+
+    Python          arena (see _arena.pxd)
+    c  ------->     c: data grad | child0 child1 | local gradients
+    (handle)             ^             |    |
+                         |   a: ... <--+    +--> b: ...           a, b: their handles may be long gone
+
+Where to look: creating a node is `Value.__mul__` -> `multiply` -> `finish`; backward is _backward.pxd. Whatever is not
+the script's everyday (subclasses, numbers that are neither int nor float, errors) leaves these paths at the first test and
+goes on in a slower function beside them, which evaluates the script's own expression.
+
+Thread-safety: all of it runs under the GIL; every operation on the arena is done between two Python calls.
+"""
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_AsDouble, PyLong_Check
+from cpython.mem cimport PyMem_RawFree
+from cpython.object cimport PyObject, PyObject_Size
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.float cimport DBL_MIN
+from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, log, pow, sin, sqrt, tanh
+from libc.stdint cimport uint8_t, uint32_t
+from microgpt._arena cimport (
+    CLASS_SHIFT, DATA_INT, GRAD0_INT, GRAD1_INT, HAS_HANDLE, HAS_STATE, IN_LEAF_BLOCK, LEAF, NARY, PLACE_MASK, VISITED,
+    Arena, Block, Links, Numbers, Operands, arena_bytes, arena_nodes, arena_start, block_of, drop_children, leaf_place,
+    likely, links_of, nodes_release, numbers_of, operands_allocate, operands_free, result_append, results_reserve, unlikely,
+)
+from microgpt._backward cimport backward_from, fits_int
+from microgpt._python cimport (
+    Error, NumberMethods, PyNumber_Power, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype, PyType_Modified,
+    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, TypeObject, error_put_back, error_take, owned, reference_count, slot, type_of,
+    vectorcallfunc,
+)
+
+import copyreg
+import math
+
+cdef Arena arena
+cdef TypeObject *VALUE = <TypeObject *>Value
+cdef NumberMethods operators = VALUE.tp_as_number[0]    # as built; a class that changed one has another pointer there
+
+cdef Arena *engine_arena() noexcept:
+    return &arena
+
+
+# ---- handles ------------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    SPARE_HANDLES = 4096                # dead handles kept for the next Values: 128 KiB at most
+
+cdef Handle *spare = NULL
+cdef int n_spare = 0
+
+
+cdef inline bint is_plain(PyObject *thing) noexcept:
+    return type_of(thing) == VALUE
+
+
+cdef inline bint is_value(PyObject *thing) noexcept:
+    return type_of(thing) == VALUE or PyType_IsSubtype(type_of(thing), VALUE)
+
+
+cdef inline Handle *handle_take() except NULL:
+    """A handle of class Value, with one reference, that points nowhere yet."""
+    global spare, n_spare
+    cdef Handle *handle = spare
+    if likely(handle != NULL):
+        spare = <Handle *>handle.numbers
+        n_spare -= 1
+    else:
+        handle = <Handle *>PyObject_Malloc(sizeof(Handle))
+        if handle == NULL:
+            raise MemoryError
+    PyObject_Init(<PyObject *>handle, VALUE)
+    return handle
+
+
+cdef inline void handle_put_back(Handle *handle) noexcept:
+    """The memory of a dead handle of class Value."""
+    global spare, n_spare
+    if likely(n_spare < SPARE_HANDLES):
+        handle.numbers = <Numbers *>spare
+        spare = handle
+        n_spare += 1
+    else:
+        PyObject_Free(handle)
+
+
+cdef void handle_dealloc(PyObject *self) noexcept:
+    """tp_dealloc: the node lives on if it has parents, which from now on it counts itself."""
+    cdef Handle *handle = <Handle *>self
+    cdef Block *block
+    cdef Links *links
+    if likely(handle.id != 0):
+        block = block_of(&arena, handle.id)
+        links = &block.links[handle.id & PLACE_MASK]
+        block.handles[handle.id & PLACE_MASK] = NULL
+        links.flags &= ~<uint32_t>HAS_HANDLE
+        links.refs += handle.uses >> 1
+        if links.refs == 0:
+            nodes_release(&arena, handle.id)
+    if likely(type_of(self) == VALUE):
+        handle_put_back(handle)
+    else:
+        type_of(self).tp_free(self)
+    if unlikely(have_trash):
+        trash_empty()
+
+
+cdef inline void handle_attach(Handle *handle, uint32_t node) noexcept:
+    """Make this the handle of a node that has none."""
+    cdef Block *block = block_of(&arena, node)
+    cdef Links *links = &block.links[node & PLACE_MASK]
+    block.handles[node & PLACE_MASK] = <PyObject *>handle
+    links.flags |= HAS_HANDLE
+    handle.numbers = &block.numbers[node & PLACE_MASK]
+    handle.id = node
+    handle.uses = (links.flags & DATA_INT) != 0
+
+
+cdef object handle_of(uint32_t node):
+    """The Value of a node: the living one, else a new one of the class it had, with the attributes it had."""
+    cdef PyObject *known = block_of(&arena, node).handles[node & PLACE_MASK]
+    cdef uint32_t flags = links_of(&arena, node).flags
+    cdef object made
+    if known != NULL:
+        return <object>known
+    if likely(flags < HAS_STATE):
+        made = owned(<PyObject *>handle_take())
+        handle_attach(<Handle *>made, node)
+        return made
+    made = class_instance(<object>class_types[flags >> CLASS_SHIFT])
+    known = block_of(&arena, node).handles[node & PLACE_MASK]       # making it may have run anything
+    if known != NULL:
+        return <object>known
+    handle_attach(<Handle *>made, node)
+    if flags & HAS_STATE:
+        links_of(&arena, node).flags &= ~<uint32_t>HAS_STATE
+        set_attributes(made, left_attributes.pop(node))
+    return made
+
+
+# ---- subclasses: nodes remember their class, and the attributes of a handle that is gone ---------------------------------
+
+cdef enum:
+    MAX_CLASSES = 1 << 16
+
+cdef PyObject *class_types[MAX_CLASSES]         # by class number, owned; NULL where free. 0 is Value
+cdef uint32_t class_nodes[MAX_CLASSES]          # nodes alive of each
+cdef uint32_t n_classes = 1
+cdef uint32_t last_class = 0                    # the class asked for last: kept even without nodes
+cdef dict left_attributes = {}                  # node id -> attributes of its dropped handle
+cdef list trash = []                            # what must be let go, but may run Python code when it is
+cdef bint have_trash = False
+
+
+cdef void trash_empty() noexcept:
+    global trash, have_trash
+    cdef Error error
+    error_take(&error)
+    have_trash = False
+    old, trash = trash, []
+    old = None
+    error_put_back(&error)
+
+
+cdef void class_forget(uint32_t number) noexcept:
+    global have_trash
+    trash.append(<object>class_types[number])
+    have_trash = True
+    Py_XDECREF(class_types[number])
+    class_types[number] = NULL
+
+
+cdef void node_forget(uint32_t node, uint32_t flags) noexcept:
+    """The arena calls this when a node dies that has more than numbers and links."""
+    global have_trash
+    cdef uint32_t number = flags >> CLASS_SHIFT
+    cdef Error error
+    cdef bint last_of_class = False
+    if number != 0:
+        class_nodes[number] -= 1
+        last_of_class = class_nodes[number] == 0 and number != last_class
+    if flags & HAS_STATE or last_of_class:
+        error_take(&error)
+        if flags & HAS_STATE:
+            trash.append(left_attributes.pop(node))
+            have_trash = True
+        if last_of_class:
+            class_forget(number)
+        error_put_back(&error)
+
+
+cdef uint32_t class_number(TypeObject *cls) except 0:
+    """The number under which nodes remember a subclass."""
+    global n_classes, last_class
+    cdef uint32_t number, free = 0
+    if last_class != 0 and class_types[last_class] == <PyObject *>cls:
+        return last_class
+    for number in range(1, n_classes):
+        if class_types[number] == <PyObject *>cls:
+            break
+        if class_types[number] == NULL:
+            free = number
+    else:
+        number = free if free != 0 else n_classes
+        if number == MAX_CLASSES:
+            raise MemoryError("nodes of more than 65,535 classes are alive")
+        n_classes = max(n_classes, number + 1)
+        Py_INCREF(<object>cls)
+        class_types[number] = <PyObject *>cls
+        class_nodes[number] = 0
+    if last_class != 0 and class_nodes[last_class] == 0:
+        class_forget(last_class)
+    last_class = number
+    return number
+
+
+cdef inline bint class_is_plain(TypeObject *cls) noexcept:
+    """Whether a result of this class can be made without asking the class: it changed neither __new__ nor __init__."""
+    return cls.tp_init == VALUE.tp_init and cls.tp_new == VALUE.tp_new
+
+
+cdef object class_instance(object cls):
+    """An instance of Value or of a subclass, without __init__; it points nowhere yet."""
+    cdef TypeObject *kind = <TypeObject *>cls
+    if kind == VALUE:
+        made = owned(<PyObject *>handle_take())
+        (<Handle *>made).id = 0
+        (<Handle *>made).uses = 0
+        (<Handle *>made).numbers = numbers_of(&arena, 0)
+        return made
+    made = owned(kind.tp_alloc(kind, 0))
+    (<Handle *>made).numbers = numbers_of(&arena, 0)
+    return made
+
+
+def get_attributes(value):
+    """(the instance's __dict__ or None, its __slots__ by name or None)."""
+    slots = {name: getattr(value, name) for name in copyreg._slotnames(type(value)) if hasattr(value, name)}
+    return getattr(value, "__dict__", None) or None, slots or None
+
+
+def set_attributes(value, attributes):
+    """Give a Value the instance attributes that `get_attributes` took from another."""
+    own, slots = attributes
+    if own is not None:
+        value.__dict__.update(own)
+    if slots is not None:
+        for name, attribute in slots.items():
+            object.__setattr__(value, name, attribute)
+
+
+cdef void handle_finalize(PyObject *self) noexcept:
+    """tp_finalize of subclasses: a node that outlives its handle keeps the attributes for the next one."""
+    cdef Handle *handle = <Handle *>self
+    cdef Links *links = links_of(&arena, handle.id)
+    cdef Error error
+    if handle.id == 0 or links.refs + (handle.uses >> 1) == 0 or reference_count(self) != 1:
+        return
+    error_take(&error)
+    attributes = get_attributes(<object>self)
+    if attributes != (None, None):
+        left_attributes[handle.id] = attributes
+        links.flags |= HAS_STATE
+    error_put_back(&error)
+
+
+# ---- numbers in and out -------------------------------------------------------------------------------------------------
+
+cdef inline object number_object(double value, bint is_int):
+    if is_int:
+        return <long long>value
+    return value
+
+
+cdef int read_number(object number, double *value, bint *is_int) except -1:
+    """1: `number` is a real number, now in `value`. 0: it is not. -1: OverflowError, or what its __float__ raised."""
+    is_int[0] = False
+    if likely(PyFloat_CheckExact(number)):
+        value[0] = PyFloat_AS_DOUBLE(number)
+        return 1
+    if likely(PyLong_Check(number)):
+        value[0] = PyLong_AsDouble(number)
+        is_int[0] = fits_int(value[0])
+        return 1
+    return read_other_number(number, value)
+
+
+cdef int read_other_number(object number, double *value) except -1:
+    """NumPy scalars, Fractions and the like; not complex numbers, not strings, not arrays with a length."""
+    cdef TypeObject *kind = type_of(<PyObject *>number)
+    if is_value(<PyObject *>number) or kind.tp_as_number == NULL:
+        return 0
+    if kind.tp_as_number.nb_float == NULL and kind.tp_as_number.nb_index == NULL:
+        return 0
+    if isinstance(number, complex) or hasattr(type(number), "__complex__") and is_complex_type(number):
+        return 0
+    if (kind.tp_as_sequence != NULL and kind.tp_as_sequence.sq_length != NULL) or (
+            kind.tp_as_mapping != NULL and kind.tp_as_mapping.mp_length != NULL):
+        try:
+            PyObject_Size(number)
+            return 0
+        except TypeError:               # an array without dimensions
+            pass
+    value[0] = float(number)
+    return 1
+
+
+cdef bint is_complex_type(object number) except -1:
+    import numbers
+    return isinstance(number, numbers.Complex) and not isinstance(number, numbers.Real)
+
+
+cdef int need_number(object number, str what, double *value, bint *is_int) except -1:
+    if read_number(number, value, is_int) == 0:
+        raise TypeError(f"{what} must be a real number, not {type(number).__name__!r}")
+    return 0
+
+
+# ---- making nodes -------------------------------------------------------------------------------------------------------
+
+cdef inline object finish(Handle *handle, double data, uint32_t child0, uint32_t child1, double local_grad0,
+                          double local_grad1, uint32_t flags):
+    """Append the result of an operation in a reserved place, held by `handle`."""
+    handle.id = result_append(&arena, data, child0, child1, local_grad0, local_grad1, flags | HAS_HANDLE, 0,
+                              <PyObject *>handle)
+    handle.numbers = numbers_of(&arena, handle.id)
+    handle.uses = (flags & DATA_INT) != 0
+    return owned(<PyObject *>handle)
+
+
+cdef inline Handle *begin(uint32_t n) except NULL:
+    """A handle for a result, and places for it and the n - 1 nodes made on the way; after this nothing can fail."""
+    cdef Handle *handle = handle_take()
+    if unlikely(results_reserve(&arena, n) < 0):
+        handle_put_back(handle)
+        raise MemoryError
+    return handle
+
+
+cdef inline uint32_t constant(double value, bint is_int) noexcept:
+    """A node for a number that stands beside a Value in an expression; its one parent is made next."""
+    return result_append(&arena, value, 0, 0, 0.0, 0.0, LEAF | DATA_INT if is_int else LEAF, 1, NULL)
+
+
+cdef inline uint32_t int_mark(double *value, bint is_int) noexcept:
+    """DATA_INT for a result of ints, unless it is too large; an int has no minus zero."""
+    if likely(not is_int):
+        return 0
+    value[0] += 0.0
+    return DATA_INT if fits_int(value[0]) else 0
+
+
+cdef inline bint data_is_int(Handle *value) noexcept:
+    return value.uses & 1
+
+
+cdef inline void count_parent(Handle *value) noexcept:
+    value.uses += 2
+
+
+cdef object unary(object self, double data, double local_grad, uint32_t flags):
+    """The result of a function of one Value."""
+    if likely(is_plain(<PyObject *>self)):
+        handle = begin(1)
+        count_parent(<Handle *>self)
+        return finish(handle, data, (<Handle *>self).id, 0, local_grad, 0.0, flags)
+    return result_of_class(type(self), data, (self,), (number_object(local_grad, flags & GRAD0_INT),), flags & DATA_INT)
+
+
+cdef object result_of_class(object cls, double data, tuple children, tuple local_grads, bint is_int):
+    """The result of an operation on a subclass: an instance of it, made as the script makes its own."""
+    number = number_object(data, is_int)
+    if not class_is_plain(<TypeObject *>cls):
+        return cls(number, children, local_grads)
+    made = class_instance(cls)
+    initialise(made, number, children, local_grads)
+    return made
+
+
+cdef object result_class(object left, object right):
+    """The class of a result of two operands, one of which is of a subclass: the more special one, else the left one's."""
+    if not is_value(<PyObject *>right):
+        return type(left)
+    if not is_value(<PyObject *>left) or issubclass(type(right), type(left)):
+        return type(right)
+    return type(left)
+
+
+cdef tuple operands_of_class(object cls, object left, object right):
+    """The two children of a result of a subclass, the number among them (if any) made a Value of that class."""
+    if not is_value(<PyObject *>right):
+        return left, cls(right)
+    return left, right
+
+
+# ---- + and * ------------------------------------------------------------------------------------------------------------
+
+cdef inline object add(Handle *a, Handle *b):
+    cdef double data = a.numbers.data + b.numbers.data
+    cdef uint32_t flags = GRAD0_INT | GRAD1_INT | int_mark(&data, data_is_int(a) & data_is_int(b))
+    cdef Handle *handle = begin(1)
+    count_parent(a)
+    count_parent(b)
+    return finish(handle, data, a.id, b.id, 1.0, 1.0, flags)
+
+
+cdef inline object multiply(Handle *a, Handle *b):
+    cdef double data = a.numbers.data * b.numbers.data
+    cdef uint32_t flags = data_is_int(b) * GRAD0_INT | data_is_int(a) * GRAD1_INT
+    cdef Handle *handle = begin(1)
+    flags |= int_mark(&data, data_is_int(a) & data_is_int(b))
+    count_parent(a)
+    count_parent(b)
+    return finish(handle, data, a.id, b.id, b.numbers.data, a.numbers.data, flags)
+
+
+cdef inline object add_number(Handle *a, double number, bint is_int):
+    """`a + number`, and `number + a`, which the script turns round."""
+    cdef double data = a.numbers.data + number
+    cdef uint32_t flags = GRAD0_INT | GRAD1_INT | int_mark(&data, data_is_int(a) & is_int)
+    cdef Handle *handle = begin(2)
+    count_parent(a)
+    return finish(handle, data, a.id, constant(number, is_int), 1.0, 1.0, flags)
+
+
+cdef inline object multiply_number(Handle *a, double number, bint is_int):
+    cdef double data = a.numbers.data * number
+    cdef uint32_t flags = is_int * GRAD0_INT | data_is_int(a) * GRAD1_INT
+    cdef Handle *handle = begin(2)
+    flags |= int_mark(&data, data_is_int(a) & is_int)
+    count_parent(a)
+    return finish(handle, data, a.id, constant(number, is_int), number, a.numbers.data, flags)
+
+
+cdef object add_others(object left, object right):
+    """+ where not both are plain Values."""
+    cdef double number
+    cdef bint is_int
+    if not is_value(<PyObject *>left):                      # the script's __radd__ is `self + other`
+        if type_of(<PyObject *>right).tp_as_number.nb_add != operators.nb_add:
+            return right + left
+        left, right = right, left
+    if not is_value(<PyObject *>right):
+        if read_number(right, &number, &is_int) == 0:
+            return NotImplemented
+        if is_plain(<PyObject *>left):
+            return add_number(<Handle *>left, number, is_int)
+    cls = result_class(left, right)
+    left, right = operands_of_class(cls, left, right)
+    number = (<Handle *>left).numbers.data + (<Handle *>right).numbers.data
+    is_int = int_mark(&number, data_is_int(<Handle *>left) & data_is_int(<Handle *>right))
+    return result_of_class(cls, number, (left, right), (1, 1), is_int)
+
+
+cdef object multiply_others(object left, object right):
+    """* where not both are plain Values."""
+    cdef double number
+    cdef bint is_int
+    if not is_value(<PyObject *>left):                      # the script's __rmul__ is `self * other`
+        if type_of(<PyObject *>right).tp_as_number.nb_multiply != operators.nb_multiply:
+            return right * left
+        left, right = right, left
+    if not is_value(<PyObject *>right):
+        if read_number(right, &number, &is_int) == 0:
+            return NotImplemented
+        if is_plain(<PyObject *>left):
+            return multiply_number(<Handle *>left, number, is_int)
+    cls = result_class(left, right)
+    left, right = operands_of_class(cls, left, right)
+    number = (<Handle *>left).numbers.data * (<Handle *>right).numbers.data
+    is_int = int_mark(&number, data_is_int(<Handle *>left) & data_is_int(<Handle *>right))
+    return result_of_class(cls, number, (left, right), (right.data, left.data), is_int)
+
+
+# ---- ** -----------------------------------------------------------------------------------------------------------------
+
+cdef inline int power(double base, double exponent, double *result) except -1:
+    """base ** exponent of Python floats, with its exceptions: libm's pow of |base|, the sign put back."""
+    cdef double raised
+    if likely(base > 0.0 and isfinite(base) and isfinite(exponent)):
+        raised = pow(base, exponent)
+        if likely(DBL_MIN <= raised < INFINITY):
+            result[0] = raised
+            return 0
+    elif base < 0.0 and isfinite(base) and isfinite(exponent) and exponent == floor(exponent):
+        raised = pow(-base, exponent)
+        if likely(DBL_MIN <= raised < INFINITY):
+            result[0] = -raised if fmod(exponent, 2.0) != 0.0 else raised
+            return 0
+    result[0] = real_result(<object>base ** <object>exponent)
+    return 0
+
+
+cdef double real_result(object result) except? -1.0:
+    """The float of what `**` gave on the numbers themselves."""
+    cdef double value
+    cdef bint is_int
+    if isinstance(result, complex):
+        raise ValueError("a negative number to a fractional power is complex; a Value holds real numbers")
+    need_number(result, "the result of **", &value, &is_int)
+    return value
+
+
+cdef object raise_to(object self, object exponent):
+    """self ** exponent: data x**n, local gradient n * x**(n - 1)."""
+    cdef Handle *base = <Handle *>self
+    cdef double number, data, slope
+    cdef bint is_int
+    if is_value(<PyObject *>exponent):
+        raise TypeError("the exponent of ** must be a number, not a Value; for Values a > 0 and b write (b * a.log()).exp()")
+    if not data_is_int(base) and (PyFloat_CheckExact(exponent) or PyLong_Check(exponent)):
+        read_number(exponent, &number, &is_int)
+        if PyFloat_CheckExact(exponent) or is_int:
+            power(base.numbers.data, number, &data)
+            power(base.numbers.data, number - 1.0, &slope)
+            return unary(self, data, number * slope, 0)
+    return raise_objects(self, exponent)
+
+
+cdef object raise_objects(object self, object exponent):
+    """The same on the Python numbers: exact for ints, and right for whatever has ** with them."""
+    cdef double data, slope
+    cdef bint data_int, slope_int
+    number = self.data
+    raised = number ** exponent
+    if isinstance(raised, complex):
+        real_result(raised)
+    need_number(raised, "the result of **", &data, &data_int)
+    need_number(exponent * number ** (exponent - 1), "a local gradient", &slope, &slope_int)
+    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int)
+
+
+cdef object power_of_number(object base, object self):
+    """base ** self: data c**x, local gradient log(c) * c**x."""
+    cdef double data, slope
+    cdef bint data_int, slope_int
+    if read_number(base, &data, &data_int) == 0:
+        return NotImplemented
+    number = self.data
+    raised = base ** number
+    if isinstance(raised, complex):
+        real_result(raised)
+    need_number(raised, "the result of **", &data, &data_int)
+    need_number(math.log(base) * raised, "a local gradient", &slope, &slope_int)
+    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int)
+
+
+# ---- - and /, which the script expresses by the others -------------------------------------------------------------------
+
+cdef inline bint expressions_hold() noexcept:
+    """Whether the operators that the expressions below stand for are as built (one may assign `Value.__mul__ = f`)."""
+    cdef NumberMethods *now = VALUE.tp_as_number
+    return (now.nb_multiply == operators.nb_multiply and now.nb_add == operators.nb_add
+            and now.nb_power == operators.nb_power and now.nb_negative == operators.nb_negative)
+
+
+cdef inline uint32_t negated(Handle *value, double *data, uint32_t *flags) noexcept:
+    """`value * -1` as a node without a handle, in two reserved places; its data and whether that is an int."""
+    cdef uint32_t minus_one = constant(-1.0, True)
+    data[0] = value.numbers.data * -1.0
+    flags[0] = int_mark(data, data_is_int(value))
+    count_parent(value)
+    return result_append(&arena, data[0], value.id, minus_one, -1.0, value.numbers.data,
+                         flags[0] | GRAD0_INT | data_is_int(value) * GRAD1_INT, 1, NULL)
+
+
+cdef object subtract(Handle *a, Handle *b):
+    """a + (b * -1)"""
+    cdef Handle *handle = begin(3)
+    cdef uint32_t flags
+    cdef double data
+    cdef uint32_t other = negated(b, &data, &flags)
+    data += a.numbers.data
+    flags = int_mark(&data, data_is_int(a) and flags & DATA_INT)
+    count_parent(a)
+    return finish(handle, data, a.id, other, 1.0, 1.0, flags | GRAD0_INT | GRAD1_INT)
+
+
+cdef object subtract_from_number(double number, bint is_int, Handle *b):
+    """(b * -1) + number"""
+    cdef Handle *handle = begin(4)
+    cdef uint32_t flags
+    cdef double data
+    cdef uint32_t other = negated(b, &data, &flags)
+    data += number
+    flags = int_mark(&data, is_int and flags & DATA_INT)
+    return finish(handle, data, other, constant(number, is_int), 1.0, 1.0, flags | GRAD0_INT | GRAD1_INT)
+
+
+cdef object divide(Handle *a, Handle *b):
+    """a * b**-1"""
+    cdef double inverse, slope, numerator = a.numbers.data
+    cdef uint32_t other
+    cdef Handle *handle
+    power(b.numbers.data, -1.0, &inverse)
+    power(b.numbers.data, -2.0, &slope)
+    handle = begin(2)
+    other = result_append(&arena, inverse, b.id, 0, -1.0 * slope, 0.0, 0, 1, NULL)
+    count_parent(b)
+    count_parent(a)
+    return finish(handle, numerator * inverse, a.id, other, inverse, numerator, data_is_int(a) * GRAD1_INT)
+
+
+cdef object divide_number(double number, bint is_int, Handle *b):
+    """b**-1 * number"""
+    cdef double inverse, slope
+    cdef uint32_t other
+    cdef Handle *handle
+    power(b.numbers.data, -1.0, &inverse)
+    power(b.numbers.data, -2.0, &slope)
+    handle = begin(3)
+    other = result_append(&arena, inverse, b.id, 0, -1.0 * slope, 0.0, 0, 1, NULL)
+    count_parent(b)
+    return finish(handle, inverse * number, other, constant(number, is_int), number, inverse, is_int * GRAD0_INT)
+
+
+# ---- construction, and children of any number ----------------------------------------------------------------------------
+
+cdef Operands *read_operands(tuple children, tuple local_grads) except NULL:
+    """Children and local gradients as an Operands record; the references to the children are not counted yet."""
+    cdef Operands *operands = operands_allocate(&arena, <uint32_t>len(children), <uint32_t>len(local_grads))
+    cdef uint32_t k
+    cdef bint is_int
+    if operands == NULL:
+        raise MemoryError
+    try:
+        for k in range(operands.n_children):
+            if not is_value(<PyObject *>children[k]):
+                raise TypeError(f"children must be Values, not {type(children[k]).__name__!r}")
+            operands.children[k] = (<Handle *>children[k]).id
+        for k in range(operands.n_grads):
+            need_number(local_grads[k], "a local gradient", &operands.local_grads[k], &is_int)
+            operands.is_int[k] = is_int
+    except BaseException:
+        operands_free(&arena, operands)
+        raise
+    return operands
+
+
+cdef void link(uint32_t node, Operands *operands) noexcept:
+    """Give a node without children these: inline if there are one or two with a local gradient each."""
+    cdef Links *links = links_of(&arena, node)
+    cdef Numbers *numbers = numbers_of(&arena, node)
+    cdef uint32_t n = operands.n_children
+    links.child0 = links.child1 = 0
+    links.flags &= ~<uint32_t>(LEAF | NARY | GRAD0_INT | GRAD1_INT)
+    if n == 0 and operands.n_grads == 0:
+        links.flags |= LEAF
+    elif n > 2 or n == 0 or n != operands.n_grads:
+        links.flags |= NARY
+        numbers.first.operands = operands
+        return
+    else:
+        links.child0 = operands.children[0]
+        numbers.first.local_grad0 = operands.local_grads[0]
+        links.flags |= operands.is_int[0] * GRAD0_INT
+        if n == 2:
+            links.child1 = operands.children[1]
+            numbers.local_grad1 = operands.local_grads[1]
+            links.flags |= operands.is_int[1] * GRAD1_INT
+    operands_free(&arena, operands)
+
+
+cdef void count_parents(tuple children) noexcept:
+    for child in children:
+        count_parent(<Handle *>child)
+
+
+cdef int initialise(object self, object data, children, local_grads) except -1:
+    """What __init__ does to a fresh handle: a node of its own. A second __init__ writes into the node it has."""
+    cdef Handle *handle = <Handle *>self
+    cdef TypeObject *cls = type_of(<PyObject *>self)
+    cdef tuple links = tuple(children), grads = tuple(local_grads)
+    cdef Operands *operands = NULL
+    cdef bint is_int
+    cdef double value
+    cdef uint32_t node, number = 0
+    need_number(data, "a Value's data", &value, &is_int)
+    if handle.id != 0:
+        relink(handle, links, grads)
+        write_data(handle, value, is_int)
+        write_grad(handle, 0.0, True)
+        return 0
+    if cls != VALUE:
+        number = class_number(cls)
+    if links or grads:
+        operands = read_operands(links, grads)
+        if results_reserve(&arena, 1) < 0:
+            operands_free(&arena, operands)
+            raise MemoryError
+        node = result_append(&arena, value, 0, 0, 0.0, 0.0, LEAF, 0, NULL)
+        link(node, operands)
+        count_parents(links)
+    else:
+        node = leaf_append(value)
+    if number != 0:
+        class_nodes[number] += 1
+    links_of(&arena, node).flags |= DATA_INT * is_int | number << CLASS_SHIFT
+    handle_attach(handle, node)
+    return 0
+
+
+cdef uint32_t leaf_append(double value) except 0:
+    """A leaf of the user's."""
+    cdef uint32_t node = leaf_place(&arena)
+    cdef Block *block
+    cdef uint32_t place = node & PLACE_MASK
+    if node == 0:
+        raise MemoryError
+    block = block_of(&arena, node)
+    block.numbers[place].data = value
+    block.numbers[place].grad = 0.0
+    block.links[place] = Links(0, 0, 0, LEAF)
+    block.int_grad[place] = True
+    return node
+
+
+cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
+    """Other children for a node that exists."""
+    cdef Operands *operands = read_operands(children, local_grads)
+    cdef uint32_t dying
+    count_parents(children)                                 # first the new ones: they may be the old ones
+    dying = drop_children(&arena, handle.id, 0)
+    link(handle.id, operands)
+    if children and handle.id & IN_LEAF_BLOCK:
+        arena.rewired = True
+    nodes_release(&arena, dying)
+    if have_trash:
+        trash_empty()
+    return 0
+
+
+cdef inline void write_data(Handle *handle, double value, bint is_int) noexcept:
+    cdef Links *links = links_of(&arena, handle.id)
+    handle.numbers.data = value
+    handle.uses = (handle.uses & ~<uint32_t>1) | is_int
+    links.flags = (links.flags & ~<uint32_t>DATA_INT) | DATA_INT * is_int
+
+
+cdef inline void write_grad(Handle *handle, double value, bint is_int) noexcept:
+    handle.numbers.grad = value
+    block_of(&arena, handle.id).int_grad[handle.id & PLACE_MASK] = is_int
+
+
+cdef tuple children_of(Handle *handle):
+    cdef Links *links = links_of(&arena, handle.id)
+    cdef Operands *operands
+    cdef uint32_t k
+    if links.flags & LEAF:
+        return ()
+    if not links.flags & NARY:
+        if links.child1 == 0:
+            return (handle_of(links.child0),)
+        return (handle_of(links.child0), handle_of(links.child1))
+    operands = handle.numbers.first.operands
+    return tuple([handle_of(operands.children[k]) for k in range(operands.n_children)])
+
+
+cdef tuple local_grads_of(Handle *handle):
+    cdef Links *links = links_of(&arena, handle.id)
+    cdef Operands *operands
+    cdef uint32_t k
+    if links.flags & LEAF:
+        return ()
+    if links.flags & NARY:
+        operands = handle.numbers.first.operands
+        return tuple([number_object(operands.local_grads[k], operands.is_int[k]) for k in range(operands.n_grads)])
+    first = number_object(handle.numbers.first.local_grad0, links.flags & GRAD0_INT)
+    if links.child1 == 0:
+        return (first,)
+    return (first, number_object(handle.numbers.local_grad1, links.flags & GRAD1_INT))
+
+
+cdef int need_node(Handle *handle, str what) except -1:
+    if handle.id == 0:
+        raise AttributeError(f"{what}: this Value has not been initialised; call super().__init__(data) first")
+    return 0
+
+
+# ---- Value --------------------------------------------------------------------------------------------------------------
+
+cdef double SQRT_2 = math.sqrt(2)
+cdef double SQRT_2_PI = math.sqrt(2 * math.pi)
+cdef double SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+cdef object python_erf = math.erf       # CPython's own before 3.11, so not libm's
+
+
+cdef inline double checked_exp(double x) except? -1.0:
+    """math.exp"""
+    cdef double result = exp(x)
+    if unlikely(isinf(result) and not isinf(x)):
+        return math.exp(x)              # raises OverflowError in the words of this Python
+    return result
+
+
+cdef inline double logistic(double x) except? -1.0:
+    """1 / (1 + math.exp(-x))"""
+    return 1.0 / (1.0 + checked_exp(-x))
+
+
+cdef class Value:
+    """A number that remembers how it was made, so that `backward` can find its derivatives.
+
+    Value(data, children=(), local_grads=())
+
+    data         a real number, kept as a C double; ints up to 2**53 read back as ints
+    children     Values that this one was computed from
+    local_grads  d self / d child for each of them, as numbers
+
+    The attributes `data`, `grad` (d root / d self, summed over calls of `backward`), `_children` and `_local_grads` can be
+    read and written. + - * / ** work with Values and numbers on either side (the exponent of ** is a number, or the base
+    is); a result of a subclass is of that subclass. Two Values are equal only if they are the same.
+
+    Raises TypeError for what is not a real number, ValueError where a result would be complex, and in all other cases what
+    Python raises for the same arithmetic on floats.
+
+    Thread-safety: threads may build and differentiate graphs of their own at once; they take turns under the GIL.
+    """
+
+    def __cinit__(self):
+        self.numbers = numbers_of(&arena, 0)
+
+    def __init__(self, data, children=(), local_grads=()):
+        initialise(self, data, children, local_grads)
+
+    @property
+    def data(self):
+        """The value itself: a float, or an int where the script would show one."""
+        if unlikely(self.id == 0):
+            need_node(<Handle *>self, "data")
+        return number_object(self.numbers.data, self.uses & 1)
+
+    @data.setter
+    def data(self, number):
+        cdef double value
+        cdef bint is_int
+        need_number(number, "a Value's data", &value, &is_int)
+        need_node(<Handle *>self, "data")
+        write_data(<Handle *>self, value, is_int)
+
+    @property
+    def grad(self):
+        """The derivative of the root of `backward` with respect to this Value, summed over all calls since it was 0."""
+        if unlikely(self.id == 0):
+            need_node(<Handle *>self, "grad")
+        return number_object(self.numbers.grad, block_of(&arena, self.id).int_grad[self.id & PLACE_MASK])
+
+    @grad.setter
+    def grad(self, number):
+        cdef double value
+        cdef bint is_int
+        need_number(number, "a Value's grad", &value, &is_int)
+        need_node(<Handle *>self, "grad")
+        write_grad(<Handle *>self, value, is_int)
+
+    @property
+    def _children(self):
+        """The Values this one was computed from, as a tuple; the same objects for as long as they live."""
+        need_node(<Handle *>self, "_children")
+        return children_of(<Handle *>self)
+
+    @_children.setter
+    def _children(self, children):
+        need_node(<Handle *>self, "_children")
+        relink(<Handle *>self, tuple(children), local_grads_of(<Handle *>self))
+
+    @property
+    def _local_grads(self):
+        """d self / d child for each child, from the values at the time this Value was made, as a tuple."""
+        need_node(<Handle *>self, "_local_grads")
+        return local_grads_of(<Handle *>self)
+
+    @_local_grads.setter
+    def _local_grads(self, local_grads):
+        need_node(<Handle *>self, "_local_grads")
+        relink(<Handle *>self, children_of(<Handle *>self), tuple(local_grads))
+
+    def __add__(left, right):
+        if likely(is_plain(<PyObject *>left) and is_plain(<PyObject *>right)):
+            return add(<Handle *>left, <Handle *>right)
+        return add_others(left, right)
+
+    def __mul__(left, right):
+        if likely(is_plain(<PyObject *>left) and is_plain(<PyObject *>right)):
+            return multiply(<Handle *>left, <Handle *>right)
+        return multiply_others(left, right)
+
+    def __pow__(left, right, modulus):
+        if modulus is not None:
+            raise TypeError("pow() of a Value takes no modulus")
+        if is_value(<PyObject *>left):
+            return raise_to(left, right)
+        return power_of_number(left, right)
+
+    def __neg__(self):
+        if is_plain(<PyObject *>self) and VALUE.tp_as_number.nb_multiply == operators.nb_multiply:
+            return multiply_number(<Handle *>self, -1.0, True)
+        return self * -1
+
+    def __sub__(left, right):
+        cdef double number
+        cdef bint is_int
+        if expressions_hold():
+            if is_plain(<PyObject *>left):
+                if is_plain(<PyObject *>right):
+                    return subtract(<Handle *>left, <Handle *>right)
+            elif is_plain(<PyObject *>right) and read_number(left, &number, &is_int):
+                return subtract_from_number(number, is_int, <Handle *>right)
+        return left + -right
+
+    def __truediv__(left, right):
+        cdef double number
+        cdef bint is_int
+        if expressions_hold():
+            if is_plain(<PyObject *>left):
+                if is_plain(<PyObject *>right):
+                    return divide(<Handle *>left, <Handle *>right)
+            elif is_plain(<PyObject *>right) and read_number(left, &number, &is_int):
+                return divide_number(number, is_int, <Handle *>right)
+        return left * right ** -1
+
+    def __abs__(self):
+        return self.abs()
+
+    def log(self):
+        """Natural logarithm; local gradient 1 / x. ValueError for x <= 0."""
+        cdef double x = self.numbers.data
+        if unlikely(x <= 0.0):
+            math.log(self.data)
+        return unary(self, log(x), 1.0 / x, 0)
+
+    def exp(self):
+        """e**x; local gradient e**x. OverflowError past the range of a float."""
+        cdef double result = checked_exp(self.numbers.data)
+        return unary(self, result, result, 0)
+
+    def relu(self):
+        """max(0, x); local gradient 1 where x > 0, else 0. The result is the int 0 for x <= 0 and for NaN, as in the script."""
+        cdef double x = self.numbers.data
+        if x > 0.0:
+            return unary(self, x, 1.0, DATA_INT * (self.uses & 1))
+        return unary(self, 0.0, 0.0, DATA_INT)
+
+    def tanh(self):
+        """Hyperbolic tangent t; local gradient 1 - t**2."""
+        cdef double square, t = tanh(self.numbers.data)
+        power(t, 2.0, &square)
+        return unary(self, t, 1.0 - square, 0)
+
+    def sigmoid(self):
+        """s = 1 / (1 + e**-x); local gradient s * (1 - s). OverflowError for x below about -709."""
+        cdef double s = logistic(self.numbers.data)
+        return unary(self, s, s * (1.0 - s), 0)
+
+    def sqrt(self):
+        """Square root s; local gradient 0.5 / s. ValueError for x < 0, ZeroDivisionError for x = 0."""
+        cdef double s, x = self.numbers.data
+        if x < 0.0:
+            math.sqrt(self.data)
+        s = sqrt(x)
+        if s == 0.0:
+            raise ZeroDivisionError("the derivative of sqrt at 0 is infinite")
+        return unary(self, s, 0.5 / s, 0)
+
+    def sin(self):
+        """Sine, x in radians; local gradient cos x. ValueError for infinite x."""
+        cdef double x = self.numbers.data
+        if isinf(x):
+            math.sin(x)
+        return unary(self, sin(x), cos(x), 0)
+
+    def cos(self):
+        """Cosine, x in radians; local gradient -sin x. ValueError for infinite x."""
+        cdef double x = self.numbers.data
+        if isinf(x):
+            math.cos(x)
+        return unary(self, cos(x), -sin(x), 0)
+
+    def abs(self):
+        """|x|; local gradient 1 for x > 0, -1 for x < 0, 0 elsewhere."""
+        cdef double x = self.numbers.data
+        return unary(self, fabs(x), 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0, DATA_INT * (self.uses & 1))
+
+    def silu(self):
+        """x * s with s = 1 / (1 + e**-x); local gradient s * (1 + x * (1 - s)). OverflowError for x below about -709.
+
+        Also called swish: Elfwing et al., "Sigmoid-weighted linear units" (2017).
+        """
+        cdef double x = self.numbers.data
+        cdef double s = logistic(x)
+        return unary(self, x * s, s * (1.0 + x * (1.0 - s)), 0)
+
+    def gelu(self, approximate="none"):
+        """Gaussian error linear unit, Hendrycks and Gimpel (2016), by PyTorch's two formulas.
+
+        "none": x * p with p = 0.5 * (1 + erf(x / sqrt(2))); local gradient p + x * exp(-0.5 * x * x) / sqrt(2 * pi).
+        "tanh": 0.5 * x * (1 + t) with t = tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)); local gradient
+        0.5 * (1 + t) + 0.5 * x * (1 - t**2) * sqrt(2 / pi) * (1 + 3 * 0.044715 * x**2). ValueError for any other name.
+        """
+        cdef double x = self.numbers.data
+        cdef double p, t, cube, square, t_square
+        if approximate == "none":
+            p = 0.5 * (1.0 + <double>python_erf(x / SQRT_2))
+            return unary(self, x * p, p + x * exp(-0.5 * x * x) / SQRT_2_PI, 0)
+        if approximate != "tanh":
+            raise ValueError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
+        power(x, 3.0, &cube)
+        power(x, 2.0, &square)
+        t = tanh(SQRT_2_OVER_PI * (x + 0.044715 * cube))
+        power(t, 2.0, &t_square)
+        return unary(self, 0.5 * x * (1.0 + t),
+                     0.5 * (1.0 + t) + 0.5 * x * (1.0 - t_square) * SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * square), 0)
+
+    def backward(self):
+        """Set self.grad to 1 and add to the grad of every Value below it the derivative of self with respect to it.
+
+        Contributions are added in the script's order: depth-first from self, children left to right, then back along that
+        list. Gradients of earlier calls are kept and added to. Works without recursion, at any depth.
+
+        Raises MemoryError, with no gradient changed, when there is no room for the list (4 bytes a node).
+        """
+        need_node(<Handle *>self, "backward")
+        if backward_from(&arena, self.id) < 0:
+            raise MemoryError
+
+    def __repr__(self):
+        return f"Value(data={self.data!r}, grad={self.grad!r})"
+
+    def __copy__(self):
+        """A Value of its own with the same children: what copy.copy does to the script's."""
+        made = new_value(type(self), self.data, self.grad, self._children, self._local_grads)
+        set_attributes(made, get_attributes(self))
+        return made
+
+    def __reduce_ex__(self, protocol):
+        """Pickle and copy.deepcopy: the whole graph below, without recursion; see _pickling.py."""
+        from ._pickling import reduce_value
+        return reduce_value(self)
+
+    def __setstate__(self, state):
+        """The instance attributes of a subclass's instances, as _pickling.reduce_value gave them."""
+        values, attributes = state
+        for k, of_one in attributes.items():
+            set_attributes(values[k], of_one)
+
+
+def new_value(kind, data, grad, children, local_grads):
+    """A Value of the class `kind`, made without its __init__."""
+    made = class_instance(kind)
+    initialise(made, data, children, local_grads)
+    made.grad = grad
+    return made
+
+
+# ---- the type, finished by hand --------------------------------------------------------------------------------------------
+
+cdef object value_vectorcall(PyObject *cls, PyObject *const *args, size_t nargsf, PyObject *keywords):
+    """Value(...) without a tuple of arguments; with keywords, or once Value.__init__ was replaced, the usual way."""
+    cdef Py_ssize_t n = PyVectorcall_NARGS(nargsf)
+    cdef Py_ssize_t k
+    if likely(keywords == NULL and 1 <= n <= 3 and VALUE.tp_init == built_init):
+        made = class_instance(Value)
+        initialise(made, <object>args[0], <object>args[1] if n > 1 else (), <object>args[2] if n > 2 else ())
+        return made
+    positional = [<object>args[k] for k in range(n)]
+    named = {} if keywords == NULL else {name: <object>args[n + k] for k, name in enumerate(<tuple>keywords)}
+    return type.__call__(<object>cls, *positional, **named)
+
+
+cdef slot built_init = VALUE.tp_init
+if arena_start(&arena) < 0:
+    raise MemoryError
+if VALUE.tp_basicsize != sizeof(Handle):
+    raise ImportError("microgpt._engine: Handle in _engine.pxd does not mirror Value")
+arena.forget = node_forget
+VALUE.tp_dealloc = handle_dealloc
+VALUE.tp_finalize = handle_finalize
+VALUE.tp_vectorcall = <vectorcallfunc>value_vectorcall
+VALUE.tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE                 # a script may assign `Value.gelu = f`, as on a class of its own
+PyType_Modified(VALUE)
+
+
+def arena_stats():
+    """What the arena holds now, as a dict: `nodes` alive, `blocks` they stand in, `bytes` of everything the arena keeps
+    (blocks, also the empty ones it holds ready, children of n-ary nodes, backward's scratch), and `bytes_per_node`."""
+    cdef size_t nodes = arena_nodes(&arena)
+    cdef size_t size = arena_bytes(&arena)
+    return {"nodes": nodes, "blocks": arena.blocks_alive, "bytes": size, "bytes_per_node": size / nodes if nodes else 0.0}

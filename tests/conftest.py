@@ -1,0 +1,122 @@
+"""Fixtures: the engines under test, and how hard Hypothesis tries.
+
+Most tests take `engine` and so run twice, on the interpreted reference and on the compiled engine. Tests of what only
+the compiled engine promises (memory, depth, pickling of deep graphs) take `compiled`. With `--script FILE` the class
+`Value` of a copy of the script joins in as a third engine, which holds the reference itself to account.
+"""
+from __future__ import annotations
+
+import ast
+import gc
+import math
+import os
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=100, **COMMON)
+settings.register_profile("ci", max_examples=200, derandomize=True, **COMMON)
+settings.register_profile("long", max_examples=20_000, **COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--script", metavar="FILE", help="also test the class Value found in this copy of the script")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes seconds; runs by default")
+    config.addinivalue_line("markers", "extras: about methods that the script's own class does not have")
+
+
+def reference_engine() -> SimpleNamespace:
+    from microgpt import reference
+    return SimpleNamespace(name="reference", compiled=False, extras=True, Value=reference.Value, Adam=reference.Adam)
+
+
+def compiled_engine() -> SimpleNamespace:
+    import microgpt
+    return SimpleNamespace(name="compiled", compiled=True, extras=True, Value=microgpt.Value, Adam=microgpt.Adam)
+
+
+def script_engine(path: str) -> SimpleNamespace:
+    """The class `Value` cut out of a script, which is not run otherwise."""
+    from microgpt import reference
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read(), path)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Value"]
+    names = {"math": math, "__name__": "script"}
+    exec(compile(ast.Module(classes, []), path, "exec"), names)
+    return SimpleNamespace(name="script", compiled=False, extras=False, Value=names["Value"], Adam=reference.Adam)
+
+
+def make_engine(name: str, config: pytest.Config) -> SimpleNamespace:
+    if name == "script":
+        return script_engine(config.getoption("script"))
+    return reference_engine() if name == "reference" else compiled_engine()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    third = ["script"] if metafunc.config.getoption("script") else []
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", ["reference", "compiled", *third], indirect=True)
+    for fixture in ("rival", "rival_namespace"):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, ["compiled", *third], indirect=True, scope="module" if "_" in fixture else None)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """Every engine in turn: a namespace with Value, Adam and what can be expected of them."""
+    chosen = make_engine(request.param, request.config)
+    if not chosen.extras and request.node.get_closest_marker("extras"):
+        pytest.skip("the script's class has no such method")
+    return chosen
+
+
+@pytest.fixture
+def rival(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """Every engine but the reference, to be compared with it."""
+    return make_engine(request.param, request.config)
+
+
+@pytest.fixture(scope="module")
+def rival_namespace(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """The same for Hypothesis."""
+    return make_engine(request.param, request.config)
+
+
+@pytest.fixture
+def reference() -> SimpleNamespace:
+    return reference_engine()
+
+
+@pytest.fixture(scope="module")
+def reference_namespace() -> SimpleNamespace:
+    """The reference for Hypothesis, which wants fixtures that outlive an example."""
+    return reference_engine()
+
+
+@pytest.fixture
+def compiled() -> SimpleNamespace:
+    return compiled_engine()
+
+
+@pytest.fixture
+def deep_recursion() -> Iterator[None]:
+    """Room for the reference's recursive backward on graphs some ten thousand nodes deep."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(200_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.fixture
+def swept() -> Iterator[None]:
+    """Nothing collectable around before the test, so that memory figures are its own."""
+    gc.collect()
+    yield

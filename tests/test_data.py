@@ -1,0 +1,113 @@
+"""Documents: the embedded names, and the script's way of reading a file."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+import microgpt
+from microgpt.data import embedded_names, load_documents
+
+FOLDER = Path(microgpt.__file__).parent / "data"
+
+
+def as_the_script_reads(path):
+    with open(path, encoding="utf-8") as file:
+        return [line.strip() for line in file.read().strip().split("\n") if line.strip()]
+
+
+def test_embedded_names_are_thousands_of_lower_case_words_sorted_and_without_repeats():
+    names = embedded_names()
+    assert len(names) == 5163
+    assert all(name.isascii() and name.isalpha() and name.islower() for name in names)
+    assert names == sorted(set(names))
+    assert {"mary", "james"} <= set(names)
+
+
+def test_embedded_names_are_one_a_line_and_have_their_provenance_beside_them():
+    content = (FOLDER / "names.txt").read_bytes()
+    assert content.decode("ascii").split("\n") == [*embedded_names(), ""]
+    note = (FOLDER / "README.md").read_text("utf-8")
+    assert hashlib.sha256(content).hexdigest() in note
+    assert "Census" in note
+    assert "public domain" in note
+
+
+def test_without_a_path_input_txt_comes_before_the_embedded_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_documents() == embedded_names()
+    (tmp_path / "input.txt").write_text("zoe\n")
+    assert load_documents() == ["zoe"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"emma\nolivia\n",
+        b"\n\n  emma \t\n\n   \nolivia",
+        b"emma\r\nolivia\rava\r\n",
+        "é\u2028x\n\u00a0ü\u00a0\n\ufeffa\n".encode(),
+        b"a\x0bb\x0cc\x1cd\n\x0b\n",
+    ],
+)
+def test_a_file_is_read_as_the_script_reads_it(tmp_path, content):
+    path = tmp_path / "documents.txt"
+    path.write_bytes(content)
+    assert load_documents(path) == load_documents(str(path)) == as_the_script_reads(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"", "no documents"), (b" \n\t\n", "no documents"), (b"a\xff\xfe", "not a text file in UTF-8"), (b"a\0b", "zero byte")],
+)
+def test_a_file_without_text_is_refused_in_one_line_with_its_name(tmp_path, content, complaint):
+    path = tmp_path / "odd.bin"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=complaint) as caught:
+        load_documents(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_or_a_folder_is_an_oserror_with_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.txt"):
+        load_documents(tmp_path / "nothing.txt")
+    with pytest.raises(OSError, match=tmp_path.name):
+        load_documents(tmp_path)
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Knows one file."""
+
+    def do_GET(self):
+        self.send_response(200 if self.path == "/names.txt" else 404)
+        self.end_headers()
+        self.wfile.write("emma\r\nzoë\n".encode())
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def address(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_address_is_downloaded_when_asked_for_and_nothing_is_written(address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_documents(f"{address}/names.txt") == ["emma", "zoë"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_not_there_is_an_oserror(address):
+    with pytest.raises(OSError, match="404") as caught:
+        load_documents(f"{address}/other.txt")
+    caught.value.close()
