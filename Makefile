@@ -32,8 +32,8 @@ lint: $(VENV)/installed $(VENV)/group-lint
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m mypy.stubtest microgpt._engine microgpt._adam microgpt_engine
-	$(VENV)/bin/cython-lint src/microgpt
-	$(VENV)/bin/codespell
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint src/microgpt
+	$(RUN) -m codespell_lib
 
 annotate: $(VENV)/made
 	. $(VENV)/build-env && MICROGPT_ANNOTATE=1 $(PIP) wheel --quiet --no-deps --wheel-dir build/annotate .

@@ -29,9 +29,10 @@ SANITIZE = os.environ.get("MICROGPT_SANITIZE", "")
 POSIX_FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-builtin-pow"]
 MSVC_FLAGS = ["/std:c11", "/O2", "/fp:precise"]
 
-# The last three: Cython's own output has unused parameters and casts between function types by design, and gcc cannot
-# follow its struct results.
-WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-maybe-uninitialized"]
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+# Cython's own output has unused parameters and casts between function types by design, and gcc cannot follow its
+# struct results.
+WARNINGS += ["-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-maybe-uninitialized"]
 
 
 class BuildExt(build_ext):
@@ -78,7 +79,12 @@ def build_folder() -> str:
 
 setup(
     ext_modules=[
-        Extension(f"microgpt.{name}", [f"{PACKAGE}/{name}.pyx", *kernels], include_dirs=[PACKAGE], depends=[*HEADERS, "setup.py"])
+        Extension(
+            f"microgpt.{name}",
+            [f"{PACKAGE}/{name}.pyx", *kernels],
+            include_dirs=[PACKAGE],
+            depends=[*HEADERS, "setup.py"],
+        )
         for name, kernels in KERNELS.items()
     ],
     cmdclass={"build_ext": BuildExt},

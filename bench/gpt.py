@@ -5,7 +5,7 @@ in the same order, as one that the script builds. What the two kinds of number n
 where a float needs a function) is gathered in `Arithmetic`; everything else is one text for both.
 
 CPython specialises bytecode for the types it meets. Whoever measures floats and Values in one process must therefore
-give each its own copy of this code: see `fresh_module` in conftest.py.
+give each its own copy of this code: see `fresh_module` in measuring.py.
 """
 
 # ruff: noqa: B905 - zip as the script calls it: a keyword would be timed too

@@ -198,7 +198,7 @@ def machine(run: dict[str, Any]) -> list[str]:
         f"{cpu.get('brand_raw', 'unknown CPU')}, {cores} cores; Adam's kernel: {isa}",
         f"{python}, {info.get('python_compiler', '?')}, {build.get('libc', '?')}",
         f"microgpt {build.get('version', '?')}, {build.get('extension_flags', 'unknown flags')}",
-        f"{run.get('datetime', '?')}; medians",
+        f"{run.get('datetime', '?')}, load {build.get('load_at_start', '?')} at the start; medians",
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import gpt as model
 import pytest
-from conftest import Measured, Run, Samples, fresh_module, take_turns, worker
+from measuring import Measured, Run, Samples, fresh_module, take_turns, worker
 
 import microgpt
 from microgpt import reference

@@ -12,7 +12,7 @@ from typing import Any
 
 import gpt as model
 import pytest
-from conftest import Measured, Run, Samples, take_turns
+from measuring import Measured, Run, Samples, take_turns
 
 import microgpt
 from microgpt import reference

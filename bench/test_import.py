@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import HERE, Measured, Run, take_turns
+from measuring import Measured, Run, take_turns
 
 PROGRAMS = {"reference": "pass", "compiled": "import microgpt"}
 
@@ -17,7 +17,7 @@ PROGRAMS = {"reference": "pass", "compiled": "import microgpt"}
 def timed(program: str) -> Run:
     def run() -> float:
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", program], cwd=HERE, check=True)
+        subprocess.run([sys.executable, "-c", program], check=True)
         return time.perf_counter() - start
 
     return run

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Measured, worker
+from measuring import Measured, worker
 
 ENGINES = ("reference", "compiled")
 DOCUMENTS = 20
@@ -19,7 +19,7 @@ def all_engines(documents: int) -> dict[str, Any]:
     return {engine: worker("memory_run.py", engine, str(documents)) for engine in ENGINES}
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 @pytest.mark.parametrize("variant", ENGINES)
 def test_memory_of_a_large_graph(variant: str, measured: Measured, record: Callable[..., None]) -> None:
     found = measured("memory", lambda: all_engines(1 if measured.quick else DOCUMENTS))

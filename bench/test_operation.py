@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import gpt as model
 import pytest
-from conftest import Measured, Run, Samples, take_turns
+from measuring import Measured, Run, Samples, take_turns
 
 import microgpt
 from microgpt import reference

@@ -17,7 +17,7 @@ from typing import Any
 
 import gpt as model
 import pytest
-from conftest import Measured, Samples, worker
+from measuring import Measured, Samples, worker
 
 from microgpt import reference
 

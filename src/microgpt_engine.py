@@ -9,6 +9,7 @@ instead: both are installed side by side. Where nothing hides the package, both 
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
 from types import ModuleType
 
@@ -33,7 +34,8 @@ def _load_hidden() -> ModuleType:
     """Load the package past the file that hides it, and leave the name `microgpt` to that file.
 
     While it loads, the package needs its name: its modules import each other as microgpt._engine and so on. Those
-    stay in sys.modules for good, which is what pickle goes by; only `microgpt` itself is given back.
+    stay in sys.modules for good, which is what pickle goes by; only `microgpt` itself is given back. So all of them
+    are loaded now: later, the way to one that is missing would lead through the file that hides the package.
     """
     spec = importlib.util.spec_from_file_location("microgpt", _INIT, submodule_search_locations=[_FOLDER])
     assert spec is not None and spec.loader is not None
@@ -42,6 +44,8 @@ def _load_hidden() -> ModuleType:
     sys.modules["microgpt"] = package
     try:
         spec.loader.exec_module(package)
+        for module in pkgutil.iter_modules([_FOLDER], "microgpt."):
+            importlib.import_module(module.name)
     finally:
         if theirs is None:
             del sys.modules["microgpt"]

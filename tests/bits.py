@@ -2,7 +2,7 @@
 
 Two numbers are the same if `bits` gives the same text for both: ints as decimal digits, floats in hexadecimal, so that
 3 and 3.0 differ, and -0.0 and 0.0 too. Every nan is the same "nan". What the package documents as different between the
-engines is levelled here, once: bools count as ints, ints beyond 2**53 and other real numbers as floats.
+engines is levelled here, once: bools count as ints, ints of 2**53 and more and other real numbers as floats.
 """
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-EXACT_INT = 2**53
+EXACT_INTS = 2**53                      # below this, ints are kept exactly and read back as ints
 
 
 def bits(number: Any) -> str:
     """A text that is equal for equal numbers: same bits, same int or float type."""
-    if isinstance(number, int) and abs(number) <= EXACT_INT:
+    if isinstance(number, int) and abs(number) < EXACT_INTS:
         return str(int(number))
     number = float(number)
     return "nan" if math.isnan(number) else number.hex()

@@ -171,13 +171,22 @@ def test_comparisons_text_and_properties_can_be_added(engine):
 
 def test_operators_the_class_did_not_have_can_be_added(engine):
     with class_attributes(engine.Value, __matmul__=lambda self, other: self * other, __call__=lambda self: self.data, __pos__=lambda self: self,
-                          __getitem__=lambda self, i: self._children[i], __len__=lambda self: len(self._children)):
+                          __mod__=lambda self, other: self.data % other, __iter__=lambda self: iter(self._children)):
         a, b = engine.Value(2.0), engine.Value(3.0)
         c = a @ b
         assert bits(c.data) == bits(6.0)
-        assert c() == 6.0 and +c is c and c[1] is b and len(c) == 2
+        assert c() == 6.0 and +c is c and c % 4 == 2.0 and list(c) == [a, b]
     with pytest.raises(TypeError):
         a @ b
+
+
+def test_indexing_and_length_can_be_added(engine):
+    with class_attributes(engine.Value, __getitem__=lambda self, i: self._children[i], __len__=lambda self: len(self._children)):
+        a, b = engine.Value(2.0), engine.Value(3.0)
+        c = a * b
+        assert c[1] is b and len(c) == 2
+    with pytest.raises(TypeError):
+        len(engine.Value(2.0))
 
 
 def test_equality_and_hash_can_be_replaced(engine):

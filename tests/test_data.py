@@ -60,7 +60,12 @@ def test_a_file_is_read_as_the_script_reads_it(tmp_path, content):
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"", "no documents"), (b" \n\t\n", "no documents"), (b"a\xff\xfe", "not a text file in UTF-8"), (b"a\0b", "zero byte")],
+    [
+        (b"", "no documents"),
+        (b" \n\t\n", "no documents"),
+        (b"a\xff\xfe", "not a text file in UTF-8"),
+        (b"a\0b", "zero byte"),
+    ],
 )
 def test_a_file_without_text_is_refused_in_one_line_with_its_name(tmp_path, content, complaint):
     path = tmp_path / "odd.bin"

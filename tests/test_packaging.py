@@ -43,7 +43,9 @@ def test_importing_leaves_documents_and_the_network_alone():
     assert not {"microgpt.data", "microgpt.reference", "urllib.request", "socket"} & set(imported_by("microgpt"))
 
 
-@pytest.mark.parametrize("file", ["py.typed", "_engine.pyi", "_engine.pxd", "_adam.pyi", "data/names.txt", "data/README.md"])
+@pytest.mark.parametrize(
+    "file", ["py.typed", "_engine.pyi", "_engine.pxd", "_adam.pyi", "data/names.txt", "data/README.md"]
+)
 def test_types_and_data_are_installed(file):
     assert (PACKAGE / file).is_file()
 

@@ -10,7 +10,7 @@ import microgpt
 import microgpt_engine
 
 # A user's file: it may be run or imported, and checks what it gets by itself.
-USER_SCRIPT = '''
+USER_SCRIPT = """
 import copy, pickle
 from microgpt_engine import Adam, Value, arena_stats
 
@@ -34,7 +34,7 @@ def check():
 
 if __name__ == "__main__":
     print(check())
-'''
+"""
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def test_such_a_script_runs_as_a_module(project):
     assert python("-m", "microgpt", cwd=project) == "checked"
 
 
-@pytest.mark.parametrize("first", ["", "import microgpt_engine\n", "from microgpt_engine import Value\nValue(1.0) + 1\n"])
+@pytest.mark.parametrize(
+    "first", ["", "import microgpt_engine\n", "from microgpt_engine import Value\nValue(1.0) + 1\n"]
+)
 def test_such_a_script_can_be_imported_and_keeps_its_name(project, first):
     (project / "other.py").write_text(first + "import microgpt\nprint(microgpt.check(), microgpt.__file__)")
     assert python("other.py", cwd=project) == f"checked {project / 'microgpt.py'}"
@@ -95,4 +97,7 @@ def test_the_order_of_the_two_names_does_not_matter(order, tmp_path):
 
 def test_an_empty_folder_called_microgpt_hides_nothing(tmp_path):
     (tmp_path / "microgpt").mkdir()
-    assert python("-c", "import microgpt_engine, microgpt; print(microgpt.Value is microgpt_engine.Value)", cwd=tmp_path) == "True"
+    assert (
+        python("-c", "import microgpt_engine, microgpt; print(microgpt.Value is microgpt_engine.Value)", cwd=tmp_path)
+        == "True"
+    )

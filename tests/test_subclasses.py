@@ -118,6 +118,24 @@ def test_an_overridden_method_may_call_the_inherited_one(engine):
     assert bits(Safe(-1.0).relu().data) == "0"
 
 
+def test_an_overridden_reflected_operator_may_call_the_inherited_one(engine):
+    class Mine(engine.Value):
+        def __radd__(self, other):
+            return super().__radd__(other)
+
+        def __rmul__(self, other):
+            return super().__rmul__(other)
+
+        def __rsub__(self, other):
+            return super().__rsub__(other)
+
+        def __rtruediv__(self, other):
+            return super().__rtruediv__(other)
+    a, b = Mine(4.0), engine.Value(8.0)
+    assert [bits(v.data) for v in (3 + a, 3 * a, 3 - a, 3 / a)] == all_bits([7.0, 12.0, -1.0, 0.75])
+    assert [bits(v.data) for v in (b + a, b * a, b - a, b / a)] == all_bits([12.0, 32.0, 4.0, 2.0])
+
+
 def test_operators_on_other_types_can_be_overridden_in_a_subclass(engine):
     class Vector(engine.Value):
         def __mul__(self, other):

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Record Karpathy's own microgpt.py on the embedded names as tests/golden/train_embedded.json (some minutes).
+"""Record Karpathy's own microgpt.py on the embedded names as tests/golden/train_embedded.json.
 
     python tools/make_golden.py path/to/microgpt.py
+
+Takes some minutes.
 """
 
 import json

@@ -5,14 +5,14 @@ The order in which contributions reach a gradient is part of the result, since f
 associative. The script's order: depth-first from the root, children left to right, a node noted down after its
 children; then that list from its end to its start. `walk` makes the list, `accumulate` runs along it.
 
-Cost on the script's own graph, a node: see bench/test_backward.py. Both loops are bound by memory and by the chain of
-look-ups id -> block -> links, not by arithmetic.
+Most of a graph was created in the very order in which the walk leaves it. So the walk takes whole stretches of nodes
+(span_of in _arena.pxd): it passes along a stretch, and leaves it only for a child outside that nobody has visited. What it
+notes down are runs of neighbours, first and last id, and both loops go through memory in order.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from libc.stdint cimport uint32_t, uint64_t
 from microgpt._arena cimport (
-    BLOCK_BITS, BLOCK_NODES, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, PLACE_MASK, VISITED,
-    Arena, Block, Links, Numbers, Operands, block_of, likely, links_of, numbers_of, unlikely,
+    BLOCK_BITS, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, PLACE_MASK, VISITED,
+    Arena, Block, Children, LocalGrads, Operands, block_of, likely, scratch_reserve, seal_results, unlikely,
 )
 
 
@@ -21,167 +21,188 @@ cdef inline bint fits_int(double value) noexcept nogil:
     return -9007199254740992.0 <= value <= 9007199254740992.0
 
 
-cdef inline int order_reserve(Arena *arena) noexcept:
-    """Scratch for a walk over everything alive; each node stands in it once, waiting or done. -1 without memory."""
-    cdef size_t needed = <size_t>arena.blocks_alive * BLOCK_NODES
-    if needed <= arena.order_capacity and needed >= arena.order_capacity >> 3:
-        return 0
-    PyMem_RawFree(arena.order)
-    arena.order_capacity = 0
-    arena.order = <uint32_t *>PyMem_RawMalloc(needed * sizeof(uint32_t))
-    if arena.order == NULL:
-        return -1
-    arena.order_capacity = needed
+# ---- the order ----------------------------------------------------------------------------------------------------------
+
+cdef inline bint is_waiting(Arena *arena, uint32_t child) noexcept nogil:
+    """Whether the walk has to go to this child before its parent. Node 0 stands for a missing child and is a leaf."""
+    return not block_of(arena, child).marks[child & PLACE_MASK].flags & (VISITED | LEAF)
+
+
+cdef inline uint32_t waiting_operand(Arena *arena, Operands *operands) noexcept nogil:
+    """The next child of an n-ary node to go to, 0 when all are done."""
+    cdef uint32_t child
+    while operands.cursor < operands.n_children:
+        child = operands.children[operands.cursor]
+        operands.cursor += 1
+        if is_waiting(arena, child):
+            return child
     return 0
 
 
-cdef inline bint enter(Arena *arena, uint32_t child, uint32_t passed_by) noexcept nogil:
-    """Whether the walk must go down to this child now; if so it counts as visited from here on."""
-    cdef Links *links
-    if child & passed_by:
-        return False
-    links = links_of(arena, child)
-    if links.flags & (VISITED | LEAF):
-        return False
-    links.flags |= VISITED
-    return True
+cdef inline uint32_t waiting_child(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """The first child that the walk has to go to before this node, 0 for none."""
+    cdef Children *children = &block.children[place]
+    if unlikely(block.marks[place].flags & NARY):
+        return waiting_operand(arena, block.local_grads[place].first.operands)
+    if not children.first & IN_LEAF_BLOCK and is_waiting(arena, children.first):
+        return children.first
+    if not children.second & IN_LEAF_BLOCK and is_waiting(arena, children.second):
+        return children.second
+    return 0
+
+
+cdef inline uint32_t stretch_start(Arena *arena, uint32_t last) noexcept nogil:
+    """The first node of the stretch that ends here; once children were assigned, no stretch is trusted."""
+    if unlikely(arena.rewired):
+        return last
+    return last + 1 - block_of(arena, last).marks[last & PLACE_MASK].span
 
 
 cdef inline size_t walk(Arena *arena, uint32_t root) noexcept nogil:
-    """Fill arena.order with the nodes below `root`, children before parents, leaves left out. Returns how many.
+    """Note down in arena.scratch, as runs first << 32 | last, what lies at and below `root`. Returns how many runs.
 
-    The stack holds node << 1 | stage: 0 when the node's next child is the second (or the next of many), 1 when the
-    children are done. Node 0 stands for a missing child and counts as a leaf.
+    From the back of the scratch grows the stack: stretches that were left for a child, as node to go on at << 32 | last.
     """
-    cdef uint32_t *order = arena.order
-    cdef size_t bottom = arena.order_capacity
-    cdef size_t top = bottom
-    cdef size_t n = 0
-    cdef uint32_t passed_by = 0 if arena.rewired else IN_LEAF_BLOCK
-    cdef uint32_t node = root
-    cdef uint32_t child
-    cdef Links *links = links_of(arena, root)
-    cdef Operands *operands
-    cdef bint first = True
-    links.flags |= VISITED
+    cdef uint64_t *runs = arena.scratch
+    cdef size_t bottom = arena.scratch_capacity, top = bottom, n = 0
+    cdef uint32_t last = root, node = stretch_start(arena, root), run = node, child
+    cdef Block *block = block_of(arena, root)
+    cdef uint32_t flags
     while True:
-        if unlikely(links.flags & NARY):
-            operands = numbers_of(arena, node).first.operands
-            if first:
-                operands.cursor = 0
-            child = 0
-            while operands.cursor < operands.n_children:
-                child = operands.children[operands.cursor]
-                operands.cursor += 1
-                if enter(arena, child, passed_by):
+        child = 0
+        while node <= last:
+            flags = block.marks[node & PLACE_MASK].flags
+            if not flags & (LEAF | VISITED):
+                if unlikely(flags & NARY):
+                    block.local_grads[node & PLACE_MASK].first.operands.cursor = 0
+                child = waiting_child(arena, block, node & PLACE_MASK)
+                block.marks[node & PLACE_MASK].flags |= VISITED
+                if unlikely(child != 0):
                     break
-                child = 0
-            if child != 0:
-                top -= 1
-                order[top] = node << 1
-                node, links, first = child, links_of(arena, child), True
-                continue
-        else:
-            if first:
-                child = links.child0
-                if enter(arena, child, passed_by):
-                    top -= 1
-                    order[top] = node << 1
-                    node, links = child, links_of(arena, child)
-                    continue
-            child = links.child1
-            if enter(arena, child, passed_by):
-                top -= 1
-                order[top] = node << 1 | 1
-                node, links, first = child, links_of(arena, child), True
-                continue
-        order[n] = node
-        n += 1
-        while top < bottom and order[top] & 1:
-            order[n] = order[top] >> 1
+            elif unlikely(flags & VISITED):                 # another way led here before
+                if run < node:
+                    runs[n] = <uint64_t>run << 32 | (node - 1)
+                    n += 1
+                run = node + 1
+            node += 1
+        if run < node:
+            runs[n] = <uint64_t>run << 32 | (node - 1)
             n += 1
-            top += 1
+        if child != 0:                                      # this node is on its way: marked, but not yet noted down
+            top -= 1
+            runs[top] = <uint64_t>node << 32 | last
+            last = child
+            node = run = stretch_start(arena, child)
+            block = block_of(arena, child)
+            continue
         if top == bottom:
             return n
-        node = order[top] >> 1
+        node, last = <uint32_t>(runs[top] >> 32), <uint32_t>runs[top]
         top += 1
-        links, first = links_of(arena, node), False
+        run = node
+        block = block_of(arena, node)
+        # Its other children may be waiting too; then it goes back onto the stack.
+        child = waiting_child(arena, block, node & PLACE_MASK)
+        if child != 0:
+            top -= 1
+            last = child
+            node = run = stretch_start(arena, child)
+            block = block_of(arena, child)
+        else:
+            node += 1
 
+
+# ---- the sums -----------------------------------------------------------------------------------------------------------
 
 cdef inline void contribute(Arena *arena, uint32_t child, double contribution) noexcept nogil:
     """child.grad += contribution, a float."""
     cdef Block *block = block_of(arena, child)
-    cdef uint32_t place = child & PLACE_MASK
-    block.numbers[place].grad += contribution
-    block.int_grad[place] = False
+    block.numbers[child & PLACE_MASK].grad += contribution
+    block.marks[child & PLACE_MASK].int_grad = False
 
 
 cdef inline void contribute_int(Arena *arena, uint32_t child, double contribution) noexcept nogil:
     """child.grad += contribution, an int: it stays one if it was one and is not too large. An int has no minus zero."""
     cdef Block *block = block_of(arena, child)
-    cdef uint32_t place = child & PLACE_MASK
-    cdef double grad = block.numbers[place].grad + (contribution + 0.0)
-    block.numbers[place].grad = grad
+    cdef double grad = block.numbers[child & PLACE_MASK].grad + (contribution + 0.0)
+    block.numbers[child & PLACE_MASK].grad = grad
     if not fits_int(grad):
-        block.int_grad[place] = False
+        block.marks[child & PLACE_MASK].int_grad = False
 
 
-cdef inline void accumulate_many(Arena *arena, Operands *operands, double grad, bint int_grad) noexcept nogil:
-    """The turn of a node with an Operands record."""
-    cdef uint32_t k
-    for k in range(min(operands.n_children, operands.n_grads)):
-        if int_grad and operands.is_int[k]:
-            contribute_int(arena, operands.children[k], operands.local_grads[k] * grad)
-        else:
-            contribute(arena, operands.children[k], operands.local_grads[k] * grad)
-
-
-cdef inline void accumulate_int(Arena *arena, Links *links, Numbers *numbers) noexcept nogil:
-    """The turn of a node whose own gradient is an int: what it passes on may be one too."""
-    if links.flags & GRAD0_INT:
-        contribute_int(arena, links.child0, numbers.first.local_grad0 * numbers.grad)
+cdef inline void pass_on(Arena *arena, uint32_t child, double local_grad, double grad, bint is_int) noexcept nogil:
+    if is_int:
+        contribute_int(arena, child, local_grad * grad)
     else:
-        contribute(arena, links.child0, numbers.first.local_grad0 * numbers.grad)
-    if links.child1 == 0:
-        return
-    if links.flags & GRAD1_INT:
-        contribute_int(arena, links.child1, numbers.local_grad1 * numbers.grad)
-    else:
-        contribute(arena, links.child1, numbers.local_grad1 * numbers.grad)
+        contribute(arena, child, local_grad * grad)
 
 
-cdef inline void accumulate(Arena *arena, size_t n) noexcept nogil:
-    """Run along arena.order from its end: child.grad += local_grad * node.grad, children left to right."""
-    cdef uint32_t *order = arena.order
-    cdef uint32_t place
-    cdef Block *block
-    cdef Links *links
-    cdef Numbers *numbers
-    while n > 0:
-        n -= 1
-        block = block_of(arena, order[n])
-        place = order[n] & PLACE_MASK
-        links = &block.links[place]
-        numbers = &block.numbers[place]
-        links.flags &= ~<uint32_t>VISITED
-        if unlikely(links.flags & NARY):
-            accumulate_many(arena, numbers.first.operands, numbers.grad, block.int_grad[place])
-        elif unlikely(block.int_grad[place]):
-            accumulate_int(arena, links, numbers)
+cdef inline void accumulate_carefully(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """The turn of a node of any kind, also where gradients may still be ints."""
+    cdef double grad = block.numbers[place].grad
+    cdef bint int_grad = block.marks[place].int_grad
+    cdef uint32_t flags = block.marks[place].flags, k
+    cdef LocalGrads *local_grads = &block.local_grads[place]
+    cdef Operands *operands
+    if flags & NARY:
+        operands = local_grads.first.operands
+        for k in range(min(operands.n_children, operands.n_grads)):
+            pass_on(arena, operands.children[k], operands.local_grads[k], grad, int_grad and operands.is_int[k])
+    elif flags & ONES:
+        pass_on(arena, block.children[place].first, 1.0, grad, int_grad)
+        pass_on(arena, block.children[place].second, 1.0, grad, int_grad)
+    elif not flags & LEAF:
+        pass_on(arena, block.children[place].first, local_grads.first.value, grad, int_grad and flags & GRAD0_INT)
+        if block.children[place].second != 0:
+            pass_on(arena, block.children[place].second, local_grads.second, grad, int_grad and flags & GRAD1_INT)
+
+
+cdef inline void accumulate_run(Arena *arena, uint32_t first, uint32_t last) noexcept nogil:
+    """child.grad += local_grad * node.grad for the nodes from last to first, all of one block, children left to right.
+
+    About half of backward's time; bound by the reading and writing of children's gradients.
+    """
+    cdef Block *block = block_of(arena, first)
+    cdef uint32_t place = (last & PLACE_MASK) + 1
+    cdef uint32_t flags
+    cdef double grad
+    cdef Children *children
+    first &= PLACE_MASK
+    while place > first:
+        place -= 1
+        flags = block.marks[place].flags
+        children = &block.children[place]
+        if flags & LEAF:
+            continue
+        block.marks[place].flags = flags & ~<uint32_t>VISITED
+        if unlikely(flags & NARY or block.marks[place].int_grad):
+            accumulate_carefully(arena, block, place)
+            continue
+        grad = block.numbers[place].grad
+        if flags & ONES:
+            contribute(arena, children.first, grad)
+            contribute(arena, children.second, grad)
         else:
-            contribute(arena, links.child0, numbers.first.local_grad0 * numbers.grad)
-            if links.child1 != 0:
-                contribute(arena, links.child1, numbers.local_grad1 * numbers.grad)
+            contribute(arena, children.first, block.local_grads[place].first.value * grad)
+            if children.second != 0:
+                contribute(arena, children.second, block.local_grads[place].second * grad)
 
 
 cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
     """The script's Value.backward. -1 without memory; then no gradient has changed."""
     cdef Block *block = block_of(arena, root)
     cdef uint32_t place = root & PLACE_MASK
-    if not block.links[place].flags & LEAF and order_reserve(arena) < 0:
+    cdef bint is_leaf = (block.marks[place].flags & LEAF) != 0
+    cdef size_t n
+    if not is_leaf and scratch_reserve(arena) < 0:
         return -1
     block.numbers[place].grad = 1.0
-    block.int_grad[place] = True
-    if not block.links[place].flags & LEAF:
-        accumulate(arena, walk(arena, root))
+    block.marks[place].int_grad = True
+    if is_leaf:
+        return 0
+    n = walk(arena, root)
+    while n > 0:
+        n -= 1
+        accumulate_run(arena, <uint32_t>(arena.scratch[n] >> 32), <uint32_t>arena.scratch[n])
+    seal_results(arena)
     return 0

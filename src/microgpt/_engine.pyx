@@ -23,11 +23,12 @@ from cpython.object cimport PyObject, PyObject_Size
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, log, pow, sin, sqrt, tanh
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from microgpt._arena cimport (
-    CLASS_SHIFT, DATA_INT, GRAD0_INT, GRAD1_INT, HAS_HANDLE, HAS_STATE, IN_LEAF_BLOCK, LEAF, NARY, PLACE_MASK, VISITED,
-    Arena, Block, Links, Numbers, Operands, arena_bytes, arena_nodes, arena_start, block_of, drop_children, leaf_place,
-    likely, links_of, nodes_release, numbers_of, operands_allocate, operands_free, result_append, results_reserve, unlikely,
+    DATA_INT, GRAD0_INT, GRAD1_INT, LEAF, NARY, ONES, PLACE_MASK, RESULTS, SPECIAL,
+    Arena, Block, LocalGrads, Numbers, Operands, arena_bytes, arena_start, block_of, classes_reserve, collect, handle_gone,
+    leaf_append, likely, local_grads_next, make_special, operands_allocate, operands_free, refer, result_append,
+    results_reserve, targets_reserve, unlikely,
 )
 from microgpt._backward cimport backward_from, fits_int
 from microgpt._python cimport (
@@ -91,18 +92,10 @@ cdef inline void handle_put_back(Handle *handle) noexcept:
 
 
 cdef void handle_dealloc(PyObject *self) noexcept:
-    """tp_dealloc: the node lives on if it has parents, which from now on it counts itself."""
+    """tp_dealloc: the node lives on if others were made from it."""
     cdef Handle *handle = <Handle *>self
-    cdef Block *block
-    cdef Links *links
     if likely(handle.id != 0):
-        block = block_of(&arena, handle.id)
-        links = &block.links[handle.id & PLACE_MASK]
-        block.handles[handle.id & PLACE_MASK] = NULL
-        links.flags &= ~<uint32_t>HAS_HANDLE
-        links.refs += handle.uses >> 1
-        if links.refs == 0:
-            nodes_release(&arena, handle.id)
+        handle_gone(&arena, handle.id, handle.used)
     if likely(type_of(self) == VALUE):
         handle_put_back(handle)
     else:
@@ -111,36 +104,38 @@ cdef void handle_dealloc(PyObject *self) noexcept:
         trash_empty()
 
 
-cdef inline void handle_attach(Handle *handle, uint32_t node) noexcept:
+cdef inline void handle_attach(Handle *handle, uint32_t node, bint used) noexcept:
     """Make this the handle of a node that has none."""
     cdef Block *block = block_of(&arena, node)
-    cdef Links *links = &block.links[node & PLACE_MASK]
-    block.handles[node & PLACE_MASK] = <PyObject *>handle
-    links.flags |= HAS_HANDLE
-    handle.numbers = &block.numbers[node & PLACE_MASK]
+    cdef uint32_t place = node & PLACE_MASK
+    block.handles[place] = <PyObject *>handle
+    block.handles_alive += 1
+    handle.numbers = &block.numbers[place]
     handle.id = node
-    handle.uses = (links.flags & DATA_INT) != 0
+    handle.data_int = (block.marks[place].flags & DATA_INT) != 0
+    handle.used = used
 
 
 cdef object handle_of(uint32_t node):
     """The Value of a node: the living one, else a new one of the class it had, with the attributes it had."""
-    cdef PyObject *known = block_of(&arena, node).handles[node & PLACE_MASK]
-    cdef uint32_t flags = links_of(&arena, node).flags
+    cdef Block *block = block_of(&arena, node)
+    cdef uint32_t place = node & PLACE_MASK
     cdef object made
-    if known != NULL:
-        return <object>known
-    if likely(flags < HAS_STATE):
+    if node == 0:                                           # somebody used a Value before its __init__
+        return class_instance(Value)
+    if block.handles[place] != NULL:
+        return <object>block.handles[place]
+    if likely(not block.marks[place].flags & SPECIAL):
         made = owned(<PyObject *>handle_take())
-        handle_attach(<Handle *>made, node)
+        handle_attach(<Handle *>made, node, True)
         return made
-    made = class_instance(<object>class_types[flags >> CLASS_SHIFT])
-    known = block_of(&arena, node).handles[node & PLACE_MASK]       # making it may have run anything
-    if known != NULL:
-        return <object>known
-    handle_attach(<Handle *>made, node)
-    if flags & HAS_STATE:
-        links_of(&arena, node).flags &= ~<uint32_t>HAS_STATE
-        set_attributes(made, left_attributes.pop(node))
+    made = class_instance(<object>class_types[block.classes[place]])
+    if block.handles[place] != NULL:                        # making an instance may have run anything
+        return <object>block.handles[place]
+    handle_attach(<Handle *>made, node, True)
+    attributes = left_attributes.pop(node, None)
+    if attributes is not None:
+        set_attributes(made, attributes)
     return made
 
 
@@ -176,21 +171,18 @@ cdef void class_forget(uint32_t number) noexcept:
     class_types[number] = NULL
 
 
-cdef void node_forget(uint32_t node, uint32_t flags) noexcept:
-    """The arena calls this when a node dies that has more than numbers and links."""
+cdef void node_forget(uint32_t node, uint32_t number) noexcept:
+    """The arena calls this when a node of a subclass dies."""
     global have_trash
-    cdef uint32_t number = flags >> CLASS_SHIFT
     cdef Error error
-    cdef bint last_of_class = False
-    if number != 0:
-        class_nodes[number] -= 1
-        last_of_class = class_nodes[number] == 0 and number != last_class
-    if flags & HAS_STATE or last_of_class:
+    class_nodes[number] -= 1
+    if class_nodes[number] == 0 and number != last_class or left_attributes:
         error_take(&error)
-        if flags & HAS_STATE:
-            trash.append(left_attributes.pop(node))
+        attributes = left_attributes.pop(node, None)
+        if attributes is not None:
+            trash.append(attributes)
             have_trash = True
-        if last_of_class:
+        if class_nodes[number] == 0 and number != last_class:
             class_forget(number)
         error_put_back(&error)
 
@@ -230,12 +222,10 @@ cdef object class_instance(object cls):
     cdef TypeObject *kind = <TypeObject *>cls
     if kind == VALUE:
         made = owned(<PyObject *>handle_take())
-        (<Handle *>made).id = 0
-        (<Handle *>made).uses = 0
-        (<Handle *>made).numbers = numbers_of(&arena, 0)
-        return made
-    made = owned(kind.tp_alloc(kind, 0))
-    (<Handle *>made).numbers = numbers_of(&arena, 0)
+    else:
+        made = owned(kind.tp_alloc(kind, 0))
+    (<Handle *>made).id = (<Handle *>made).data_int = (<Handle *>made).used = 0
+    (<Handle *>made).numbers = &block_of(&arena, 0).numbers[0]
     return made
 
 
@@ -258,15 +248,13 @@ def set_attributes(value, attributes):
 cdef void handle_finalize(PyObject *self) noexcept:
     """tp_finalize of subclasses: a node that outlives its handle keeps the attributes for the next one."""
     cdef Handle *handle = <Handle *>self
-    cdef Links *links = links_of(&arena, handle.id)
     cdef Error error
-    if handle.id == 0 or links.refs + (handle.uses >> 1) == 0 or reference_count(self) != 1:
+    if not handle.used or reference_count(self) != 1:       # more than one: the collector looks at it, it lives
         return
     error_take(&error)
     attributes = get_attributes(<object>self)
     if attributes != (None, None):
         left_attributes[handle.id] = attributes
-        links.flags |= HAS_STATE
     error_put_back(&error)
 
 
@@ -324,13 +312,14 @@ cdef int need_number(object number, str what, double *value, bint *is_int) excep
 
 # ---- making nodes -------------------------------------------------------------------------------------------------------
 
-cdef inline object finish(Handle *handle, double data, uint32_t child0, uint32_t child1, double local_grad0,
-                          double local_grad1, uint32_t flags):
+cdef inline object finish(Handle *handle, double data, uint32_t first, uint32_t second, uint32_t flags):
     """Append the result of an operation in a reserved place, held by `handle`."""
-    handle.id = result_append(&arena, data, child0, child1, local_grad0, local_grad1, flags | HAS_HANDLE, 0,
-                              <PyObject *>handle)
-    handle.numbers = numbers_of(&arena, handle.id)
-    handle.uses = (flags & DATA_INT) != 0
+    cdef Block *block = arena.open[RESULTS]
+    handle.numbers = &block.numbers[block.used]
+    handle.data_int = (flags & DATA_INT) != 0
+    handle.used = False
+    handle.id = result_append(&arena, data, first, second, flags, <PyObject *>handle)
+    block.handles_alive += 1
     return owned(<PyObject *>handle)
 
 
@@ -345,7 +334,7 @@ cdef inline Handle *begin(uint32_t n) except NULL:
 
 cdef inline uint32_t constant(double value, bint is_int) noexcept:
     """A node for a number that stands beside a Value in an expression; its one parent is made next."""
-    return result_append(&arena, value, 0, 0, 0.0, 0.0, LEAF | DATA_INT if is_int else LEAF, 1, NULL)
+    return result_append(&arena, value, 0, 0, LEAF | DATA_INT if is_int else LEAF, NULL)
 
 
 cdef inline uint32_t int_mark(double *value, bint is_int) noexcept:
@@ -356,20 +345,13 @@ cdef inline uint32_t int_mark(double *value, bint is_int) noexcept:
     return DATA_INT if fits_int(value[0]) else 0
 
 
-cdef inline bint data_is_int(Handle *value) noexcept:
-    return value.uses & 1
-
-
-cdef inline void count_parent(Handle *value) noexcept:
-    value.uses += 2
-
-
 cdef object unary(object self, double data, double local_grad, uint32_t flags):
     """The result of a function of one Value."""
     if likely(is_plain(<PyObject *>self)):
         handle = begin(1)
-        count_parent(<Handle *>self)
-        return finish(handle, data, (<Handle *>self).id, 0, local_grad, 0.0, flags)
+        (<Handle *>self).used = True
+        local_grads_next(&arena, local_grad, 0.0)
+        return finish(handle, data, (<Handle *>self).id, 0, flags)
     return result_of_class(type(self), data, (self,), (number_object(local_grad, flags & GRAD0_INT),), flags & DATA_INT)
 
 
@@ -403,39 +385,41 @@ cdef tuple operands_of_class(object cls, object left, object right):
 
 cdef inline object add(Handle *a, Handle *b):
     cdef double data = a.numbers.data + b.numbers.data
-    cdef uint32_t flags = GRAD0_INT | GRAD1_INT | int_mark(&data, data_is_int(a) & data_is_int(b))
+    cdef uint32_t flags = ONES | int_mark(&data, a.data_int & b.data_int)
     cdef Handle *handle = begin(1)
-    count_parent(a)
-    count_parent(b)
-    return finish(handle, data, a.id, b.id, 1.0, 1.0, flags)
-
-
-cdef inline object multiply(Handle *a, Handle *b):
-    cdef double data = a.numbers.data * b.numbers.data
-    cdef uint32_t flags = data_is_int(b) * GRAD0_INT | data_is_int(a) * GRAD1_INT
-    cdef Handle *handle = begin(1)
-    flags |= int_mark(&data, data_is_int(a) & data_is_int(b))
-    count_parent(a)
-    count_parent(b)
-    return finish(handle, data, a.id, b.id, b.numbers.data, a.numbers.data, flags)
+    a.used = b.used = True
+    return finish(handle, data, a.id, b.id, flags)
 
 
 cdef inline object add_number(Handle *a, double number, bint is_int):
     """`a + number`, and `number + a`, which the script turns round."""
     cdef double data = a.numbers.data + number
-    cdef uint32_t flags = GRAD0_INT | GRAD1_INT | int_mark(&data, data_is_int(a) & is_int)
+    cdef uint32_t flags = ONES | int_mark(&data, a.data_int & is_int)
     cdef Handle *handle = begin(2)
-    count_parent(a)
-    return finish(handle, data, a.id, constant(number, is_int), 1.0, 1.0, flags)
+    cdef uint32_t other = constant(number, is_int)
+    a.used = True
+    return finish(handle, data, a.id, other, flags)
+
+
+cdef inline object multiply(Handle *a, Handle *b):
+    cdef double data = a.numbers.data * b.numbers.data
+    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT
+    cdef Handle *handle = begin(1)
+    flags |= int_mark(&data, a.data_int & b.data_int)
+    a.used = b.used = True
+    local_grads_next(&arena, b.numbers.data, a.numbers.data)
+    return finish(handle, data, a.id, b.id, flags)
 
 
 cdef inline object multiply_number(Handle *a, double number, bint is_int):
     cdef double data = a.numbers.data * number
-    cdef uint32_t flags = is_int * GRAD0_INT | data_is_int(a) * GRAD1_INT
+    cdef uint32_t flags = is_int * GRAD0_INT | a.data_int * GRAD1_INT
     cdef Handle *handle = begin(2)
-    flags |= int_mark(&data, data_is_int(a) & is_int)
-    count_parent(a)
-    return finish(handle, data, a.id, constant(number, is_int), number, a.numbers.data, flags)
+    cdef uint32_t other = constant(number, is_int)
+    flags |= int_mark(&data, a.data_int & is_int)
+    a.used = True
+    local_grads_next(&arena, number, a.numbers.data)
+    return finish(handle, data, a.id, other, flags)
 
 
 cdef object add_others(object left, object right):
@@ -454,7 +438,7 @@ cdef object add_others(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers.data + (<Handle *>right).numbers.data
-    is_int = int_mark(&number, data_is_int(<Handle *>left) & data_is_int(<Handle *>right))
+    is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
     return result_of_class(cls, number, (left, right), (1, 1), is_int)
 
 
@@ -474,7 +458,7 @@ cdef object multiply_others(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers.data * (<Handle *>right).numbers.data
-    is_int = int_mark(&number, data_is_int(<Handle *>left) & data_is_int(<Handle *>right))
+    is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
     return result_of_class(cls, number, (left, right), (right.data, left.data), is_int)
 
 
@@ -514,7 +498,7 @@ cdef object raise_to(object self, object exponent):
     cdef bint is_int
     if is_value(<PyObject *>exponent):
         raise TypeError("the exponent of ** must be a number, not a Value; for Values a > 0 and b write (b * a.log()).exp()")
-    if not data_is_int(base) and (PyFloat_CheckExact(exponent) or PyLong_Check(exponent)):
+    if not base.data_int and (PyFloat_CheckExact(exponent) or PyLong_Check(exponent)):
         read_number(exponent, &number, &is_int)
         if PyFloat_CheckExact(exponent) or is_int:
             power(base.numbers.data, number, &data)
@@ -560,37 +544,53 @@ cdef inline bint expressions_hold() noexcept:
             and now.nb_power == operators.nb_power and now.nb_negative == operators.nb_negative)
 
 
-cdef inline uint32_t negated(Handle *value, double *data, uint32_t *flags) noexcept:
+cdef inline uint32_t negated(Handle *value, double *data, bint *is_int) noexcept:
     """`value * -1` as a node without a handle, in two reserved places; its data and whether that is an int."""
     cdef uint32_t minus_one = constant(-1.0, True)
+    cdef uint32_t flags
     data[0] = value.numbers.data * -1.0
-    flags[0] = int_mark(data, data_is_int(value))
-    count_parent(value)
-    return result_append(&arena, data[0], value.id, minus_one, -1.0, value.numbers.data,
-                         flags[0] | GRAD0_INT | data_is_int(value) * GRAD1_INT, 1, NULL)
+    flags = int_mark(data, value.data_int)
+    is_int[0] = flags != 0
+    value.used = True
+    local_grads_next(&arena, -1.0, value.numbers.data)
+    return result_append(&arena, data[0], value.id, minus_one, flags | GRAD0_INT | value.data_int * GRAD1_INT, NULL)
 
 
 cdef object subtract(Handle *a, Handle *b):
     """a + (b * -1)"""
     cdef Handle *handle = begin(3)
-    cdef uint32_t flags
+    cdef bint is_int
     cdef double data
-    cdef uint32_t other = negated(b, &data, &flags)
+    cdef uint32_t other = negated(b, &data, &is_int)
     data += a.numbers.data
-    flags = int_mark(&data, data_is_int(a) and flags & DATA_INT)
-    count_parent(a)
-    return finish(handle, data, a.id, other, 1.0, 1.0, flags | GRAD0_INT | GRAD1_INT)
+    a.used = True
+    return finish(handle, data, a.id, other, ONES | int_mark(&data, is_int & a.data_int))
 
 
-cdef object subtract_from_number(double number, bint is_int, Handle *b):
+cdef object subtract_from_number(double number, bint number_int, Handle *b):
     """(b * -1) + number"""
     cdef Handle *handle = begin(4)
-    cdef uint32_t flags
+    cdef bint is_int
     cdef double data
-    cdef uint32_t other = negated(b, &data, &flags)
+    cdef uint32_t left = negated(b, &data, &is_int)
+    cdef uint32_t right = constant(number, number_int)
     data += number
-    flags = int_mark(&data, is_int and flags & DATA_INT)
-    return finish(handle, data, other, constant(number, is_int), 1.0, 1.0, flags | GRAD0_INT | GRAD1_INT)
+    return finish(handle, data, left, right, ONES | int_mark(&data, is_int & number_int))
+
+
+cdef inline uint32_t inverted(Handle *value, double inverse, double slope) noexcept:
+    """`value ** -1`, whose data and derivative are known, as a node without a handle, in a reserved place."""
+    value.used = True
+    local_grads_next(&arena, slope, 0.0)
+    return result_append(&arena, inverse, value.id, 0, 0, NULL)
+
+
+cdef inline int inverse_of(Handle *value, double *inverse, double *slope) except -1:
+    """x**-1 and -1 * x**-2."""
+    power(value.numbers.data, -1.0, inverse)
+    power(value.numbers.data, -2.0, slope)
+    slope[0] = -1.0 * slope[0]
+    return 0
 
 
 cdef object divide(Handle *a, Handle *b):
@@ -598,26 +598,25 @@ cdef object divide(Handle *a, Handle *b):
     cdef double inverse, slope, numerator = a.numbers.data
     cdef uint32_t other
     cdef Handle *handle
-    power(b.numbers.data, -1.0, &inverse)
-    power(b.numbers.data, -2.0, &slope)
+    inverse_of(b, &inverse, &slope)
     handle = begin(2)
-    other = result_append(&arena, inverse, b.id, 0, -1.0 * slope, 0.0, 0, 1, NULL)
-    count_parent(b)
-    count_parent(a)
-    return finish(handle, numerator * inverse, a.id, other, inverse, numerator, data_is_int(a) * GRAD1_INT)
+    other = inverted(b, inverse, slope)
+    a.used = True
+    local_grads_next(&arena, inverse, numerator)
+    return finish(handle, numerator * inverse, a.id, other, a.data_int * GRAD1_INT)
 
 
 cdef object divide_number(double number, bint is_int, Handle *b):
     """b**-1 * number"""
     cdef double inverse, slope
-    cdef uint32_t other
+    cdef uint32_t left, right
     cdef Handle *handle
-    power(b.numbers.data, -1.0, &inverse)
-    power(b.numbers.data, -2.0, &slope)
+    inverse_of(b, &inverse, &slope)
     handle = begin(3)
-    other = result_append(&arena, inverse, b.id, 0, -1.0 * slope, 0.0, 0, 1, NULL)
-    count_parent(b)
-    return finish(handle, inverse * number, other, constant(number, is_int), number, inverse, is_int * GRAD0_INT)
+    left = inverted(b, inverse, slope)
+    right = constant(number, is_int)
+    local_grads_next(&arena, number, inverse)
+    return finish(handle, inverse * number, left, right, is_int * GRAD0_INT)
 
 
 # ---- construction, and children of any number ----------------------------------------------------------------------------
@@ -643,138 +642,150 @@ cdef Operands *read_operands(tuple children, tuple local_grads) except NULL:
     return operands
 
 
-cdef void link(uint32_t node, Operands *operands) noexcept:
-    """Give a node without children these: inline if there are one or two with a local gradient each."""
-    cdef Links *links = links_of(&arena, node)
-    cdef Numbers *numbers = numbers_of(&arena, node)
-    cdef uint32_t n = operands.n_children
-    links.child0 = links.child1 = 0
-    links.flags &= ~<uint32_t>(LEAF | NARY | GRAD0_INT | GRAD1_INT)
-    if n == 0 and operands.n_grads == 0:
-        links.flags |= LEAF
-    elif n > 2 or n == 0 or n != operands.n_grads:
-        links.flags |= NARY
-        numbers.first.operands = operands
-        return
-    else:
-        links.child0 = operands.children[0]
-        numbers.first.local_grad0 = operands.local_grads[0]
-        links.flags |= operands.is_int[0] * GRAD0_INT
-        if n == 2:
-            links.child1 = operands.children[1]
-            numbers.local_grad1 = operands.local_grads[1]
-            links.flags |= operands.is_int[1] * GRAD1_INT
+cdef inline bint is_inline(Operands *operands) noexcept:
+    """One or two children with a local gradient each."""
+    return 1 <= operands.n_children <= 2 and operands.n_children == operands.n_grads
+
+
+cdef uint32_t operand_flags(Operands *operands) noexcept:
+    return operands.is_int[0] * GRAD0_INT | (GRAD1_INT if operands.n_children == 2 and operands.is_int[1] else 0)
+
+
+cdef uint32_t node_append(double data, Operands *operands) except 0:
+    """A result with these children. It owns the record from here on."""
+    cdef uint32_t n = operands.n_children, node
+    if results_reserve(&arena, n // 2 + 1) < 0:             # room for the references to n blocks
+        operands_free(&arena, operands)
+        raise MemoryError
+    if not is_inline(operands):
+        node = result_append(&arena, data, 0, 0, LEAF, NULL)
+        link_many(node, operands)
+        return node
+    local_grads_next(&arena, operands.local_grads[0], operands.local_grads[1] if n == 2 else 0.0)
+    node = result_append(&arena, data, operands.children[0], operands.children[1] if n == 2 else 0,
+                         operand_flags(operands), NULL)
     operands_free(&arena, operands)
+    return node
 
 
-cdef void count_parents(tuple children) noexcept:
-    for child in children:
-        count_parent(<Handle *>child)
+cdef void link_many(uint32_t node, Operands *operands) noexcept:
+    """Make this the record of a node; its block has room for the references."""
+    cdef Block *block = block_of(&arena, node)
+    cdef uint32_t k, place = node & PLACE_MASK
+    block.marks[place].flags &= ~<uint8_t>(LEAF | ONES | GRAD0_INT | GRAD1_INT)
+    make_special(block, place, NARY)
+    block.local_grads[place].first.operands = operands
+    for k in range(operands.n_children):
+        refer(&arena, block, operands.children[k])
 
 
 cdef int initialise(object self, object data, children, local_grads) except -1:
     """What __init__ does to a fresh handle: a node of its own. A second __init__ writes into the node it has."""
     cdef Handle *handle = <Handle *>self
-    cdef TypeObject *cls = type_of(<PyObject *>self)
     cdef tuple links = tuple(children), grads = tuple(local_grads)
-    cdef Operands *operands = NULL
     cdef bint is_int
     cdef double value
-    cdef uint32_t node, number = 0
+    cdef uint32_t node
     need_number(data, "a Value's data", &value, &is_int)
     if handle.id != 0:
         relink(handle, links, grads)
         write_data(handle, value, is_int)
         write_grad(handle, 0.0, True)
         return 0
-    if cls != VALUE:
-        number = class_number(cls)
     if links or grads:
-        operands = read_operands(links, grads)
-        if results_reserve(&arena, 1) < 0:
-            operands_free(&arena, operands)
-            raise MemoryError
-        node = result_append(&arena, value, 0, 0, 0.0, 0.0, LEAF, 0, NULL)
-        link(node, operands)
-        count_parents(links)
+        node = node_append(value, read_operands(links, grads))
+        mark_used(links)
     else:
-        node = leaf_append(value)
-    if number != 0:
-        class_nodes[number] += 1
-    links_of(&arena, node).flags |= DATA_INT * is_int | number << CLASS_SHIFT
-    handle_attach(handle, node)
+        node = leaf_append(&arena, value)
+        if node == 0:
+            raise MemoryError
+    handle_attach(handle, node, False)
+    write_data(handle, value, is_int)
+    if type_of(<PyObject *>self) != VALUE:
+        remember_class(node, class_number(type_of(<PyObject *>self)))
     return 0
 
 
-cdef uint32_t leaf_append(double value) except 0:
-    """A leaf of the user's."""
-    cdef uint32_t node = leaf_place(&arena)
-    cdef Block *block
-    cdef uint32_t place = node & PLACE_MASK
-    if node == 0:
+cdef void mark_used(tuple children) noexcept:
+    for child in children:
+        (<Handle *>child).used = True
+
+
+cdef int remember_class(uint32_t node, uint32_t number) except -1:
+    cdef Block *block = block_of(&arena, node)
+    if classes_reserve(&arena, block) < 0:
         raise MemoryError
-    block = block_of(&arena, node)
-    block.numbers[place].data = value
-    block.numbers[place].grad = 0.0
-    block.links[place] = Links(0, 0, 0, LEAF)
-    block.int_grad[place] = True
-    return node
+    make_special(block, node & PLACE_MASK, SPECIAL)
+    block.classes[node & PLACE_MASK] = <uint16_t>number
+    class_nodes[number] += 1
+    return 0
 
 
 cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
-    """Other children for a node that exists."""
-    cdef Operands *operands = read_operands(children, local_grads)
-    cdef uint32_t dying
-    count_parents(children)                                 # first the new ones: they may be the old ones
-    dying = drop_children(&arena, handle.id, 0)
-    link(handle.id, operands)
-    if children and handle.id & IN_LEAF_BLOCK:
+    """Other children or local gradients for a node that exists. They are kept in an Operands record, however few."""
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK
+    cdef tuple old = children_of(handle)
+    cdef Operands *operands
+    if not (children or local_grads or old or local_grads_of(handle)):
+        return 0
+    operands = read_operands(children, local_grads)
+    if targets_reserve(&arena, block, operands.n_children) < 0:
+        operands_free(&arena, operands)
+        raise MemoryError
+    if block.marks[place].flags & NARY:
+        operands_free(&arena, block.local_grads[place].first.operands)
+    link_many(handle.id, operands)
+    mark_used(children)
+    if children != old:
         arena.rewired = True
-    nodes_release(&arena, dying)
-    if have_trash:
-        trash_empty()
     return 0
 
 
 cdef inline void write_data(Handle *handle, double value, bint is_int) noexcept:
-    cdef Links *links = links_of(&arena, handle.id)
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK
     handle.numbers.data = value
-    handle.uses = (handle.uses & ~<uint32_t>1) | is_int
-    links.flags = (links.flags & ~<uint32_t>DATA_INT) | DATA_INT * is_int
+    handle.data_int = is_int
+    block.marks[place].flags = (block.marks[place].flags & ~<uint32_t>DATA_INT) | DATA_INT * is_int
 
 
 cdef inline void write_grad(Handle *handle, double value, bint is_int) noexcept:
     handle.numbers.grad = value
-    block_of(&arena, handle.id).int_grad[handle.id & PLACE_MASK] = is_int
+    block_of(&arena, handle.id).marks[handle.id & PLACE_MASK].int_grad = is_int
 
 
 cdef tuple children_of(Handle *handle):
-    cdef Links *links = links_of(&arena, handle.id)
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK, k
     cdef Operands *operands
-    cdef uint32_t k
-    if links.flags & LEAF:
+    if block.marks[place].flags & LEAF:
         return ()
-    if not links.flags & NARY:
-        if links.child1 == 0:
-            return (handle_of(links.child0),)
-        return (handle_of(links.child0), handle_of(links.child1))
-    operands = handle.numbers.first.operands
-    return tuple([handle_of(operands.children[k]) for k in range(operands.n_children)])
+    if block.marks[place].flags & NARY:
+        operands = block.local_grads[place].first.operands
+        return tuple([handle_of(operands.children[k]) for k in range(operands.n_children)])
+    if block.children[place].second == 0:
+        return (handle_of(block.children[place].first),)
+    return (handle_of(block.children[place].first), handle_of(block.children[place].second))
 
 
 cdef tuple local_grads_of(Handle *handle):
-    cdef Links *links = links_of(&arena, handle.id)
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK, k
+    cdef uint8_t flags = block.marks[place].flags
+    cdef LocalGrads *local_grads = &block.local_grads[place]
     cdef Operands *operands
-    cdef uint32_t k
-    if links.flags & LEAF:
+    if flags & LEAF:
         return ()
-    if links.flags & NARY:
-        operands = handle.numbers.first.operands
+    if flags & ONES:
+        return (1, 1)
+    if flags & NARY:
+        operands = local_grads.first.operands
         return tuple([number_object(operands.local_grads[k], operands.is_int[k]) for k in range(operands.n_grads)])
-    first = number_object(handle.numbers.first.local_grad0, links.flags & GRAD0_INT)
-    if links.child1 == 0:
+    first = number_object(local_grads.first.value, flags & GRAD0_INT)
+    if block.children[place].second == 0:
         return (first,)
-    return (first, number_object(handle.numbers.local_grad1, links.flags & GRAD1_INT))
+    return (first, number_object(local_grads.second, flags & GRAD1_INT))
 
 
 cdef int need_node(Handle *handle, str what) except -1:
@@ -824,7 +835,7 @@ cdef class Value:
     """
 
     def __cinit__(self):
-        self.numbers = numbers_of(&arena, 0)
+        self.numbers = &block_of(&arena, 0).numbers[0]
 
     def __init__(self, data, children=(), local_grads=()):
         initialise(self, data, children, local_grads)
@@ -834,7 +845,7 @@ cdef class Value:
         """The value itself: a float, or an int where the script would show one."""
         if unlikely(self.id == 0):
             need_node(<Handle *>self, "data")
-        return number_object(self.numbers.data, self.uses & 1)
+        return number_object(self.numbers.data, self.data_int)
 
     @data.setter
     def data(self, number):
@@ -849,7 +860,7 @@ cdef class Value:
         """The derivative of the root of `backward` with respect to this Value, summed over all calls since it was 0."""
         if unlikely(self.id == 0):
             need_node(<Handle *>self, "grad")
-        return number_object(self.numbers.grad, block_of(&arena, self.id).int_grad[self.id & PLACE_MASK])
+        return number_object(self.numbers.grad, block_of(&arena, self.id).marks[self.id & PLACE_MASK].int_grad)
 
     @grad.setter
     def grad(self, number):
@@ -944,7 +955,7 @@ cdef class Value:
         """max(0, x); local gradient 1 where x > 0, else 0. The result is the int 0 for x <= 0 and for NaN, as in the script."""
         cdef double x = self.numbers.data
         if x > 0.0:
-            return unary(self, x, 1.0, DATA_INT * (self.uses & 1))
+            return unary(self, x, 1.0, DATA_INT * self.data_int)
         return unary(self, 0.0, 0.0, DATA_INT)
 
     def tanh(self):
@@ -985,7 +996,7 @@ cdef class Value:
     def abs(self):
         """|x|; local gradient 1 for x > 0, -1 for x < 0, 0 elsewhere."""
         cdef double x = self.numbers.data
-        return unary(self, fabs(x), 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0, DATA_INT * (self.uses & 1))
+        return unary(self, fabs(x), 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0, DATA_INT * self.data_int)
 
     def silu(self):
         """x * s with s = 1 / (1 + e**-x); local gradient s * (1 + x * (1 - s)). OverflowError for x below about -709.
@@ -1087,8 +1098,16 @@ PyType_Modified(VALUE)
 
 
 def arena_stats():
-    """What the arena holds now, as a dict: `nodes` alive, `blocks` they stand in, `bytes` of everything the arena keeps
-    (blocks, also the empty ones it holds ready, children of n-ary nodes, backward's scratch), and `bytes_per_node`."""
-    cdef size_t nodes = arena_nodes(&arena)
+    """What the arena holds, after a look for what no Value reaches any more, as a dict:
+
+    nodes           alive: reached by a Value of yours
+    blocks          that they stand in, some places being empty or dead
+    bytes           everything the arena keeps: blocks, empty blocks held ready, scratch of `backward`, tables
+    bytes_per_node  bytes / nodes
+    """
+    collect(&arena)
+    if have_trash:
+        trash_empty()
+    cdef size_t nodes = arena.nodes_alive - 1               # node 0 is nobody's
     cdef size_t size = arena_bytes(&arena)
     return {"nodes": nodes, "blocks": arena.blocks_alive, "bytes": size, "bytes_per_node": size / nodes if nodes else 0.0}
