@@ -8,8 +8,6 @@ CPython specialises bytecode for the types it meets. Whoever measures floats and
 give each its own copy of this code: see `fresh_module` in measuring.py.
 """
 
-# ruff: noqa: B905 - zip as the script calls it: a keyword would be timed too
-
 import math
 import random
 from collections.abc import Callable, Sequence

@@ -94,10 +94,16 @@ ctypedef struct Mark:                   # 4 bytes
     uint16_t span                       # see span_of; 0 at a free place
 
 ctypedef struct Block:
+    Numbers numbers[BLOCK_NODES]
+    LocalGrads local_grads[BLOCK_NODES]
+    Children children[BLOCK_NODES]
+    PyObject *handles[BLOCK_NODES]
+    Mark marks[BLOCK_NODES]
     uint32_t first_id                   # id of the node at place 0
     uint32_t used                       # places handed out so far
     uint32_t handles_alive              # handles that point into this block
     uint32_t referrers                  # other living blocks with children here
+    uint32_t prepared                   # results: places whose span and references are worked out
     uint64_t serial                     # no other block, now or before, has it
     uint64_t last_referrer              # serial of the block that was counted in `referrers` last
     Block **targets                     # the blocks that this one is counted at
@@ -108,14 +114,11 @@ ctypedef struct Block:
     uint32_t free_place                 # leaves: first free place, linked through children.first; BLOCK_NODES for none
     bint in_use                         # neither in a pool nor about to go there
     bint listed                         # leaves: in `with_gaps`
+    bint doubted                        # in `doubtful`
     Block *next                         # in the pool, in `with_gaps`, or among the dying
     Block *previous                     # in `with_gaps`
+    Block *next_doubtful
     void *allocation                    # what to free: the block starts at the next cache line
-    Mark marks[BLOCK_NODES]
-    Children children[BLOCK_NODES]
-    Numbers numbers[BLOCK_NODES]
-    LocalGrads local_grads[BLOCK_NODES]
-    PyObject *handles[BLOCK_NODES]
 
 ctypedef struct Arena:
     Block **blocks                      # by block number; a number not in use holds (next such number << 1) | 1
@@ -124,6 +127,7 @@ ctypedef struct Arena:
     uint32_t vacant[2]                  # first number not in use, 0 for none
     Block *open[2]                      # where the next node of a kind goes
     Block *with_gaps                    # leaf blocks, not the open one, with free places
+    Block *doubtful                     # blocks that lost their last handle or referrer: dead unless the open block refers
     Block *pool[2]                      # empty blocks, most recently emptied first
     uint32_t pooled[2]                  # how many
     uint32_t pooled_least[2]            # fewest since the last trim: what nobody needed
@@ -193,7 +197,7 @@ cdef inline Block *block_allocate(Arena *arena, uint32_t number) noexcept:
     if allocation == NULL:
         return NULL
     block = <Block *>((<size_t>allocation + CACHE_LINE - 1) & ~<size_t>(CACHE_LINE - 1))
-    memset(block, 0, <size_t>&(<Block *>0).marks)
+    memset(&block.first_id, 0, sizeof(Block) - <size_t>&(<Block *>0).first_id)
     block.allocation = allocation
     block.first_id = number << BLOCK_BITS
     arena.blocks[number] = block
@@ -225,7 +229,7 @@ cdef inline void block_start(Arena *arena, Block *block) noexcept:
     """An empty block that is taken into use, or stays in use after its nodes died."""
     arena.serials += 1
     block.serial = arena.serials
-    block.used = 0
+    block.used = block.prepared = 0
     block.free_place = BLOCK_NODES
     block.in_use = True
 
@@ -234,8 +238,12 @@ cdef inline Block *block_open(Arena *arena, int kind) noexcept:
     """Make an empty block the open one of its kind. NULL when there is no memory; then nothing has changed."""
     cdef Block *block
     cdef uint32_t number
-    if arena.blocks_alive >= arena.collect_at:
-        collect(arena)
+    if arena.open[RESULTS] != NULL:
+        if block_prepare(arena, arena.open[RESULTS]) < 0:
+            return NULL
+        doubtful_settle(arena)
+        if arena.blocks_alive >= arena.collect_at:
+            collect(arena)
     block = arena.pool[kind]
     if block != NULL:
         arena.pool[kind] = block.next
@@ -294,17 +302,69 @@ cdef inline int targets_reserve(Arena *arena, Block *block, uint32_t n) noexcept
     return 0
 
 
-cdef inline void refer(Arena *arena, Block *block, uint32_t child) noexcept:
-    """A node of `block` has this child. Counted once for each two blocks; a second count would do no harm."""
+cdef inline int refer(Arena *arena, Block *block, uint32_t child) noexcept:
+    """A node of `block` has this child. Counted once for each two blocks; a second count would do no harm. -1 without
+    memory."""
     cdef Block *target
     if (child ^ block.first_id) < BLOCK_NODES:              # the same block
-        return
+        return 0
     target = block_of(arena, child)
-    if unlikely(target.last_referrer != block.serial):
-        target.last_referrer = block.serial
-        target.referrers += 1
-        block.targets[block.n_targets] = target
-        block.n_targets += 1
+    if likely(target.last_referrer == block.serial):
+        return 0
+    if targets_reserve(arena, block, 1) < 0:
+        return -1
+    target.last_referrer = block.serial
+    target.referrers += 1
+    block.targets[block.n_targets] = target
+    block.n_targets += 1
+    return 0
+
+
+cdef inline int refer_to_children(Arena *arena, Block *block, uint32_t place) noexcept:
+    """Count what this node refers to. -1 without memory."""
+    cdef Operands *operands
+    cdef uint32_t k
+    if unlikely(block.marks[place].flags & NARY):
+        operands = block.local_grads[place].first.operands
+        for k in range(operands.n_children):
+            if refer(arena, block, operands.children[k]) < 0:
+                return -1
+        return 0
+    return refer(arena, block, block.children[place].first) | refer(arena, block, block.children[place].second)
+
+
+cdef inline uint16_t span_of(Block *block, uint32_t place) noexcept nogil:
+    """How many nodes, up to and including the one at `place`, are just its own subgraph in the order in which a depth-first
+    walk leaves them, children left to right. The walk takes such a stretch as a whole: it passes along it, and only leaves
+    it for children that lie outside. A dot product written as a sum is one stretch.
+    """
+    cdef uint32_t node = block.first_id + place
+    cdef uint32_t first = block.children[place].first, second = block.children[place].second
+    cdef uint32_t span
+    if place == 0:
+        return 1
+    if second != node - 1 or second == 0:
+        if first != node - 1 or first == 0:
+            return 1                                        # children, if any, lie outside
+        return 1 + block.marks[place - 1].span              # the first one's stretch; then comes the second, outside
+    span = block.marks[place - 1].span
+    if span < place and first == node - 1 - span:           # the first one's stretch stands before the second one's
+        return <uint16_t>(1 + span + block.marks[place - 1 - span].span)
+    if first == second or first & IN_LEAF_BLOCK:
+        return <uint16_t>(1 + span)
+    return 1                                                # the first lies outside and must be visited before the second
+
+
+cdef inline int block_prepare(Arena *arena, Block *block) noexcept:
+    """Work out span and references of the results appended since the last time: all at once, since it is cheaper than one
+    by one, and nobody needs them before. -1 without memory."""
+    cdef uint32_t place
+    for place in range(block.prepared, block.used):
+        block.marks[place].span = span_of(block, place)
+        if refer_to_children(arena, block, place) < 0:
+            return -1
+        block.prepared = place + 1
+    return 0
 
 
 cdef inline void operands_free(Arena *arena, Operands *operands) noexcept:
@@ -367,57 +427,69 @@ cdef inline void specials_forget(Arena *arena, Block *block) noexcept:
         special_forget(arena, block, place)
 
 
-cdef inline Block *targets_release(Arena *arena, Block *block, Block *dying) noexcept:
-    """The block no longer refers to others. Returns the list of dying blocks, with those that died of it in front."""
+cdef inline void doubt(Arena *arena, Block *block) noexcept:
+    """The block has lost its last handle or referrer. It may be dead; the open block, not yet prepared, may refer to it."""
+    if not block.doubted and block.in_use:
+        block.doubted = True
+        block.next_doubtful = arena.doubtful
+        arena.doubtful = block
+
+
+cdef inline void targets_release(Arena *arena, Block *block) noexcept:
+    """The block no longer refers to others."""
     cdef Block *target
     while block.n_targets > 0:
         block.n_targets -= 1
         target = block.targets[block.n_targets]
         target.referrers -= 1
-        if target.referrers == 0 and target.handles_alive == 0 and target.in_use:
-            if target.listed:
-                gaps_remove(arena, target)
-            target.in_use = False
-            target.next = dying
-            dying = target
-    return dying
+        if target.referrers == 0 and target.handles_alive == 0:
+            doubt(arena, target)
 
 
-cdef inline void block_die(Arena *arena, Block *block) noexcept:
-    """Nothing refers to this block any more: empty it, and those that it alone kept alive."""
-    cdef Block *dying = NULL
-    cdef int kind
+cdef inline void block_empty(Arena *arena, Block *block) noexcept:
+    """All nodes of the block are dead. An open block starts anew, another goes to the pool."""
+    cdef int kind = (block.first_id >> BLOCK_BITS) & 1
+    targets_release(arena, block)
+    if unlikely(block.n_special != 0):
+        specials_forget(arena, block)
+    if block == arena.open[kind]:
+        block_start(arena, block)
+        return
     if block.listed:
         gaps_remove(arena, block)
-    block.next = NULL
     block.in_use = False
-    dying = block
-    while dying != NULL:
-        block = dying
-        kind = (block.first_id >> BLOCK_BITS) & 1
-        dying = targets_release(arena, block, block.next)
-        if unlikely(block.n_special != 0):
-            specials_forget(arena, block)
-        if block == arena.open[kind]:
-            block_start(arena, block)
-            continue
-        block.next = arena.pool[kind]
-        arena.pool[kind] = block
-        arena.pooled[kind] += 1
-        arena.blocks_alive -= 1
+    block.next = arena.pool[kind]
+    arena.pool[kind] = block
+    arena.pooled[kind] += 1
+    arena.blocks_alive -= 1
+
+
+cdef inline void doubtful_settle(Arena *arena) noexcept:
+    """Empty the blocks that are really dead, and those that they alone kept alive. The open block must be prepared."""
+    cdef Block *block
+    while arena.doubtful != NULL:
+        block = arena.doubtful
+        arena.doubtful = block.next_doubtful
+        block.doubted = False
+        if block.handles_alive == 0 and block.referrers == 0 and block.in_use:
+            block_empty(arena, block)
+
+
+cdef inline void handles_gone(Arena *arena, Block *block) noexcept:
+    """The block has lost its last handle."""
+    if block == arena.open[RESULTS] and block.referrers == 0:
+        block_empty(arena, block)                           # nothing can refer to it: the next result takes place 0
+    elif block.referrers == 0:
+        doubt(arena, block)
 
 
 # ---- nodes --------------------------------------------------------------------------------------------------------------
 
 cdef inline int results_reserve(Arena *arena, uint32_t n) noexcept:
-    """See to it that the next n results (of one or two children) have places: nothing can fail between them. -1 without
-    memory."""
-    cdef Block *block = arena.open[RESULTS]
-    if unlikely(block.used + n > BLOCK_NODES):
-        block = block_open(arena, RESULTS)
-        if block == NULL:
-            return -1
-    return targets_reserve(arena, block, 2 * n)
+    """See to it that the next n results have places, so that nothing can fail between them. -1 without memory."""
+    if likely(arena.open[RESULTS].used + n <= BLOCK_NODES):
+        return 0
+    return -1 if block_open(arena, RESULTS) == NULL else 0
 
 
 cdef inline void seal_results(Arena *arena) noexcept:
@@ -426,46 +498,16 @@ cdef inline void seal_results(Arena *arena) noexcept:
         block_open(arena, RESULTS)
 
 
-cdef inline uint16_t span_of(Block *block, uint32_t place, uint32_t first, uint32_t second) noexcept nogil:
-    """How many nodes, up to and including the one about to stand at `place`, are just its own subgraph in the order in
-    which a depth-first walk leaves them, children left to right. The walk takes such a stretch as a whole: it passes along
-    it and only leaves it for children that lie outside. A dot product written as a sum is one stretch.
-    """
-    cdef uint32_t node = block.first_id + place
-    cdef uint32_t span
-    cdef uint32_t before                # the node that must stand before the second child's stretch, if it is not outside
-    if second == 0 or second != node - 1:
-        if place == 0 or first != node - 1:
-            return 1                                        # children, if any, lie outside
-        return 1 + block.marks[place - 1].span              # first child's stretch; the second lies outside, and is next
-    if place == 0:
-        return 1
-    span = block.marks[place - 1].span
-    if span < place and first == node - 1 - span:
-        return <uint16_t>(1 + span + block.marks[place - 1 - span].span)
-    if first == second or first & IN_LEAF_BLOCK:
-        return <uint16_t>(1 + span)
-    return 1                                                # the first child lies outside and must be visited before
-
-
 cdef inline uint32_t result_append(Arena *arena, double data, uint32_t first, uint32_t second, uint32_t flags,
                                    PyObject *handle) noexcept:
     """Write a node into the next reserved place and return its id; its local gradients are there already, or ONES."""
     cdef Block *block = arena.open[RESULTS]
     cdef uint32_t place = block.used
     block.used = place + 1
-    block.numbers[place].data = data
-    block.numbers[place].grad = 0.0
-    block.children[place].first = first
-    block.children[place].second = second
+    block.numbers[place] = Numbers(data, 0.0)
+    block.children[place] = Children(first, second)
     block.handles[place] = handle
-    block.marks[place].span = span_of(block, place, first, second)
-    block.marks[place].flags = <uint8_t>flags
-    block.marks[place].int_grad = True
-    if first != 0:
-        refer(arena, block, first)
-    if second != 0:
-        refer(arena, block, second)
+    block.marks[place] = Mark(<uint8_t>flags, True, 1)
     return block.first_id + place
 
 
@@ -495,13 +537,10 @@ cdef inline uint32_t leaf_append(Arena *arena, double data) noexcept:
     else:
         place = block.used
         block.used += 1
-    block.numbers[place].data = data
-    block.numbers[place].grad = 0.0
-    block.children[place].first = block.children[place].second = 0
+    block.numbers[place] = Numbers(data, 0.0)
+    block.children[place] = Children(0, 0)
     block.handles[place] = NULL
-    block.marks[place].span = 1
-    block.marks[place].flags = LEAF
-    block.marks[place].int_grad = True
+    block.marks[place] = Mark(LEAF, True, 1)
     return block.first_id + place
 
 
@@ -518,13 +557,12 @@ cdef inline void leaf_place_free(Arena *arena, Block *block, uint32_t place) noe
 cdef inline void handle_gone(Arena *arena, uint32_t node, bint was_used) noexcept:
     """A node has lost its handle; `was_used`: it may have parents."""
     cdef Block *block = block_of(arena, node)
-    cdef uint32_t place = node & PLACE_MASK
-    block.handles[place] = NULL
+    block.handles[node & PLACE_MASK] = NULL
     block.handles_alive -= 1
-    if block.handles_alive == 0 and block.referrers == 0:
-        block_die(arena, block)
-    elif node & IN_LEAF_BLOCK and not was_used:
-        leaf_place_free(arena, block, place)
+    if unlikely(node & IN_LEAF_BLOCK and not was_used):
+        leaf_place_free(arena, block, node & PLACE_MASK)
+    if unlikely(block.handles_alive == 0):
+        handles_gone(arena, block)
 
 
 # ---- what is really reached ---------------------------------------------------------------------------------------------
@@ -558,19 +596,6 @@ cdef inline void mark_from(Arena *arena, uint32_t root) noexcept:
             n = mark_child(arena, block.children[place].second, n)
 
 
-cdef inline void refer_to_children(Arena *arena, Block *block, uint32_t place) noexcept:
-    """Count again what this node refers to: no more than before, so there is room for it."""
-    cdef Operands *operands
-    cdef uint32_t k
-    if block.marks[place].flags & NARY:
-        operands = block.local_grads[place].first.operands
-        for k in range(operands.n_children):
-            refer(arena, block, operands.children[k])
-    elif not block.marks[place].flags & LEAF:
-        refer(arena, block, block.children[place].first)
-        refer(arena, block, block.children[place].second)
-
-
 cdef inline void sweep(Arena *arena, Block *block) noexcept:
     """Forget the nodes of a block that no handle reached, and count the references of the others anew."""
     cdef uint32_t place
@@ -580,7 +605,7 @@ cdef inline void sweep(Arena *arena, Block *block) noexcept:
         if mark.flags & VISITED:
             mark.flags &= ~<uint8_t>VISITED
             arena.nodes_alive += 1
-            refer_to_children(arena, block, place)
+            refer_to_children(arena, block, place)          # no more of them than before: there is room
         elif mark.span != 0:
             if (block.first_id & IN_LEAF_BLOCK) != 0:
                 leaf_place_free(arena, block, place)
@@ -627,7 +652,7 @@ cdef inline void collect(Arena *arena) noexcept:
     """
     cdef uint32_t number
     cdef Block *block
-    if scratch_reserve(arena) < 0:
+    if block_prepare(arena, arena.open[RESULTS]) < 0 or scratch_reserve(arena) < 0:
         return
     mark_all(arena)
     arena.nodes_alive = 0
@@ -638,7 +663,8 @@ cdef inline void collect(Arena *arena) noexcept:
     for number in range(numbers_end(arena)):
         block = block_in_use(arena, number)
         if block != NULL and block.handles_alive == 0 and block.referrers == 0 and block.used != 0:
-            block_die(arena, block)
+            doubt(arena, block)
+    doubtful_settle(arena)
     arena.collect_at = max(<uint32_t>COLLECT_FROM, 2 * arena.blocks_alive)
 
 

@@ -12,7 +12,7 @@ notes down are runs of neighbours, first and last id, and both loops go through 
 from libc.stdint cimport uint32_t, uint64_t
 from microgpt._arena cimport (
     BLOCK_BITS, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, PLACE_MASK, VISITED,
-    Arena, Block, Children, LocalGrads, Operands, block_of, likely, scratch_reserve, seal_results, unlikely,
+    RESULTS, Arena, Block, Children, LocalGrads, Operands, block_of, block_prepare, scratch_reserve, seal_results, unlikely,
 )
 
 
@@ -194,7 +194,7 @@ cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
     cdef uint32_t place = root & PLACE_MASK
     cdef bint is_leaf = (block.marks[place].flags & LEAF) != 0
     cdef size_t n
-    if not is_leaf and scratch_reserve(arena) < 0:
+    if not is_leaf and (block_prepare(arena, arena.open[RESULTS]) < 0 or scratch_reserve(arena) < 0):
         return -1
     block.numbers[place].grad = 1.0
     block.marks[place].int_grad = True

@@ -27,13 +27,13 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from microgpt._arena cimport (
     DATA_INT, GRAD0_INT, GRAD1_INT, LEAF, NARY, ONES, PLACE_MASK, RESULTS, SPECIAL,
     Arena, Block, LocalGrads, Numbers, Operands, arena_bytes, arena_start, block_of, classes_reserve, collect, handle_gone,
-    leaf_append, likely, local_grads_next, make_special, operands_allocate, operands_free, refer, result_append,
+    leaf_append, likely, local_grads_next, make_special, operands_allocate, operands_free, refer_to_children, result_append,
     results_reserve, targets_reserve, unlikely,
 )
 from microgpt._backward cimport backward_from, fits_int
 from microgpt._python cimport (
     Error, NumberMethods, PyNumber_Power, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype, PyType_Modified,
-    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, TypeObject, error_put_back, error_take, owned, reference_count, slot, type_of,
+    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, TypeObject, error_put_back, error_take, owned, reference_count, revive, slot, type_of,
     vectorcallfunc,
 )
 
@@ -53,8 +53,7 @@ cdef Arena *engine_arena() noexcept:
 cdef enum:
     SPARE_HANDLES = 4096                # dead handles kept for the next Values: 128 KiB at most
 
-cdef Handle *spare = NULL
-cdef int n_spare = 0
+cdef Handle *spare = NULL               # linked through `numbers`; `id` tells how many there are from here on
 
 
 cdef inline bint is_plain(PyObject *thing) noexcept:
@@ -65,37 +64,41 @@ cdef inline bint is_value(PyObject *thing) noexcept:
     return type_of(thing) == VALUE or PyType_IsSubtype(type_of(thing), VALUE)
 
 
+cdef Handle *handle_new() except NULL:
+    cdef Handle *handle = <Handle *>PyObject_Malloc(sizeof(Handle))
+    if handle == NULL:
+        raise MemoryError
+    PyObject_Init(<PyObject *>handle, VALUE)
+    return handle
+
+
 cdef inline Handle *handle_take() except NULL:
     """A handle of class Value, with one reference, that points nowhere yet."""
-    global spare, n_spare
+    global spare
     cdef Handle *handle = spare
-    if likely(handle != NULL):
-        spare = <Handle *>handle.numbers
-        n_spare -= 1
-    else:
-        handle = <Handle *>PyObject_Malloc(sizeof(Handle))
-        if handle == NULL:
-            raise MemoryError
-    PyObject_Init(<PyObject *>handle, VALUE)
+    if unlikely(handle == NULL):
+        return handle_new()
+    spare = <Handle *>handle.numbers
+    revive(<PyObject *>handle, VALUE)
     return handle
 
 
 cdef inline void handle_put_back(Handle *handle) noexcept:
     """The memory of a dead handle of class Value."""
-    global spare, n_spare
-    if likely(n_spare < SPARE_HANDLES):
-        handle.numbers = <Numbers *>spare
-        spare = handle
-        n_spare += 1
-    else:
+    global spare
+    cdef uint32_t n = spare.id + 1 if spare != NULL else 1
+    if unlikely(n > SPARE_HANDLES):
         PyObject_Free(handle)
+        return
+    handle.numbers = <Numbers *>spare
+    handle.id = n
+    spare = handle
 
 
 cdef void handle_dealloc(PyObject *self) noexcept:
     """tp_dealloc: the node lives on if others were made from it."""
     cdef Handle *handle = <Handle *>self
-    if likely(handle.id != 0):
-        handle_gone(&arena, handle.id, handle.used)
+    handle_gone(&arena, handle.id, handle.used)
     if likely(type_of(self) == VALUE):
         handle_put_back(handle)
     else:
@@ -108,6 +111,8 @@ cdef inline void handle_attach(Handle *handle, uint32_t node, bint used) noexcep
     """Make this the handle of a node that has none."""
     cdef Block *block = block_of(&arena, node)
     cdef uint32_t place = node & PLACE_MASK
+    if handle.id == 0:                                      # it counted as a handle of node 0
+        block_of(&arena, 0).handles_alive -= 1
     block.handles[place] = <PyObject *>handle
     block.handles_alive += 1
     handle.numbers = &block.numbers[place]
@@ -126,7 +131,7 @@ cdef object handle_of(uint32_t node):
     if block.handles[place] != NULL:
         return <object>block.handles[place]
     if likely(not block.marks[place].flags & SPECIAL):
-        made = owned(<PyObject *>handle_take())
+        made = class_instance(Value)
         handle_attach(<Handle *>made, node, True)
         return made
     made = class_instance(<object>class_types[block.classes[place]])
@@ -226,6 +231,7 @@ cdef object class_instance(object cls):
         made = owned(kind.tp_alloc(kind, 0))
     (<Handle *>made).id = (<Handle *>made).data_int = (<Handle *>made).used = 0
     (<Handle *>made).numbers = &block_of(&arena, 0).numbers[0]
+    block_of(&arena, 0).handles_alive += 1
     return made
 
 
@@ -264,6 +270,10 @@ cdef inline object number_object(double value, bint is_int):
     if is_int:
         return <long long>value
     return value
+
+
+cdef inline bint is_everyday(object number) noexcept:
+    return PyFloat_CheckExact(number) or PyLong_Check(number)
 
 
 cdef int read_number(object number, double *value, bint *is_int) except -1:
@@ -316,10 +326,11 @@ cdef inline object finish(Handle *handle, double data, uint32_t first, uint32_t 
     """Append the result of an operation in a reserved place, held by `handle`."""
     cdef Block *block = arena.open[RESULTS]
     handle.numbers = &block.numbers[block.used]
+    handle.id = block.first_id + block.used
     handle.data_int = (flags & DATA_INT) != 0
     handle.used = False
-    handle.id = result_append(&arena, data, first, second, flags, <PyObject *>handle)
     block.handles_alive += 1
+    result_append(&arena, data, first, second, flags, <PyObject *>handle)
     return owned(<PyObject *>handle)
 
 
@@ -384,30 +395,32 @@ cdef tuple operands_of_class(object cls, object left, object right):
 # ---- + and * ------------------------------------------------------------------------------------------------------------
 
 cdef inline object add(Handle *a, Handle *b):
-    cdef double data = a.numbers.data + b.numbers.data
-    cdef uint32_t flags = ONES | int_mark(&data, a.data_int & b.data_int)
     cdef Handle *handle = begin(1)
+    cdef double data = a.numbers.data + b.numbers.data
+    cdef uint32_t flags = ONES
+    if unlikely(a.data_int & b.data_int):
+        flags |= int_mark(&data, True)
     a.used = b.used = True
     return finish(handle, data, a.id, b.id, flags)
 
 
 cdef inline object add_number(Handle *a, double number, bint is_int):
     """`a + number`, and `number + a`, which the script turns round."""
-    cdef double data = a.numbers.data + number
-    cdef uint32_t flags = ONES | int_mark(&data, a.data_int & is_int)
     cdef Handle *handle = begin(2)
     cdef uint32_t other = constant(number, is_int)
+    cdef double data = a.numbers.data + number
     a.used = True
-    return finish(handle, data, a.id, other, flags)
+    return finish(handle, data, a.id, other, ONES | int_mark(&data, a.data_int & is_int))
 
 
 cdef inline object multiply(Handle *a, Handle *b):
-    cdef double data = a.numbers.data * b.numbers.data
-    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT
     cdef Handle *handle = begin(1)
-    flags |= int_mark(&data, a.data_int & b.data_int)
-    a.used = b.used = True
+    cdef double data = a.numbers.data * b.numbers.data
+    cdef uint32_t flags = 0
     local_grads_next(&arena, b.numbers.data, a.numbers.data)
+    if unlikely(a.data_int | b.data_int):
+        flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | int_mark(&data, a.data_int & b.data_int)
+    a.used = b.used = True
     return finish(handle, data, a.id, b.id, flags)
 
 
@@ -426,6 +439,9 @@ cdef object add_others(object left, object right):
     """+ where not both are plain Values."""
     cdef double number
     cdef bint is_int
+    if is_plain(<PyObject *>right) and is_everyday(left) and VALUE.tp_as_number.nb_add == operators.nb_add:
+        read_number(left, &number, &is_int)                 # the way every sum() begins
+        return add_number(<Handle *>right, number, is_int)
     if not is_value(<PyObject *>left):                      # the script's __radd__ is `self + other`
         if type_of(<PyObject *>right).tp_as_number.nb_add != operators.nb_add:
             return right + left
@@ -446,6 +462,9 @@ cdef object multiply_others(object left, object right):
     """* where not both are plain Values."""
     cdef double number
     cdef bint is_int
+    if is_plain(<PyObject *>right) and is_everyday(left) and VALUE.tp_as_number.nb_multiply == operators.nb_multiply:
+        read_number(left, &number, &is_int)
+        return multiply_number(<Handle *>right, number, is_int)
     if not is_value(<PyObject *>left):                      # the script's __rmul__ is `self * other`
         if type_of(<PyObject *>right).tp_as_number.nb_multiply != operators.nb_multiply:
             return right * left
@@ -654,7 +673,7 @@ cdef uint32_t operand_flags(Operands *operands) noexcept:
 cdef uint32_t node_append(double data, Operands *operands) except 0:
     """A result with these children. It owns the record from here on."""
     cdef uint32_t n = operands.n_children, node
-    if results_reserve(&arena, n // 2 + 1) < 0:             # room for the references to n blocks
+    if results_reserve(&arena, 1) < 0:
         operands_free(&arena, operands)
         raise MemoryError
     if not is_inline(operands):
@@ -669,14 +688,12 @@ cdef uint32_t node_append(double data, Operands *operands) except 0:
 
 
 cdef void link_many(uint32_t node, Operands *operands) noexcept:
-    """Make this the record of a node; its block has room for the references."""
+    """Make this the record of a node."""
     cdef Block *block = block_of(&arena, node)
-    cdef uint32_t k, place = node & PLACE_MASK
+    cdef uint32_t place = node & PLACE_MASK
     block.marks[place].flags &= ~<uint8_t>(LEAF | ONES | GRAD0_INT | GRAD1_INT)
     make_special(block, place, NARY)
     block.local_grads[place].first.operands = operands
-    for k in range(operands.n_children):
-        refer(&arena, block, operands.children[k])
 
 
 cdef int initialise(object self, object data, children, local_grads) except -1:
@@ -736,6 +753,7 @@ cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
     if block.marks[place].flags & NARY:
         operands_free(&arena, block.local_grads[place].first.operands)
     link_many(handle.id, operands)
+    refer_to_children(&arena, block, place)                 # there is room
     mark_used(children)
     if children != old:
         arena.rewired = True
@@ -836,6 +854,7 @@ cdef class Value:
 
     def __cinit__(self):
         self.numbers = &block_of(&arena, 0).numbers[0]
+        block_of(&arena, 0).handles_alive += 1
 
     def __init__(self, data, children=(), local_grads=()):
         initialise(self, data, children, local_grads)

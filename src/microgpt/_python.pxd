@@ -53,6 +53,16 @@ cdef extern from *:
     """
     #define microgpt_owned(reference) (reference)
 
+    /* PyObject_Init for memory that was an object of this type before: in a release build all that is left to do. */
+    static inline void microgpt_revive(PyObject *object, PyTypeObject *type) {
+    #if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS) || defined(Py_GIL_DISABLED)
+        PyObject_Init(object, type);
+    #else
+        (void)type;
+        Py_SET_REFCNT(object, 1);
+    #endif
+    }
+
     typedef struct { PyObject *type, *value, *traceback; } microgpt_error;
     static inline void microgpt_error_take(microgpt_error *error) {
     #if PY_VERSION_HEX >= 0x030C0000
@@ -73,4 +83,5 @@ cdef extern from *:
         PyObject *value
     void error_take "microgpt_error_take"(Error *) noexcept
     void error_put_back "microgpt_error_put_back"(Error *) noexcept
+    void revive "microgpt_revive"(PyObject *, TypeObject *) noexcept
     object owned "microgpt_owned"(PyObject *)        # hand a new reference, or NULL with an exception set, to Cython
