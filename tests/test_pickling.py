@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import os
 import pickle
@@ -9,7 +10,9 @@ import subprocess
 import sys
 
 import pytest
-from bits import all_bits, bits, grads_of, snapshot
+from bits import all_bits, bits, grads_of, reachable, snapshot
+
+from microgpt import Value, arena_stats
 
 
 def python_pickler(thing, protocol):
@@ -245,7 +248,7 @@ def test_a_pickle_inside_a_pickle_does_not_mix_their_graphs(engine_or_compiled):
     assert snapshot([inner[0], inner[2]]) == snapshot([values[4], values[2]])
 
 
-class Named(__import__("microgpt").Value):
+class Named(Value):
     """A subclass with attributes, importable for pickle."""
 
     def __init__(self, data, children=(), local_grads=(), name="?"):
@@ -254,7 +257,7 @@ class Named(__import__("microgpt").Value):
         self.history = [name]
 
 
-class Slotted(__import__("microgpt").Value):
+class Slotted(Value):
     """A subclass with slots."""
 
     __slots__ = ("label", "unset")
@@ -264,7 +267,7 @@ class Slotted(__import__("microgpt").Value):
         self.label = label
 
 
-class Odd(__import__("microgpt").Value):
+class Odd(Value):
     """A subclass whose constructor takes something else."""
 
     def __init__(self, text):
@@ -312,13 +315,6 @@ def test_a_shallow_copy_of_a_subclass_keeps_its_attributes():
     assert type(s) is Slotted and s.label == "s"
 
 
-def test_a_hook_for_the_state_is_honoured(way):
-    import microgpt
-    assert issubclass(Named, microgpt.Value)
-    a = Named(1.0, name="x")
-    assert way({"k": (a, a)})["k"][0].name == "x"
-
-
 @pytest.mark.parametrize("how", ["pickle", "python pickle", "deepcopy"])
 def test_a_graph_a_hundred_thousand_deep_is_copied_without_recursion(compiled, how):
     x = compiled.Value(1.0)
@@ -334,9 +330,6 @@ def test_a_graph_a_hundred_thousand_deep_is_copied_without_recursion(compiled, h
         again[0 if items[0] is y else 2].backward()
         items[0 if items[0] is y else 2].backward()
         assert snapshot(again) == snapshot(items)
-        for v in (x, mid, y):
-            v.grad = 0
-        from bits import reachable
         for v in reachable([y]):
             v.grad = 0
 
@@ -367,7 +360,6 @@ def test_a_pickle_can_be_read_in_a_fresh_process(compiled, tmp_path):
 
 
 def test_unpickled_memory_is_given_back(compiled, swept):
-    from microgpt import arena_stats
     values = graph(compiled.Value)
     text = pickle.dumps(values)
     before = arena_stats()["nodes"]
@@ -375,7 +367,6 @@ def test_unpickled_memory_is_given_back(compiled, swept):
         again = pickle.loads(text)
         again = copy.deepcopy(again)
     del again
-    import gc
     gc.collect()
     assert arena_stats()["nodes"] == before
 
@@ -386,15 +377,3 @@ def test_a_copy_of_a_large_list_of_leaves_is_quick_and_right(compiled):
         p.grad = 0.5
     again = pickle.loads(pickle.dumps(params))
     assert all(bits(a.data) == bits(b.data) and bits(a.grad) == bits(b.grad) for a, b in zip(params, again))
-
-
-def test_damaged_pickles_are_refused_without_a_crash(compiled):
-    text = bytearray(pickle.dumps(graph(compiled.Value), 2))
-    for i in range(0, len(text), 3):
-        damaged = bytes(text[:i]) + bytes([text[i] ^ 1]) + bytes(text[i + 1:])
-        if b"builtins" in damaged or b"os" in damaged:
-            continue
-        try:
-            pickle.loads(damaged)
-        except Exception:  # noqa: BLE001, S110
-            pass

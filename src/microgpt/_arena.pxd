@@ -35,9 +35,20 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.object cimport PyObject
 from libc.math cimport NAN
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memchr, memset
 
 cdef extern from *:
+    """
+    #ifndef MICROGPT_COLD
+    #if defined(__GNUC__)
+    #define MICROGPT_COLD __attribute__((cold, noinline))
+    #else
+    #define MICROGPT_COLD
+    #endif
+    #endif
+    """
+    # The result type of functions that must stay out of line, so that the path beside them needs few registers.
+    ctypedef void cold_void "MICROGPT_COLD void"
     bint likely(bint) noexcept nogil
     bint unlikely(bint) noexcept nogil
 
@@ -122,7 +133,8 @@ ctypedef struct Block:
 
 ctypedef struct Arena:
     Block **blocks                      # by block number; a number not in use holds (next such number << 1) | 1
-    uint32_t capacity                   # entries allocated in `blocks`
+    uint8_t *seen                       # by block number: scratch of block_prepare, all 0 between its calls
+    uint32_t capacity                   # entries allocated in `blocks` and `seen`
     uint32_t n_numbers[2]               # block numbers given out so far, a kind
     uint32_t vacant[2]                  # first number not in use, 0 for none
     Block *open[2]                      # where the next node of a kind goes
@@ -166,22 +178,29 @@ cdef inline int scratch_reserve(Arena *arena) noexcept:
 cdef inline uint32_t number_take(Arena *arena, int kind) noexcept:
     """A block number nobody uses, or 0 when the table cannot grow (0 itself is given out by arena_start alone)."""
     cdef uint32_t number = arena.vacant[kind]
-    cdef uint32_t capacity
-    cdef Block **grown
     if number != 0:
         arena.vacant[kind] = <uint32_t>(<size_t>arena.blocks[number] >> 1)
         return number
     number = 2 * arena.n_numbers[kind] + kind
-    if number >= arena.capacity:
-        if number >= MAX_BLOCKS:
-            return 0
-        capacity = 2 * number + 64
-        grown = <Block **>PyMem_RawRealloc(arena.blocks, capacity * sizeof(Block *))
-        if grown == NULL:
-            return 0
-        arena.blocks, arena.capacity = grown, capacity
+    if number >= arena.capacity and (number >= MAX_BLOCKS or table_grow(arena, 2 * number + 64) < 0):
+        return 0
     arena.n_numbers[kind] += 1
     return number
+
+
+cdef inline int table_grow(Arena *arena, uint32_t capacity) noexcept:
+    """Room for so many block numbers. -1 without memory."""
+    cdef Block **blocks = <Block **>PyMem_RawRealloc(arena.blocks, capacity * sizeof(Block *))
+    cdef uint8_t *seen
+    if blocks == NULL:
+        return -1
+    arena.blocks = blocks
+    seen = <uint8_t *>PyMem_RawRealloc(arena.seen, capacity)
+    if seen == NULL:
+        return -1
+    memset(seen + arena.capacity, 0, capacity - arena.capacity)
+    arena.seen, arena.capacity = seen, capacity
+    return 0
 
 
 cdef inline void number_give_back(Arena *arena, uint32_t number) noexcept:
@@ -285,87 +304,7 @@ cdef inline void gaps_remove(Arena *arena, Block *block) noexcept:
         block.next.previous = block.previous
 
 
-# ---- references between blocks, and death -------------------------------------------------------------------------------
-
-cdef inline int targets_reserve(Arena *arena, Block *block, uint32_t n) noexcept:
-    """Room for n more entries in block.targets. -1 without memory."""
-    cdef size_t needed = <size_t>block.n_targets + n
-    cdef Block **grown
-    if likely(needed <= block.targets_capacity):
-        return 0
-    needed = 2 * needed + 16
-    grown = <Block **>PyMem_RawRealloc(block.targets, needed * sizeof(Block *))
-    if grown == NULL:
-        return -1
-    arena.side_bytes += (needed - block.targets_capacity) * sizeof(Block *)
-    block.targets, block.targets_capacity = grown, <uint32_t>needed
-    return 0
-
-
-cdef inline int refer(Arena *arena, Block *block, uint32_t child) noexcept:
-    """A node of `block` has this child. Counted once for each two blocks; a second count would do no harm. -1 without
-    memory."""
-    cdef Block *target
-    if (child ^ block.first_id) < BLOCK_NODES:              # the same block
-        return 0
-    target = block_of(arena, child)
-    if likely(target.last_referrer == block.serial):
-        return 0
-    if targets_reserve(arena, block, 1) < 0:
-        return -1
-    target.last_referrer = block.serial
-    target.referrers += 1
-    block.targets[block.n_targets] = target
-    block.n_targets += 1
-    return 0
-
-
-cdef inline int refer_to_children(Arena *arena, Block *block, uint32_t place) noexcept:
-    """Count what this node refers to. -1 without memory."""
-    cdef Operands *operands
-    cdef uint32_t k
-    if unlikely(block.marks[place].flags & NARY):
-        operands = block.local_grads[place].first.operands
-        for k in range(operands.n_children):
-            if refer(arena, block, operands.children[k]) < 0:
-                return -1
-        return 0
-    return refer(arena, block, block.children[place].first) | refer(arena, block, block.children[place].second)
-
-
-cdef inline uint16_t span_of(Block *block, uint32_t place) noexcept nogil:
-    """How many nodes, up to and including the one at `place`, are just its own subgraph in the order in which a depth-first
-    walk leaves them, children left to right. The walk takes such a stretch as a whole: it passes along it, and only leaves
-    it for children that lie outside. A dot product written as a sum is one stretch.
-    """
-    cdef uint32_t node = block.first_id + place
-    cdef uint32_t first = block.children[place].first, second = block.children[place].second
-    cdef uint32_t span
-    if place == 0:
-        return 1
-    if second != node - 1 or second == 0:
-        if first != node - 1 or first == 0:
-            return 1                                        # children, if any, lie outside
-        return 1 + block.marks[place - 1].span              # the first one's stretch; then comes the second, outside
-    span = block.marks[place - 1].span
-    if span < place and first == node - 1 - span:           # the first one's stretch stands before the second one's
-        return <uint16_t>(1 + span + block.marks[place - 1 - span].span)
-    if first == second or first & IN_LEAF_BLOCK:
-        return <uint16_t>(1 + span)
-    return 1                                                # the first lies outside and must be visited before the second
-
-
-cdef inline int block_prepare(Arena *arena, Block *block) noexcept:
-    """Work out span and references of the results appended since the last time: all at once, since it is cheaper than one
-    by one, and nobody needs them before. -1 without memory."""
-    cdef uint32_t place
-    for place in range(block.prepared, block.used):
-        block.marks[place].span = span_of(block, place)
-        if refer_to_children(arena, block, place) < 0:
-            return -1
-        block.prepared = place + 1
-    return 0
-
+# ---- what a node may have beside its place: operands, a class ------------------------------------------------------------
 
 cdef inline void operands_free(Arena *arena, Operands *operands) noexcept:
     arena.side_bytes -= operands_size(operands.n_children, operands.n_grads)
@@ -427,6 +366,105 @@ cdef inline void specials_forget(Arena *arena, Block *block) noexcept:
         special_forget(arena, block, place)
 
 
+# ---- references between blocks, and death -------------------------------------------------------------------------------
+
+cdef inline int targets_reserve(Arena *arena, Block *block, uint32_t n) noexcept:
+    """Room for n more entries in block.targets. -1 without memory."""
+    cdef size_t needed = <size_t>block.n_targets + n
+    cdef Block **grown
+    if likely(needed <= block.targets_capacity):
+        return 0
+    needed = 2 * needed + 16
+    grown = <Block **>PyMem_RawRealloc(block.targets, needed * sizeof(Block *))
+    if grown == NULL:
+        return -1
+    arena.side_bytes += (needed - block.targets_capacity) * sizeof(Block *)
+    block.targets, block.targets_capacity = grown, <uint32_t>needed
+    return 0
+
+
+cdef inline int refer(Arena *arena, Block *block, Block *target) noexcept:
+    """A node of `block` has a child in `target`. Counted once for each two blocks; a second count would do no harm. -1
+    without memory."""
+    if target == block or target.last_referrer == block.serial:
+        return 0
+    if targets_reserve(arena, block, 1) < 0:
+        return -1
+    target.last_referrer = block.serial
+    target.referrers += 1
+    block.targets[block.n_targets] = target
+    block.n_targets += 1
+    return 0
+
+
+cdef inline int refer_to_seen(Arena *arena, Block *block) noexcept:
+    """Count the blocks marked in arena.seen, and take the marks away. -1 without memory."""
+    cdef uint32_t number
+    cdef uint8_t *found = arena.seen
+    cdef int failed = 0
+    while True:
+        found = <uint8_t *>memchr(found, 1, arena.capacity - <size_t>(found - arena.seen))
+        if found == NULL:
+            return failed
+        found[0] = 0
+        number = <uint32_t>(found - arena.seen)
+        failed |= refer(arena, block, arena.blocks[number])
+
+
+cdef inline void see_children(Arena *arena, Block *block, uint32_t place) noexcept:
+    """Mark the blocks in which the children of a node stand; for those it has not, node 0's."""
+    cdef Operands *operands
+    cdef uint32_t k
+    if block.marks[place].flags & NARY:
+        operands = block.local_grads[place].first.operands
+        for k in range(operands.n_children):
+            arena.seen[operands.children[k] >> BLOCK_BITS] = 1
+    else:
+        arena.seen[block.children[place].first >> BLOCK_BITS] = 1
+        arena.seen[block.children[place].second >> BLOCK_BITS] = 1
+
+
+cdef inline uint32_t span_of(Block *block, uint32_t place, Children children) noexcept nogil:
+    """How many nodes, up to and including the one at `place`, are just its own subgraph in the order in which a depth-first
+    walk leaves them, children left to right. The walk takes such a stretch as a whole: it passes along it, and only leaves
+    it for children that lie outside. A dot product written as a sum is one stretch.
+    """
+    cdef uint32_t before = block.first_id + place - 1       # the neighbour; 0 stands for no node and is never asked for
+    cdef uint32_t span
+    if children.second != before:
+        if children.first != before or place == 0:
+            return 1                                        # children, if any, lie outside
+        return 1 + block.marks[place - 1].span              # the first one's stretch; then comes the second, outside
+    if place == 0:
+        return 1
+    span = block.marks[place - 1].span
+    if span < place and children.first == before - span:             # the first one's stretch stands before the second one's
+        return 1 + span + block.marks[place - 1 - span].span
+    if children.first == children.second or children.first & IN_LEAF_BLOCK:
+        return 1 + span
+    return 1                                                # the first lies outside and must be visited before the second
+
+
+cdef inline int block_prepare(Arena *arena, Block *block) noexcept:
+    """Work out span and references of the results appended since the last time: all at once, since it is cheaper than one
+    by one, and nobody needs them before. -1 without memory."""
+    cdef uint32_t place
+    cdef uint8_t *seen = arena.seen
+    cdef Children children
+    for place in range(block.prepared, block.used):
+        children = block.children[place]
+        block.marks[place].span = <uint16_t>span_of(block, place, children)
+        seen[children.first >> BLOCK_BITS] = 1              # of an n-ary node both are 0
+        seen[children.second >> BLOCK_BITS] = 1
+    if block.n_special != 0:
+        for place in range(block.prepared, block.used):
+            see_children(arena, block, place)
+    if refer_to_seen(arena, block) < 0:
+        return -1
+    block.prepared = block.used
+    return 0
+
+
 cdef inline void doubt(Arena *arena, Block *block) noexcept:
     """The block has lost its last handle or referrer. It may be dead; the open block, not yet prepared, may refer to it."""
     if not block.doubted and block.in_use:
@@ -476,7 +514,7 @@ cdef inline void doubtful_settle(Arena *arena) noexcept:
 
 
 cdef inline void handles_gone(Arena *arena, Block *block) noexcept:
-    """The block has lost its last handle."""
+    """The block has no handle any more."""
     if block == arena.open[RESULTS] and block.referrers == 0:
         block_empty(arena, block)                           # nothing can refer to it: the next result takes place 0
     elif block.referrers == 0:
@@ -554,17 +592,6 @@ cdef inline void leaf_place_free(Arena *arena, Block *block, uint32_t place) noe
         gaps_add(arena, block)
 
 
-cdef inline void handle_gone(Arena *arena, uint32_t node, bint was_used) noexcept:
-    """A node has lost its handle; `was_used`: it may have parents."""
-    cdef Block *block = block_of(arena, node)
-    block.handles[node & PLACE_MASK] = NULL
-    block.handles_alive -= 1
-    if unlikely(node & IN_LEAF_BLOCK and not was_used):
-        leaf_place_free(arena, block, node & PLACE_MASK)
-    if unlikely(block.handles_alive == 0):
-        handles_gone(arena, block)
-
-
 # ---- what is really reached ---------------------------------------------------------------------------------------------
 
 cdef inline size_t mark_child(Arena *arena, uint32_t node, size_t n) noexcept:
@@ -605,12 +632,13 @@ cdef inline void sweep(Arena *arena, Block *block) noexcept:
         if mark.flags & VISITED:
             mark.flags &= ~<uint8_t>VISITED
             arena.nodes_alive += 1
-            refer_to_children(arena, block, place)          # no more of them than before: there is room
+            see_children(arena, block, place)
         elif mark.span != 0:
             if (block.first_id & IN_LEAF_BLOCK) != 0:
                 leaf_place_free(arena, block, place)
             else:
                 special_forget(arena, block, place)
+    refer_to_seen(arena, block)                             # no more blocks than before: there is room
 
 
 cdef inline Block *block_in_use(Arena *arena, uint32_t number) noexcept:
@@ -676,10 +704,8 @@ cdef inline int arena_start(Arena *arena) noexcept:
     -1 when there is no memory.
     """
     memset(arena, 0, sizeof(Arena))
-    arena.capacity = 64
     arena.collect_at = COLLECT_FROM
-    arena.blocks = <Block **>PyMem_RawMalloc(arena.capacity * sizeof(Block *))
-    if arena.blocks == NULL:
+    if table_grow(arena, 64) < 0:
         return -1
     arena.n_numbers[RESULTS] = 1
     arena.pool[RESULTS] = block_allocate(arena, 0)
@@ -697,4 +723,4 @@ cdef inline size_t arena_bytes(Arena *arena) noexcept:
     """All memory the arena holds: blocks in use and in the pools, what hangs on them, scratch, the table of blocks."""
     cdef size_t n_blocks = arena.blocks_alive + arena.pooled[RESULTS] + arena.pooled[LEAVES]
     return (n_blocks * (sizeof(Block) + CACHE_LINE) + arena.side_bytes
-            + arena.scratch_capacity * sizeof(uint64_t) + arena.capacity * sizeof(Block *))
+            + arena.scratch_capacity * sizeof(uint64_t) + arena.capacity * (sizeof(Block *) + 1))

@@ -25,10 +25,11 @@ from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, log, pow, sin, sqrt, tanh
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from microgpt._arena cimport (
-    DATA_INT, GRAD0_INT, GRAD1_INT, LEAF, NARY, ONES, PLACE_MASK, RESULTS, SPECIAL,
-    Arena, Block, LocalGrads, Numbers, Operands, arena_bytes, arena_start, block_of, classes_reserve, collect, handle_gone,
-    leaf_append, likely, local_grads_next, make_special, operands_allocate, operands_free, refer_to_children, result_append,
-    results_reserve, targets_reserve, unlikely,
+    BLOCK_NODES, DATA_INT, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, PLACE_MASK, RESULTS, SPECIAL,
+    Arena, Block, Children, LocalGrads, Numbers, Operands, arena_bytes, arena_start, block_of, classes_reserve, cold_void,
+    collect, handles_gone,
+    leaf_append, leaf_place_free, likely, local_grads_next, make_special, operands_allocate, operands_free, refer_to_seen, result_append,
+    results_reserve, see_children, targets_reserve, unlikely,
 )
 from microgpt._backward cimport backward_from, fits_int
 from microgpt._python cimport (
@@ -64,46 +65,56 @@ cdef inline bint is_value(PyObject *thing) noexcept:
     return type_of(thing) == VALUE or PyType_IsSubtype(type_of(thing), VALUE)
 
 
-cdef Handle *handle_new() except NULL:
+cdef int spare_add() except -1:
+    """Memory for one more handle."""
+    global spare
     cdef Handle *handle = <Handle *>PyObject_Malloc(sizeof(Handle))
     if handle == NULL:
         raise MemoryError
     PyObject_Init(<PyObject *>handle, VALUE)
-    return handle
+    handle.numbers = <Numbers *>spare
+    handle.id = 1
+    spare = handle
+    return 0
 
 
-cdef inline Handle *handle_take() except NULL:
-    """A handle of class Value, with one reference, that points nowhere yet."""
+cdef inline Handle *handle_take() noexcept:
+    """A handle of class Value, with one reference, that points nowhere yet. There must be a spare one."""
     global spare
     cdef Handle *handle = spare
-    if unlikely(handle == NULL):
-        return handle_new()
     spare = <Handle *>handle.numbers
     revive(<PyObject *>handle, VALUE)
     return handle
 
 
-cdef inline void handle_put_back(Handle *handle) noexcept:
-    """The memory of a dead handle of class Value."""
+cdef void handle_dealloc(PyObject *self) noexcept:
+    """tp_dealloc: the node lives on if others were made from it."""
     global spare
-    cdef uint32_t n = spare.id + 1 if spare != NULL else 1
-    if unlikely(n > SPARE_HANDLES):
-        PyObject_Free(handle)
+    cdef Handle *handle = <Handle *>self
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t n_spare = spare.id if spare != NULL else 0
+    block.handles[handle.id & PLACE_MASK] = NULL
+    block.handles_alive -= 1
+    if unlikely(block.handles_alive == 0 or (handle.id & IN_LEAF_BLOCK and not handle.used)
+                or type_of(self) != VALUE or n_spare == SPARE_HANDLES):
+        handle_dealloc_rare(handle, block)
         return
     handle.numbers = <Numbers *>spare
-    handle.id = n
+    handle.id = n_spare + 1
     spare = handle
 
 
-cdef void handle_dealloc(PyObject *self) noexcept:
-    """tp_dealloc: the node lives on if others were made from it."""
-    cdef Handle *handle = <Handle *>self
-    handle_gone(&arena, handle.id, handle.used)
-    if likely(type_of(self) == VALUE):
-        handle_put_back(handle)
+cdef cold_void handle_dealloc_rare(Handle *handle, Block *block) noexcept:
+    """The rest of handle_dealloc where it is more than a spare handle more."""
+    if handle.id & IN_LEAF_BLOCK and not handle.used:
+        leaf_place_free(&arena, block, handle.id & PLACE_MASK)
+    if block.handles_alive == 0:
+        handles_gone(&arena, block)
+    if type_of(<PyObject *>handle) == VALUE:
+        PyObject_Free(handle)
     else:
-        type_of(self).tp_free(self)
-    if unlikely(have_trash):
+        type_of(<PyObject *>handle).tp_free(handle)
+    if have_trash:
         trash_empty()
 
 
@@ -226,6 +237,8 @@ cdef object class_instance(object cls):
     """An instance of Value or of a subclass, without __init__; it points nowhere yet."""
     cdef TypeObject *kind = <TypeObject *>cls
     if kind == VALUE:
+        if spare == NULL:
+            spare_add()
         made = owned(<PyObject *>handle_take())
     else:
         made = owned(kind.tp_alloc(kind, 0))
@@ -334,13 +347,18 @@ cdef inline object finish(Handle *handle, double data, uint32_t first, uint32_t 
     return owned(<PyObject *>handle)
 
 
+cdef cold_void make_ready(uint32_t n) except *:
+    if spare == NULL:
+        spare_add()
+    if results_reserve(&arena, n) < 0:
+        raise MemoryError
+
+
 cdef inline Handle *begin(uint32_t n) except NULL:
     """A handle for a result, and places for it and the n - 1 nodes made on the way; after this nothing can fail."""
-    cdef Handle *handle = handle_take()
-    if unlikely(results_reserve(&arena, n) < 0):
-        handle_put_back(handle)
-        raise MemoryError
-    return handle
+    if unlikely(spare == NULL or arena.open[RESULTS].used + n > BLOCK_NODES):
+        make_ready(n)
+    return handle_take()
 
 
 cdef inline uint32_t constant(double value, bint is_int) noexcept:
@@ -394,14 +412,23 @@ cdef tuple operands_of_class(object cls, object left, object right):
 
 # ---- + and * ------------------------------------------------------------------------------------------------------------
 
+cdef inline bint both_everyday(object left, object right) noexcept:
+    """Two plain Values of floats, a spare handle, and a place for the result: the path of nearly every operation."""
+    return (is_plain(<PyObject *>left) and is_plain(<PyObject *>right) and spare != NULL
+            and arena.open[RESULTS].used < BLOCK_NODES and not ((<Handle *>left).data_int | (<Handle *>right).data_int))
+
+
 cdef inline object add(Handle *a, Handle *b):
-    cdef Handle *handle = begin(1)
-    cdef double data = a.numbers.data + b.numbers.data
-    cdef uint32_t flags = ONES
-    if unlikely(a.data_int & b.data_int):
-        flags |= int_mark(&data, True)
+    cdef Handle *handle = handle_take()
     a.used = b.used = True
-    return finish(handle, data, a.id, b.id, flags)
+    return finish(handle, a.numbers.data + b.numbers.data, a.id, b.id, ONES)
+
+
+cdef inline object multiply(Handle *a, Handle *b):
+    cdef Handle *handle = handle_take()
+    a.used = b.used = True
+    local_grads_next(&arena, b.numbers.data, a.numbers.data)
+    return finish(handle, a.numbers.data * b.numbers.data, a.id, b.id, 0)
 
 
 cdef inline object add_number(Handle *a, double number, bint is_int):
@@ -411,17 +438,6 @@ cdef inline object add_number(Handle *a, double number, bint is_int):
     cdef double data = a.numbers.data + number
     a.used = True
     return finish(handle, data, a.id, other, ONES | int_mark(&data, a.data_int & is_int))
-
-
-cdef inline object multiply(Handle *a, Handle *b):
-    cdef Handle *handle = begin(1)
-    cdef double data = a.numbers.data * b.numbers.data
-    cdef uint32_t flags = 0
-    local_grads_next(&arena, b.numbers.data, a.numbers.data)
-    if unlikely(a.data_int | b.data_int):
-        flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | int_mark(&data, a.data_int & b.data_int)
-    a.used = b.used = True
-    return finish(handle, data, a.id, b.id, flags)
 
 
 cdef inline object multiply_number(Handle *a, double number, bint is_int):
@@ -435,13 +451,46 @@ cdef inline object multiply_number(Handle *a, double number, bint is_int):
     return finish(handle, data, a.id, other, flags)
 
 
-cdef object add_others(object left, object right):
-    """+ where not both are plain Values."""
+cdef object add_values(Handle *a, Handle *b):
+    """+ of plain Values, ints too."""
+    cdef Handle *handle = begin(1)
+    cdef double data = a.numbers.data + b.numbers.data
+    cdef uint32_t flags = ONES | int_mark(&data, a.data_int & b.data_int)
+    a.used = b.used = True
+    return finish(handle, data, a.id, b.id, flags)
+
+
+cdef object multiply_values(Handle *a, Handle *b):
+    """* of plain Values, ints too."""
+    cdef Handle *handle = begin(1)
+    cdef double data = a.numbers.data * b.numbers.data
+    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | int_mark(&data, a.data_int & b.data_int)
+    local_grads_next(&arena, b.numbers.data, a.numbers.data)
+    a.used = b.used = True
+    return finish(handle, data, a.id, b.id, flags)
+
+
+cdef cold_void add_others(object left, object right, PyObject **result) except *:
+    """+ of whatever is not two plain Values of floats, as a new reference."""
     cdef double number
     cdef bint is_int
-    if is_plain(<PyObject *>right) and is_everyday(left) and VALUE.tp_as_number.nb_add == operators.nb_add:
-        read_number(left, &number, &is_int)                 # the way every sum() begins
-        return add_number(<Handle *>right, number, is_int)
+    if is_plain(<PyObject *>right):
+        if is_plain(<PyObject *>left):
+            made = add_values(<Handle *>left, <Handle *>right)
+        elif is_everyday(left) and VALUE.tp_as_number.nb_add == operators.nb_add:
+            read_number(left, &number, &is_int)             # as every sum() begins
+            made = add_number(<Handle *>right, number, is_int)
+        else:
+            made = add_of_class(left, right)
+    else:
+        made = add_of_class(left, right)
+    Py_INCREF(made)
+    result[0] = <PyObject *>made
+
+
+cdef object add_of_class(object left, object right):
+    cdef double number
+    cdef bint is_int
     if not is_value(<PyObject *>left):                      # the script's __radd__ is `self + other`
         if type_of(<PyObject *>right).tp_as_number.nb_add != operators.nb_add:
             return right + left
@@ -458,13 +507,27 @@ cdef object add_others(object left, object right):
     return result_of_class(cls, number, (left, right), (1, 1), is_int)
 
 
-cdef object multiply_others(object left, object right):
-    """* where not both are plain Values."""
+cdef cold_void multiply_others(object left, object right, PyObject **result) except *:
+    """* of whatever is not two plain Values of floats, as a new reference."""
     cdef double number
     cdef bint is_int
-    if is_plain(<PyObject *>right) and is_everyday(left) and VALUE.tp_as_number.nb_multiply == operators.nb_multiply:
-        read_number(left, &number, &is_int)
-        return multiply_number(<Handle *>right, number, is_int)
+    if is_plain(<PyObject *>right):
+        if is_plain(<PyObject *>left):
+            made = multiply_values(<Handle *>left, <Handle *>right)
+        elif is_everyday(left) and VALUE.tp_as_number.nb_multiply == operators.nb_multiply:
+            read_number(left, &number, &is_int)
+            made = multiply_number(<Handle *>right, number, is_int)
+        else:
+            made = multiply_of_class(left, right)
+    else:
+        made = multiply_of_class(left, right)
+    Py_INCREF(made)
+    result[0] = <PyObject *>made
+
+
+cdef object multiply_of_class(object left, object right):
+    cdef double number
+    cdef bint is_int
     if not is_value(<PyObject *>left):                      # the script's __rmul__ is `self * other`
         if type_of(<PyObject *>right).tp_as_number.nb_multiply != operators.nb_multiply:
             return right * left
@@ -694,6 +757,7 @@ cdef void link_many(uint32_t node, Operands *operands) noexcept:
     block.marks[place].flags &= ~<uint8_t>(LEAF | ONES | GRAD0_INT | GRAD1_INT)
     make_special(block, place, NARY)
     block.local_grads[place].first.operands = operands
+    block.children[place] = Children(0, 0)
 
 
 cdef int initialise(object self, object data, children, local_grads) except -1:
@@ -753,7 +817,8 @@ cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
     if block.marks[place].flags & NARY:
         operands_free(&arena, block.local_grads[place].first.operands)
     link_many(handle.id, operands)
-    refer_to_children(&arena, block, place)                 # there is room
+    see_children(&arena, block, place)
+    refer_to_seen(&arena, block)                            # there is room
     mark_used(children)
     if children != old:
         arena.rewired = True
@@ -912,14 +977,18 @@ cdef class Value:
         relink(<Handle *>self, children_of(<Handle *>self), tuple(local_grads))
 
     def __add__(left, right):
-        if likely(is_plain(<PyObject *>left) and is_plain(<PyObject *>right)):
+        cdef PyObject *result = NULL
+        if likely(both_everyday(left, right)):
             return add(<Handle *>left, <Handle *>right)
-        return add_others(left, right)
+        add_others(left, right, &result)
+        return owned(result)
 
     def __mul__(left, right):
-        if likely(is_plain(<PyObject *>left) and is_plain(<PyObject *>right)):
+        cdef PyObject *result = NULL
+        if likely(both_everyday(left, right)):
             return multiply(<Handle *>left, <Handle *>right)
-        return multiply_others(left, right)
+        multiply_others(left, right, &result)
+        return owned(result)
 
     def __pow__(left, right, modulus):
         if modulus is not None:
