@@ -131,7 +131,7 @@ def test_a_node_with_a_hundred_thousand_children(compiled, swept):
     assert len(node._children) == n and node._children[n - 1] is xs[-1]
     (node * 2.0).backward()
     assert all(x.grad == 2.0 * i for i, x in enumerate(xs))
-    del xs, node, x
+    del xs, node
     assert nodes() == before
 
 

@@ -309,22 +309,19 @@ from microgpt import Adam, Value, arena_stats
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
-def step(w, adam):
-    loss = sum((a * b + 0.5).relu() * a for a, b in zip(w, w[1:])) ** 2 / len(w)
-    loss.backward()
-    adam.step()
-    return loss
+def run(w, adam, steps):
+    for _ in range(steps):
+        loss = sum((a * b + 0.5).relu() * a for a, b in zip(w, w[1:])) ** 2 / len(w)
+        loss.backward()
+        adam.step()
+        c = Value(1.0, (w[0], w[1], loss), (1.0, 2.0, 3.0))
+        children = c._children
 w = [Value(0.01 * i) for i in range(20)]
 adam = Adam(w)
-for _ in range(2000):
-    loss = step(w, adam)
+run(w, adam, 2000)
 before = resident()
-for _ in range(int(sys.argv[1])):
-    loss = step(w, adam)
-    c = Value(1.0, (w[0], w[1], loss), (1.0, 2.0, 3.0))
-    children = c._children
-after = resident()
-print(after - before, arena_stats())
+run(w, adam, int(sys.argv[1]))
+print(resident() - before, arena_stats())
 """
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from bits import all_bits, bits, grads_of, reachable, snapshot
+from bits import all_bits, bits, grads_of, snapshot
 
 from microgpt import Value, arena_stats
 
@@ -325,13 +325,11 @@ def test_a_graph_a_hundred_thousand_deep_is_copied_without_recursion(compiled, h
     for _ in range(1000):
         mid = mid._children[0]
     work = {"pickle": lambda t: pickle.loads(pickle.dumps(t)), "python pickle": lambda t: python_pickler(t, 4), "deepcopy": copy.deepcopy}[how]
-    for items in ([y], [x, mid, y], [y, mid, x]):
-        again = work(items)
-        again[0 if items[0] is y else 2].backward()
-        items[0 if items[0] is y else 2].backward()
-        assert snapshot(again) == snapshot(items)
-        for v in reachable([y]):
-            v.grad = 0
+    items = [mid, y, x]
+    again = work(items)
+    again[1].backward()
+    y.backward()
+    assert snapshot(again) == snapshot(items)
 
 
 def test_a_deep_chain_of_attributes_and_children_mixed_is_copied(way):

@@ -1,6 +1,7 @@
 """microgpt, compiled: the scalar autograd engine of the 200-line script, with its API and its bits, many times faster."""
 
+from ._adam import Adam
 from ._engine import Value, arena_stats
 
 __version__ = "0.1.0"
-__all__ = ["Value", "__version__", "arena_stats"]
+__all__ = ["Adam", "Value", "__version__", "arena_stats"]
