@@ -4,6 +4,7 @@ Two numbers are the same if `bits` gives the same text for both: ints as decimal
 3 and 3.0 differ, and -0.0 and 0.0 too. Every nan is the same "nan". What the package documents as different between the
 engines is levelled here, once: bools count as ints, ints of 2**53 and more and other real numbers as floats.
 """
+
 from __future__ import annotations
 
 import math
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-EXACT_INTS = 2**53                      # below this, ints are kept exactly and read back as ints
+EXACT_INTS = 2**53  # below this, ints are kept exactly and read back as ints
 
 
 def bits(number: Any) -> str:

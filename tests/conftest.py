@@ -4,6 +4,7 @@ Most tests take `engine` and so run twice, on the interpreted reference and on t
 the compiled engine promises (memory, depth, pickling of deep graphs) take `compiled`. With `--script FILE` the class
 `Value` of a copy of the script joins in as a third engine, which holds the reference itself to account.
 """
+
 from __future__ import annotations
 
 import ast
@@ -35,17 +36,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def reference_engine() -> SimpleNamespace:
     from microgpt import reference
+
     return SimpleNamespace(name="reference", compiled=False, extras=True, Value=reference.Value, Adam=reference.Adam)
 
 
 def compiled_engine() -> SimpleNamespace:
     import microgpt
+
     return SimpleNamespace(name="compiled", compiled=True, extras=True, Value=microgpt.Value, Adam=microgpt.Adam)
 
 
 def script_engine(path: str) -> SimpleNamespace:
     """The class `Value` cut out of a script, which is not run otherwise."""
     from microgpt import reference
+
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read(), path)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Value"]
@@ -66,7 +70,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine", ["reference", "compiled", *third], indirect=True)
     for fixture in ("rival", "rival_namespace"):
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, ["compiled", *third], indirect=True, scope="module" if "_" in fixture else None)
+            metafunc.parametrize(
+                fixture, ["compiled", *third], indirect=True, scope="module" if "_" in fixture else None
+            )
 
 
 @pytest.fixture

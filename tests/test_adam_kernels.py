@@ -1,4 +1,5 @@
 """The shortcuts for pow in Adam's kernels against Python's own `**`, on every instruction set this machine has."""
+
 from __future__ import annotations
 
 import math
@@ -16,25 +17,38 @@ INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]
 
 def random_doubles(rng, n, low, high):
     """Random mantissas with exponents between 2**low and 2**high, both signs."""
-    return array("d", [math.ldexp(m, rng.randrange(low, high)) * sign for m, sign in
-                       zip((1 + rng.random() for _ in range(n)), rng.choices((1, -1), k=n))])
+    return array(
+        "d",
+        [
+            math.ldexp(m, rng.randrange(low, high)) * sign
+            for m, sign in zip((1 + rng.random() for _ in range(n)), rng.choices((1, -1), k=n))
+        ],
+    )
 
 
 def roots_of_one_more(target, width):
     """Odd m with m * m = target modulo 2**width, for a target that is 1 modulo 8: lifted bit by bit."""
     roots = [1]
     for k in range(3, width):
-        roots = [r for root in roots for r in (root, root + (1 << (k - 1))) if (r * r - target) % (1 << (k + 1)) == 0] or roots
-    return sorted({r % (1 << width) for root in roots for r in (root, -root, root + (1 << (width - 1)), (1 << (width - 1)) - root)
-                   if (r * r - target) % (1 << width) == 0})
+        roots = [
+            r for root in roots for r in (root, root + (1 << (k - 1))) if (r * r - target) % (1 << (k + 1)) == 0
+        ] or roots
+    return sorted(
+        {
+            r % (1 << width)
+            for root in roots
+            for r in (root, -root, root + (1 << (width - 1)), (1 << (width - 1)) - root)
+            if (r * r - target) % (1 << width) == 0
+        }
+    )
 
 
 def nearly_ties_of_the_square():
     """Doubles whose exact square lies within a few 2**-50 ULP of the midpoint between two doubles."""
     found = []
-    for width in (52, 53):                                  # bits of the square below its last place
+    for width in (52, 53):  # bits of the square below its last place
         for offset in range(-255, 258, 8):
-            target = (1 << (width - 1)) + offset            # offset is 1 modulo 8, and so is the target
+            target = (1 << (width - 1)) + offset  # offset is 1 modulo 8, and so is the target
             for m in roots_of_one_more(target, width):
                 for candidate in (m, m + (1 << 52), m + (1 << 53)):
                     square = candidate * candidate
@@ -46,7 +60,7 @@ def nearly_ties_of_the_square():
 def nearly_ties_of_the_root():
     """Doubles x whose exact square root lies within a few 2**-50 ULP of a midpoint n / 2, n odd: x = n * n - offset."""
     found = []
-    for shift in (54, 55):                                  # x = (n * n - offset) / 2**shift has 53 bits
+    for shift in (54, 55):  # x = (n * n - offset) / 2**shift has 53 bits
         for offset in range(-255, 258, 8):
             for n in roots_of_one_more(offset, shift):
                 for candidate in (n, n + (1 << 53)):
@@ -75,9 +89,13 @@ def compare(name, function, exponent, xs):
     """The first x, if any, where the kernel and `**` differ in a bit."""
     got = function(xs)
     assert isinstance(got, array) and got.typecode == "d" and len(got) == len(xs)
-    expected = array("d", [x ** exponent for x in xs])
+    expected = array("d", [x**exponent for x in xs])
     if got.tobytes() != expected.tobytes():
-        wrong = [(x.hex(), a.hex(), b.hex()) for x, a, b in zip(xs, got, expected) if struct.pack("d", a) != struct.pack("d", b)]
+        wrong = [
+            (x.hex(), a.hex(), b.hex())
+            for x, a, b in zip(xs, got, expected)
+            if struct.pack("d", a) != struct.pack("d", b)
+        ]
         raise AssertionError(f"{name}: {len(wrong)} of {len(xs)} differ, first (x, kernel, **): {wrong[0]}")
 
 
@@ -90,9 +108,19 @@ def square_inputs(rng, n):
     hard = nearly_ties_of_the_square()
     yield array("d", [math.ldexp(x, e) for x in hard for e in (0, -1, 1, 7, -40, 43, -44, -200, 300, -500)])
     yield array("d", [math.ldexp(1.0, e) for e in range(-1074, 512)])
-    yield array("d", [s * math.ldexp(m, e) for e in (-600, -538, -537, -512, -511, -45, -1, 0, 1, 44, 45, 500) for s in (1, -1)
-                      for m in (1 + 2**-52, 2 - 2**-52, math.sqrt(2), math.sqrt(0.5), 1.5, 1.25)])
-    yield array("d", [0.0, -0.0, math.inf, -math.inf, 5e-324, -5e-324, 1.0, -1.0, 1.3407807929942596e154, -1.3407807929942596e154])
+    yield array(
+        "d",
+        [
+            s * math.ldexp(m, e)
+            for e in (-600, -538, -537, -512, -511, -45, -1, 0, 1, 44, 45, 500)
+            for s in (1, -1)
+            for m in (1 + 2**-52, 2 - 2**-52, math.sqrt(2), math.sqrt(0.5), 1.5, 1.25)
+        ],
+    )
+    yield array(
+        "d",
+        [0.0, -0.0, math.inf, -math.inf, 5e-324, -5e-324, 1.0, -1.0, 1.3407807929942596e154, -1.3407807929942596e154],
+    )
 
 
 def root_inputs(rng, n):
@@ -103,12 +131,15 @@ def root_inputs(rng, n):
     hard = nearly_ties_of_the_root()
     yield array("d", [math.ldexp(x, e) for x in hard for e in (0, -2, 2, 8, -40, 42, -88, 88, -400, 600, -1000)])
     yield array("d", [math.ldexp(1.0, e) for e in range(-1074, 1024)])
-    yield array("d", [math.ldexp(m, e) for e in range(-1022, 1023, 31) for m in (1 + 2**-52, 2 - 2**-52, 1 + 2**-51, 1.5, 1.25)])
+    yield array(
+        "d", [math.ldexp(m, e) for e in range(-1022, 1023, 31) for m in (1 + 2**-52, 2 - 2**-52, 1 + 2**-51, 1.5, 1.25)]
+    )
     yield array("d", [0.0, -0.0, math.inf, 5e-324, 1e-323, 1.0, 1.7976931348623157e308, 2.2250738585072014e-308])
 
 
 def check_shortcuts(n, seed):
     from microgpt import _adam
+
     rng = random.Random(seed)
     for xs in square_inputs(rng, n):
         compare("_pow2", _adam._pow2, 2, xs)

@@ -1,4 +1,5 @@
 """backward(): what is added to which gradient, in which order, and what stays as it is."""
+
 from __future__ import annotations
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_subgraph_met_early_moves_its_contributions_late(engine):
 
 def test_deep_first_order_holds_for_nodes_with_many_children(engine):
     xs = [engine.Value(0.1 * i) for i in range(12)]
-    inner = [engine.Value(1.0, tuple(xs[i:i + 6]), tuple(1e8 ** (j % 3 - 1) for j in range(6))) for i in range(7)]
+    inner = [engine.Value(1.0, tuple(xs[i : i + 6]), tuple(1e8 ** (j % 3 - 1) for j in range(6))) for i in range(7)]
     root = engine.Value(2.0, (inner[3], *inner, inner[0], inner[5]), tuple(1.0 / (i + 3) for i in range(10)))
     root.backward()
     got = grads_of(xs)
@@ -226,13 +227,10 @@ def test_mid_forward_backward_and_update_leave_recorded_slopes_alone(engine):
 def test_backward_runs_after_every_inner_handle_is_dropped(engine):
     a = engine.Value(1.5)
     b = a
-    for i in range(100):
+    for _ in range(100):
         b = b * 1.01 + a
-    expected_children = b._children
     b.backward()
     grad = a.grad
-    del expected_children
-    a.grad = 0
     for v in reachable([b]):
         v.grad = 0
     script_backward(b)
@@ -247,6 +245,7 @@ def test_chains_of_every_length_agree_with_the_explicit_walk(engine, size):
         for i in range(size):
             y = (y + x * (0.01 * i)) if i % 3 else y * x
         return x, y
+
     x, y = build()
     y.backward()
     u, v = build()
@@ -270,11 +269,12 @@ def test_a_wide_sum_gives_each_term_its_gradient(engine):
     total.backward()
     assert grads_of(xs) == ["1"] * 300
     (total * 0.5).backward()
-    assert grads_of(xs) == [bits(1 + (1 + 0.5))] * 300 or grads_of(xs)[0] != "1"
+    assert grads_of(xs)[-1] == bits(1 + (1 + 0.5))
 
 
 def test_attention_like_sharing_agrees_with_the_explicit_walk(engine):
     """Softmax over scores: one total with many parents, each score used twice."""
+
     def build():
         qs = [engine.Value(0.1 * i - 0.2) for i in range(5)]
         ks = [[engine.Value(0.03 * i * j - 0.1) for i in range(5)] for j in range(4)]
@@ -285,6 +285,7 @@ def test_attention_like_sharing_agrees_with_the_explicit_walk(engine):
         weights = [e / total for e in exps]
         out = -(weights[2] * 0.7 + weights[0]).log()
         return out, qs + [k for row in ks for k in row]
+
     out, leaves = build()
     out.backward()
     again, other_leaves = build()

@@ -1,4 +1,5 @@
 """Changing the class from outside, as people do with their own copies: new methods, replaced methods and operators."""
+
 from __future__ import annotations
 
 import math
@@ -10,6 +11,7 @@ from bits import all_bits, bits, class_attributes
 def test_a_method_assigned_to_the_class_works_on_every_value(engine):
     def cube(self):
         return engine.Value(self.data**3, (self,), (3 * self.data**2,))
+
     before = engine.Value(2.0)
     with class_attributes(engine.Value, cube=cube):
         for a in (before, engine.Value(2.0), (before * 1.0)):
@@ -23,6 +25,7 @@ def test_a_method_assigned_to_the_class_works_on_every_value(engine):
 def test_a_method_of_the_class_can_be_replaced_and_put_back(engine):
     def gelu(self, approximate="x"):
         return self * 7
+
     with class_attributes(engine.Value, gelu=gelu, relu=lambda self: self * 0.5):
         assert bits(engine.Value(2.0).gelu().data) == bits(14.0)
         assert bits(engine.Value(-2.0).relu().data) == bits(-1.0)
@@ -39,6 +42,7 @@ def test_a_clamped_logarithm_may_replace_the_method_and_call_the_old_one(engine)
 
     def log_plus(self):
         return plain(self + 1e-10)
+
     with class_attributes(engine.Value, log=log):
         a = engine.Value(0.0)
         b = a.log()
@@ -52,6 +56,7 @@ def counting(function, calls):
     def counted(self, *arguments):
         calls.append(arguments)
         return function(self, *arguments)
+
     return counted
 
 
@@ -59,9 +64,19 @@ def test_a_replaced_product_serves_every_operator_that_is_defined_by_it(engine):
     calls = []
     with class_attributes(engine.Value, __mul__=counting(engine.Value.__mul__, calls)):
         a, b = engine.Value(6.0), engine.Value(3.0)
-        for use, expected, number in [(lambda: a * b, 18.0, 1), (lambda: 2 * a, 12.0, 1), (lambda: -a, -6.0, 1), (lambda: a - b, 3.0, 1), (lambda: 1 - a, -5.0, 1),
-                                      (lambda: a / b, 6.0 * 3.0**-1, 1), (lambda: a / 2, 3.0, 1), (lambda: 2 / b, 3.0**-1 * 2, 1), (lambda: a + b, 9.0, 0),
-                                      (lambda: a - 1, 5.0, 0), (lambda: a ** 2, 36.0, 0)]:
+        for use, expected, number in [
+            (lambda: a * b, 18.0, 1),
+            (lambda: 2 * a, 12.0, 1),
+            (lambda: -a, -6.0, 1),
+            (lambda: a - b, 3.0, 1),
+            (lambda: 1 - a, -5.0, 1),
+            (lambda: a / b, 6.0 * 3.0**-1, 1),
+            (lambda: a / 2, 3.0, 1),
+            (lambda: 2 / b, 3.0**-1 * 2, 1),
+            (lambda: a + b, 9.0, 0),
+            (lambda: a - 1, 5.0, 0),
+            (lambda: a**2, 36.0, 0),
+        ]:
             calls.clear()
             assert bits(use().data) == bits(expected)
             assert len(calls) == number
@@ -74,8 +89,15 @@ def test_a_replaced_sum_serves_every_operator_that_is_defined_by_it(engine):
     calls = []
     with class_attributes(engine.Value, __add__=counting(engine.Value.__add__, calls)):
         a, b = engine.Value(6.0), engine.Value(3.0)
-        for use, expected, number in [(lambda: a + b, 9.0, 1), (lambda: 2 + a, 8.0, 1), (lambda: a - b, 3.0, 1), (lambda: a - 1, 5.0, 1), (lambda: 1 - a, -5.0, 1),
-                                      (lambda: sum([a, b]), 9.0, 2), (lambda: a * b, 18.0, 0)]:
+        for use, expected, number in [
+            (lambda: a + b, 9.0, 1),
+            (lambda: 2 + a, 8.0, 1),
+            (lambda: a - b, 3.0, 1),
+            (lambda: a - 1, 5.0, 1),
+            (lambda: 1 - a, -5.0, 1),
+            (lambda: sum([a, b]), 9.0, 2),
+            (lambda: a * b, 18.0, 0),
+        ]:
             calls.clear()
             assert bits(use().data) == bits(expected)
             assert len(calls) == number
@@ -85,7 +107,7 @@ def test_a_replaced_power_serves_division(engine):
     calls = []
     with class_attributes(engine.Value, __pow__=counting(engine.Value.__pow__, calls)):
         a, b = engine.Value(6.0), engine.Value(3.0)
-        for use, number in [(lambda: a / b, 1), (lambda: 1 / b, 1), (lambda: a / 2, 0), (lambda: a ** 2, 1)]:
+        for use, number in [(lambda: a / b, 1), (lambda: 1 / b, 1), (lambda: a / 2, 0), (lambda: a**2, 1)]:
             calls.clear()
             use()
             assert len(calls) == number
@@ -105,7 +127,10 @@ def test_a_division_of_ones_own_is_used_both_ways(engine):
     def truediv(self, other):
         other = other if isinstance(other, engine.Value) else engine.Value(other)
         return engine.Value(self.data / other.data, (self, other), (1 / other.data, -self.data / other.data**2))
-    with class_attributes(engine.Value, __truediv__=truediv, __rtruediv__=lambda self, other: engine.Value(other) / self):
+
+    with class_attributes(
+        engine.Value, __truediv__=truediv, __rtruediv__=lambda self, other: engine.Value(other) / self
+    ):
         a, b = engine.Value(1.0), engine.Value(3.0)
         c = a / b
         assert c._children == (a, b)
@@ -132,6 +157,7 @@ def test_a_walk_of_ones_own_may_replace_backward(engine):
             seen.append(v.data)
             for child, g in zip(v._children, v._local_grads):
                 child.grad = child.grad + g * v.grad
+
     with class_attributes(engine.Value, backward=backward):
         a = engine.Value(3.0)
         (a * a + a).backward()
@@ -148,6 +174,7 @@ def test_backward_may_be_wrapped_around_the_old_one(engine):
     def backward(self):
         calls.append(self)
         plain(self)
+
     with class_attributes(engine.Value, backward=backward):
         a = engine.Value(3.0)
         b = a * 2.0
@@ -156,8 +183,13 @@ def test_backward_may_be_wrapped_around_the_old_one(engine):
 
 
 def test_comparisons_text_and_properties_can_be_added(engine):
-    with class_attributes(engine.Value, __lt__=lambda self, other: self.data < other.data, __str__=lambda self: f"<{self.data}>",
-                          scalar=property(lambda self: float(self.data)), __float__=lambda self: float(self.data)):
+    with class_attributes(
+        engine.Value,
+        __lt__=lambda self, other: self.data < other.data,
+        __str__=lambda self: f"<{self.data}>",
+        scalar=property(lambda self: float(self.data)),
+        __float__=lambda self: float(self.data),
+    ):
         a, b = engine.Value(1.0), engine.Value(2.0)
         assert a < b and not b < a
         assert max([a, b], key=lambda v: v.data) is b
@@ -170,8 +202,14 @@ def test_comparisons_text_and_properties_can_be_added(engine):
 
 
 def test_operators_the_class_did_not_have_can_be_added(engine):
-    with class_attributes(engine.Value, __matmul__=lambda self, other: self * other, __call__=lambda self: self.data, __pos__=lambda self: self,
-                          __mod__=lambda self, other: self.data % other, __iter__=lambda self: iter(self._children)):
+    with class_attributes(
+        engine.Value,
+        __matmul__=lambda self, other: self * other,
+        __call__=lambda self: self.data,
+        __pos__=lambda self: self,
+        __mod__=lambda self, other: self.data % other,
+        __iter__=lambda self: iter(self._children),
+    ):
         a, b = engine.Value(2.0), engine.Value(3.0)
         c = a @ b
         assert bits(c.data) == bits(6.0)
@@ -181,7 +219,9 @@ def test_operators_the_class_did_not_have_can_be_added(engine):
 
 
 def test_indexing_and_length_can_be_added(engine):
-    with class_attributes(engine.Value, __getitem__=lambda self, i: self._children[i], __len__=lambda self: len(self._children)):
+    with class_attributes(
+        engine.Value, __getitem__=lambda self, i: self._children[i], __len__=lambda self: len(self._children)
+    ):
         a, b = engine.Value(2.0), engine.Value(3.0)
         c = a * b
         assert c[1] is b and len(c) == 2
@@ -190,7 +230,11 @@ def test_indexing_and_length_can_be_added(engine):
 
 
 def test_equality_and_hash_can_be_replaced(engine):
-    with class_attributes(engine.Value, __eq__=lambda self, other: self.data == getattr(other, "data", other), __hash__=lambda self: hash(self.data)):
+    with class_attributes(
+        engine.Value,
+        __eq__=lambda self, other: self.data == getattr(other, "data", other),
+        __hash__=lambda self: hash(self.data),
+    ):
         assert engine.Value(2.0) == engine.Value(2.0)
         assert engine.Value(2.0) == 2.0
     assert engine.Value(2.0) != engine.Value(2.0)
@@ -199,7 +243,7 @@ def test_equality_and_hash_can_be_replaced(engine):
 
 
 def test_equal_values_of_a_changed_class_are_still_different_nodes_to_backward(compiled):
-    """The script's walk keeps visited nodes in a set and would take equal nodes for one; the compiled walk knows them apart."""
+    """The script's walk keeps visited nodes in a set and would take equal nodes for one; the compiled walk does not."""
     with class_attributes(compiled.Value, __eq__=lambda self, other: self.data == other.data, __hash__=lambda self: 1):
         a, b = compiled.Value(2.0), compiled.Value(2.0)
         (a * 3.0 + b * 3.0).backward()
@@ -212,6 +256,7 @@ def test_a_replaced_constructor_of_the_class_is_called_by_the_user_s_own_calls(e
     def init(self, data, children=(), local_grads=()):
         seen.append(data)
         plain(self, float(data), children, local_grads)
+
     with class_attributes(engine.Value, __init__=init):
         a = engine.Value(3)
         assert bits(a.data) == bits(3.0)
@@ -228,6 +273,7 @@ def test_a_repr_that_prints_the_children_can_be_assigned(engine):
 def test_thirteen_activations_can_be_assigned_at_once(engine):
     def make(f, df):
         return lambda self: engine.Value(f(self.data), (self,), (df(self.data),))
+
     activations = {f"activation{i}": make(lambda x, i=i: x * i, lambda x, i=i: float(i)) for i in range(13)}
     with class_attributes(engine.Value, **activations):
         a = engine.Value(1.5)

@@ -1,4 +1,5 @@
 """The constructor and the four attributes: user-made operations, what may be written, what is a number."""
+
 from __future__ import annotations
 
 import math
@@ -84,7 +85,9 @@ def test_a_list_given_as_children_may_change_afterwards_without_effect(compiled)
     assert all_bits(c._local_grads) == all_bits([1.0, 2.0])
 
 
-@pytest.mark.parametrize(("n_children", "n_grads"), [(2, 0), (2, 1), (1, 2), (0, 2), (0, 1), (1, 0), (5, 3), (3, 5), (40, 1), (1, 40)])
+@pytest.mark.parametrize(
+    ("n_children", "n_grads"), [(2, 0), (2, 1), (1, 2), (0, 2), (0, 1), (1, 0), (5, 3), (3, 5), (40, 1), (1, 40)]
+)
 def test_surplus_children_or_local_gradients_take_no_part_in_the_sums(engine, n_children, n_grads):
     leaves = [engine.Value(1.0 + i) for i in range(n_children)]
     node = engine.Value(2.0, tuple(leaves), tuple(0.5 + i for i in range(n_grads)))
@@ -95,7 +98,7 @@ def test_surplus_children_or_local_gradients_take_no_part_in_the_sums(engine, n_
 
 
 def test_a_child_without_local_gradient_is_walked_all_the_same(engine):
-    """Being visited early through `node`, `one` comes late in the reversed order: 1e16 - 1e16 + 1, not 1 + 1e16 - 1e16."""
+    """Visited early through `node`, `one` comes late in the reversed order: 1e16 - 1e16 + 1, not 1 + 1e16 - 1e16."""
     x = engine.Value(1.0)
     big, minus_big, one = x * 1e16, x * -1e16, x * 1.0
     node = engine.Value(0.0, (engine.Value(0.0), one), (1.0,))
@@ -131,15 +134,15 @@ def test_boolean_and_integer_local_gradients_work_as_numbers(engine):
 
 def test_data_and_grad_can_be_written_as_floats_and_ints(engine):
     a = engine.Value(1.0)
-    for number in (2.5, -0.0, 3, 0, 5e-324, math.inf, math.nan, True, -2**51):
+    for number in (2.5, -0.0, 3, 0, 5e-324, math.inf, math.nan, True, -(2**51)):
         a.data = number
         a.grad = number
         assert bits(a.data) == bits(number)
         assert bits(a.grad) == bits(number)
     a.data -= 0.5
     a.grad *= 2
-    assert bits(a.data) == bits(-2.0**51 - 0.5)
-    assert bits(a.grad) == str(-2**52)
+    assert bits(a.data) == bits(-(2.0**51) - 0.5)
+    assert bits(a.grad) == str(-(2**52))
 
 
 def test_children_and_local_gradients_can_be_written(engine):
@@ -193,6 +196,7 @@ def test_written_children_keep_what_they_depend_on_alive(engine):
 
 def test_writing_children_frees_the_old_ones_and_keeps_shared_ones(compiled):
     import microgpt
+
     a = compiled.Value(1.0)
     node = a * 2.0
     before = microgpt.arena_stats()["nodes"]
@@ -231,7 +235,9 @@ def test_initialising_again_with_wrong_arguments_changes_nothing(engine):
     assert snapshot([b]) == before
 
 
-@pytest.mark.parametrize("number", [Fraction(1, 3), Fraction(4, 2), Half(), Index(), 2**53 + 1, -2**60, 2**1000], ids=repr)
+@pytest.mark.parametrize(
+    "number", [Fraction(1, 3), Fraction(4, 2), Half(), Index(), 2**53 + 1, -(2**60), 2**1000], ids=repr
+)
 def test_anything_with_a_float_is_a_number(compiled, number):
     expected = float(number) if hasattr(number, "__float__") else float(number.__index__())
     a = compiled.Value(1.5)
@@ -241,8 +247,13 @@ def test_anything_with_a_float_is_a_number(compiled, number):
     a.grad = number
     assert float(a.grad) == expected
     a = compiled.Value(1.5)
-    for got, wanted in [(a + number, 1.5 + expected), (number + a, 1.5 + expected), (a * number, 1.5 * expected), (number * a, 1.5 * expected),
-                        (number - a, -1.5 + expected)]:
+    for got, wanted in [
+        (a + number, 1.5 + expected),
+        (number + a, 1.5 + expected),
+        (a * number, 1.5 * expected),
+        (number * a, 1.5 * expected),
+        (number - a, -1.5 + expected),
+    ]:
         assert bits(got.data) == bits(wanted)
     if hasattr(number, "__neg__"):
         assert bits((a - number).data) == bits(1.5 - expected)
@@ -271,6 +282,7 @@ def test_an_int_subclass_counts_as_an_int_and_a_float_subclass_as_a_float(compil
 
     class Length(float):
         pass
+
     assert bits(compiled.Value(Count(3)).data) == "3"
     assert bits(compiled.Value(Length(3)).data) == bits(3.0)
     assert bits((compiled.Value(1) + Count(3)).data) == "4"
@@ -279,8 +291,15 @@ def test_an_int_subclass_counts_as_an_int_and_a_float_subclass_as_a_float(compil
 
 def test_an_int_beyond_the_range_of_floats_is_an_overflow_error(compiled):
     a = compiled.Value(1.0)
-    for use in (lambda: compiled.Value(10**400), lambda: a + 10**400, lambda: a * -(10**400), lambda: setattr(a, "data", 10**400),
-                lambda: setattr(a, "grad", 10**400), lambda: compiled.Value(1.0, (a,), (10**400,)), lambda: a ** 10**400):
+    for use in (
+        lambda: compiled.Value(10**400),
+        lambda: a + 10**400,
+        lambda: a * -(10**400),
+        lambda: setattr(a, "data", 10**400),
+        lambda: setattr(a, "grad", 10**400),
+        lambda: compiled.Value(1.0, (a,), (10**400,)),
+        lambda: a**10**400,
+    ):
         with pytest.raises(OverflowError):
             use()
     assert (bits(a.data), bits(a.grad)) == (bits(1.0), "0")
@@ -289,12 +308,27 @@ def test_an_int_beyond_the_range_of_floats_is_an_overflow_error(compiled):
 @pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=repr)
 def test_what_is_not_a_real_number_is_a_type_error_with_a_sentence(compiled, wrong):
     a = compiled.Value(1.0)
-    for use in (lambda: compiled.Value(wrong), lambda: setattr(a, "data", wrong), lambda: setattr(a, "grad", wrong),
-                lambda: compiled.Value(1.0, (a,), (wrong,)), lambda: setattr(a, "_local_grads", (wrong,))):
+    for use in (
+        lambda: compiled.Value(wrong),
+        lambda: setattr(a, "data", wrong),
+        lambda: setattr(a, "grad", wrong),
+        lambda: compiled.Value(1.0, (a,), (wrong,)),
+        lambda: setattr(a, "_local_grads", (wrong,)),
+    ):
         with pytest.raises(TypeError, match=r"\w+ \w+ \w+"):
             use()
-    for use in (lambda: a + wrong, lambda: wrong + a, lambda: a * wrong, lambda: wrong * a, lambda: a - wrong, lambda: wrong - a, lambda: a / wrong,
-                lambda: wrong / a, lambda: a ** wrong, lambda: wrong ** a):
+    for use in (
+        lambda: a + wrong,
+        lambda: wrong + a,
+        lambda: a * wrong,
+        lambda: wrong * a,
+        lambda: a - wrong,
+        lambda: wrong - a,
+        lambda: a / wrong,
+        lambda: wrong / a,
+        lambda: a**wrong,
+        lambda: wrong**a,
+    ):
         with pytest.raises(TypeError, match=r"\w+ \w+ \w+"):
             use()
     assert (bits(a.data), bits(a.grad), a._children, a._local_grads) == (bits(1.0), "0", (), ())
@@ -311,7 +345,12 @@ def test_the_sentence_about_a_wrong_number_names_its_type(compiled):
 
 def test_a_value_is_not_accepted_as_a_number_in_a_value(compiled):
     a = compiled.Value(1.0)
-    for use in (lambda: compiled.Value(a), lambda: setattr(a, "data", a), lambda: setattr(a, "grad", a), lambda: compiled.Value(1.0, (a,), (a,))):
+    for use in (
+        lambda: compiled.Value(a),
+        lambda: setattr(a, "data", a),
+        lambda: setattr(a, "grad", a),
+        lambda: compiled.Value(1.0, (a,), (a,)),
+    ):
         with pytest.raises(TypeError):
             use()
 
@@ -351,7 +390,12 @@ def test_numpy_scalars_work_as_numbers(compiled):
 def test_numpy_scalars_on_the_left_give_values(engine):
     np = pytest.importorskip("numpy")
     a = engine.Value(1.5)
-    for result, expected in [(np.float64(2.5) * a, 1.5 * 2.5), (np.float64(2.5) + a, 4.0), (np.float64(2.5) - a, 1.0), (np.float64(3.0) / a, 1.5**-1 * 3.0)]:
+    for result, expected in [
+        (np.float64(2.5) * a, 1.5 * 2.5),
+        (np.float64(2.5) + a, 4.0),
+        (np.float64(2.5) - a, 1.0),
+        (np.float64(3.0) / a, 1.5**-1 * 3.0),
+    ]:
         assert type(result) is engine.Value
         assert bits(float(result.data)) == bits(expected)
 
@@ -363,5 +407,6 @@ def test_a_user_class_may_answer_operators_that_a_value_refuses(compiled):
 
         def __rmul__(self, other):
             return "probe"
+
     assert compiled.Value(1.0) + Probe() == "probe"
     assert compiled.Value(1.0) * Probe() == "probe"

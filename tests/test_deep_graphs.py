@@ -1,4 +1,5 @@
 """Graphs too deep or too wide for recursion: a million nodes in a row, a hundred thousand children, small stacks."""
+
 from __future__ import annotations
 
 import gc
@@ -10,6 +11,7 @@ from bits import bits
 
 def nodes():
     from microgpt import arena_stats
+
     return arena_stats()["nodes"]
 
 
@@ -21,7 +23,11 @@ def chain(V, n, step):
     return x, y
 
 
-@pytest.mark.parametrize("step", [lambda y, x: y.relu(), lambda y, x: y + x, lambda y, x: x + y, lambda y, x: y * 1.0], ids=["one child", "left", "right", "constant"])
+@pytest.mark.parametrize(
+    "step",
+    [lambda y, x: y.relu(), lambda y, x: y + x, lambda y, x: x + y, lambda y, x: y * 1.0],
+    ids=["one child", "left", "right", "constant"],
+)
 def test_a_chain_of_a_million_builds_goes_backward_and_is_freed(compiled, swept, step):
     before = nodes()
     x, y = chain(compiled.Value, 1_000_000, step)
@@ -56,6 +62,7 @@ def test_a_deep_chain_works_on_a_small_stack(compiled, swept):
         outcome.append(float(x.grad))
         del x, y
         gc.collect()
+
     before = nodes()
     old = threading.stack_size(256 * 1024)
     try:
@@ -71,8 +78,13 @@ def test_a_deep_chain_works_on_a_small_stack(compiled, swept):
 def test_deep_chains_of_user_made_nodes_and_subclasses_are_freed_without_recursion(compiled, swept):
     class Mine(compiled.Value):
         __slots__ = ()
+
     before = nodes()
-    for make in (lambda y: compiled.Value(1.0, (y, y, y), (0.5, 0.25, 0.25)), lambda y: Mine(1.0, (y,), (1.0,)), lambda y: Mine.relu(y)):
+    for make in (
+        lambda y: compiled.Value(1.0, (y, y, y), (0.5, 0.25, 0.25)),
+        lambda y: Mine(1.0, (y,), (1.0,)),
+        lambda y: Mine.relu(y),
+    ):
         x = Mine(1.0)
         y = x
         for _ in range(200_000):
@@ -86,6 +98,7 @@ def test_deep_chains_of_user_made_nodes_and_subclasses_are_freed_without_recursi
 def test_deep_chains_of_a_subclass_with_attributes_are_freed_without_recursion(compiled, swept):
     class Labelled(compiled.Value):
         pass
+
     before = nodes()
     y = Labelled(1.0)
     for i in range(100_000):
@@ -189,7 +202,7 @@ def test_the_reference_dies_of_recursion_where_the_script_does(reference):
     _, y = chain(reference.Value, 20_000, lambda y, x: y + x)
     with pytest.raises(RecursionError):
         y.backward()
-    nodes_left = [y]                    # taken apart by hand: freeing recurses too, in C
+    nodes_left = [y]  # taken apart by hand: freeing recurses too, in C
     while nodes_left[-1]._children:
         nodes_left.append(nodes_left[-1]._children[0])
     del y

@@ -3,6 +3,7 @@
 A difference quotient is wrong by about h**2 / 6 times the third derivative plus rounding of size 1e-16 / h, relative to
 the values involved; with h = 1e-5 both stay below 1e-7 for the tame functions and inputs used here.
 """
+
 from __future__ import annotations
 
 import math
@@ -14,12 +15,28 @@ H = 1e-5
 TOLERANCE = 1e-6
 
 UNARY = {
-    "exp": lambda v: v.exp(), "log of square": lambda v: (v * v + 0.5).log(), "relu": lambda v: v.relu(), "square": lambda v: v ** 2, "inverse": lambda v: (v * v + 1) ** -1,
-    "root": lambda v: (v * v + 1) ** 0.5, "minus": lambda v: -v, "half": lambda v: v / 2, "from one": lambda v: 1 - v, "over": lambda v: 2 / (v * v + 1.5),
+    "exp": lambda v: v.exp(),
+    "log of square": lambda v: (v * v + 0.5).log(),
+    "relu": lambda v: v.relu(),
+    "square": lambda v: v**2,
+    "inverse": lambda v: (v * v + 1) ** -1,
+    "root": lambda v: (v * v + 1) ** 0.5,
+    "minus": lambda v: -v,
+    "half": lambda v: v / 2,
+    "from one": lambda v: 1 - v,
+    "over": lambda v: 2 / (v * v + 1.5),
 }
 EXTRAS = {
-    "tanh": lambda v: v.tanh(), "sigmoid": lambda v: v.sigmoid(), "sqrt": lambda v: (v * v + 0.3).sqrt(), "sin": lambda v: v.sin(), "cos": lambda v: v.cos(),
-    "abs": lambda v: v.abs(), "silu": lambda v: v.silu(), "gelu": lambda v: v.gelu(), "gelu tanh": lambda v: v.gelu("tanh"), "power of two": lambda v: 2 ** v,
+    "tanh": lambda v: v.tanh(),
+    "sigmoid": lambda v: v.sigmoid(),
+    "sqrt": lambda v: (v * v + 0.3).sqrt(),
+    "sin": lambda v: v.sin(),
+    "cos": lambda v: v.cos(),
+    "abs": lambda v: v.abs(),
+    "silu": lambda v: v.silu(),
+    "gelu": lambda v: v.gelu(),
+    "gelu tanh": lambda v: v.gelu("tanh"),
+    "power of two": lambda v: 2**v,
 }
 BINARY = [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / (b * b + 1)]
 
@@ -60,15 +77,16 @@ def test_a_random_expression_has_the_slopes_of_its_surface(engine, seed):
             made = BINARY[f % len(BINARY)](a, b) if kind < 0.5 else functions[f % len(functions)](a)
             if abs(made.data) < 20:
                 values.append(made)
-        total = sum(values[-4:], engine.Value(0.0))
-        return total
+        return sum(values[-4:], engine.Value(0.0))
 
     leaves = [engine.Value(x) for x in xs]
     root = evaluate(leaves)
     root.backward()
     for i, leaf in enumerate(leaves):
-        quotients = [difference(lambda p: evaluate([engine.Value(x) for x in p]).data, xs[:i] + [xs[i] + shift] + xs[i + 1:], i)
-                     for shift in (-2 * H, 0.0, 2 * H)]
+        quotients = [
+            difference(lambda p: evaluate([engine.Value(x) for x in p]).data, [*xs[:i], xs[i] + shift, *xs[i + 1 :]], i)
+            for shift in (-2 * H, 0.0, 2 * H)
+        ]
         if max(quotients) - min(quotients) > 1e-3 * (1 + abs(quotients[1])):
-            continue                    # a kink of relu or abs, or curvature beyond what a quotient resolves
+            continue  # a kink of relu or abs, or curvature beyond what a quotient resolves
         assert math.isclose(leaf.grad, quotients[1], rel_tol=1e-4, abs_tol=1e-4)

@@ -1,4 +1,5 @@
 """What people's own variants of the script do with the class, one test each, written anew."""
+
 from __future__ import annotations
 
 import json
@@ -53,7 +54,12 @@ def test_a_dot_product_as_one_operation_with_many_children(engine, n):
     w, x = ([engine.Value(rng.gauss(0, 1)) for _ in range(n)] for _ in range(2))
 
     def dot(w, x):
-        return engine.Value(sum(a.data * b.data for a, b in zip(w, x)), children=(*w, *x), local_grads=(*(b.data for b in x), *(a.data for a in w)))
+        return engine.Value(
+            sum(a.data * b.data for a, b in zip(w, x)),
+            children=(*w, *x),
+            local_grads=(*(b.data for b in x), *(a.data for a in w)),
+        )
+
     y = dot(w, x).relu() * 2.0 + dot(x, w)
     y.backward()
     slope = 1 if w and sum(a.data * b.data for a, b in zip(w, x)) <= 0 else None
@@ -78,6 +84,7 @@ def test_a_clamped_logarithm_keeps_training_alive(engine):
     def safe_log(self):
         x = max(self.data, 1e-12)
         return engine.Value(math.log(x), (self,), (1 / x,))
+
     with class_attributes(engine.Value, log=safe_log):
         p = engine.Value(0.0)
         loss = -p.log()
@@ -94,6 +101,7 @@ def test_gelu_and_tanh_assigned_from_outside_with_the_user_s_own_formulas(engine
     def tanh(self):
         t = math.tanh(self.data)
         return engine.Value(t, (self,), (1 - t * t,))
+
     with class_attributes(engine.Value, gelu=gelu, tanh=tanh):
         a = engine.Value(0.5)
         a.gelu().backward()
@@ -138,7 +146,7 @@ def test_exact_tests_for_zero_gradients(engine):
 
 def test_weight_decay_and_sgd_write_data(engine):
     p = engine.Value(2.0)
-    (p ** 2).backward()
+    (p**2).backward()
     p.data -= 0.1 * (p.grad + 0.01 * p.data)
     p.data *= 1 - 0.001
     expected = (2.0 - 0.1 * (4.0 + 0.01 * 2.0)) * (1 - 0.001)
@@ -147,7 +155,7 @@ def test_weight_decay_and_sgd_write_data(engine):
 
 def test_momentum_in_a_dict_keyed_by_parameter(engine):
     ps = [engine.Value(1.0), engine.Value(2.0)]
-    velocity = {p: 0.0 for p in ps}
+    velocity = dict.fromkeys(ps, 0.0)
     for _ in range(3):
         sum(p * p for p in ps).backward()
         for p in ps:
@@ -253,6 +261,7 @@ def test_layer_norm_softmax_and_cross_entropy_together(engine, reference):
         loss = -(exps[2] / total).log()
         loss.backward()
         return bits(loss.data), grads_of(xs)
+
     assert loss_of(engine.Value) == loss_of(reference.Value)
 
 
@@ -265,13 +274,14 @@ def test_rotary_embedding_with_sines_of_plain_numbers(engine, reference):
             out += [q[i] * c - q[i + 1] * s, q[i] * s + q[i + 1] * c]
         sum(o * o for o in out).backward()
         return grads_of(q)
+
     assert turned(engine.Value) == turned(reference.Value)
 
 
 def test_low_rank_adapters_beside_frozen_weights(engine):
     frozen = [[engine.Value(0.1 * (i + j)) for j in range(3)] for i in range(3)]
     a, b = [engine.Value(0.01 * i + 0.02) for i in range(3)], [engine.Value(0.0) for _ in range(3)]
-    x = [engine.Value(1.0), engine.Value(-1.0), engine.Value(0.5)]
+    x = [engine.Value(1.0), engine.Value(-0.3), engine.Value(0.5)]
     low = sum(ai * xi for ai, xi in zip(a, x))
     out = [sum(w * xi for w, xi in zip(row, x)) + bi * low for row, bi in zip(frozen, b)]
     sum(o * o for o in out).backward()
@@ -292,6 +302,7 @@ def test_labels_and_indices_on_instances_of_a_subclass(engine):
         def __init__(self, data, param_idx=None, label=""):
             super().__init__(data)
             self.param_idx, self.label, self.velocity = param_idx, label, 0.0
+
     ps = [Param(0.5 * i, param_idx=i, label=f"w{i}") for i in range(5)]
     loss = sum(p * p for p in ps)
     loss.backward()
@@ -310,6 +321,7 @@ def test_the_graph_is_printed_by_a_walk_over_children(engine):
         yield f"{'  ' * depth}{v.data}"
         for child in v._children:
             yield from lines(child, depth + 1)
+
     assert list(lines(c)) == ["2.0", "  0", "    -6.0", "      2.0", "      -3.0", "  2.0"]
 
 
@@ -324,6 +336,7 @@ def test_nodes_and_edges_are_counted_with_sets(engine):
             for child in v._children:
                 edges.add((child, v))
                 build(child)
+
     build(c)
     assert (len(nodes), len(edges)) == (4, 4)
 
@@ -332,7 +345,8 @@ def test_gradient_checks_by_nudging_data(engine):
     a, b = engine.Value(1.5), engine.Value(-0.5)
 
     def f():
-        return (a * b + a ** 2).exp()
+        return (a * b + a**2).exp()
+
     out = f()
     out.backward()
     a.data += 1e-6
@@ -348,6 +362,7 @@ def test_a_global_counter_in_a_wrapped_constructor(engine):
     def init(self, data, children=(), local_grads=()):
         count[0] += 1
         plain(self, data, children, local_grads)
+
     with class_attributes(engine.Value, __init__=init):
         engine.Value(1.0)
         engine.Value(2.0)
@@ -373,4 +388,5 @@ def test_half_a_loop_over_documents_in_one_graph(engine, reference, deep_recursi
         loss = (1 / 20) * sum(losses)
         loss.backward()
         return bits(loss.data), grads_of(w)
+
     assert train(engine.Value) == train(reference.Value)

@@ -1,6 +1,8 @@
-"""Memory over long runs: flat wherever reference counting would keep it flat, and growing where the user keeps things."""
+"""Memory over long runs: flat where reference counting would keep it flat, growing where the user keeps things."""
+
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -12,6 +14,7 @@ import pytest
 
 def stats():
     from microgpt import arena_stats
+
     return arena_stats()
 
 
@@ -29,7 +32,9 @@ class Flat:
         third = max(1, len(self.figures) // 3)
         warm, late = self.figures[:third], self.figures[third:]
         for i in (0, 1):
-            assert max(f[i] for f in late) <= max(f[i] for f in warm) * slack + (extra if i else 100), self.figures[:: max(1, len(self.figures) // 20)]
+            assert max(f[i] for f in late) <= max(f[i] for f in warm) * slack + (extra if i else 100), self.figures[
+                :: max(1, len(self.figures) // 20)
+            ]
 
 
 def small_model(V, rng):
@@ -37,7 +42,7 @@ def small_model(V, rng):
 
 
 def small_loss(w, xs):
-    hidden = [sum(wi * xi for wi, xi in zip(w[4 * j:4 * j + 4], xs)).relu() for j in range(5)]
+    hidden = [sum(wi * xi for wi, xi in zip(w[4 * j : 4 * j + 4], xs)).relu() for j in range(5)]
     return (sum(h * wi for h, wi in zip(hidden, w[20:24])) - 1) ** 2 / 3
 
 
@@ -111,7 +116,7 @@ def test_results_that_overlap_the_next_graph_do_not_chain_the_graphs_together(co
         y = x
         for _ in range(size):
             y = y * 0.9 + x
-        loss = y                            # the previous loss dies here, after the new one was made
+        loss = y  # the previous loss dies here, after the new one was made
         if backward:
             loss.backward()
         if i % max(1, 600_000 // (size + 150) // 40) == 0:
@@ -148,7 +153,7 @@ def test_sampling_with_a_growing_cache_dropped_at_the_end_of_each_sample(compile
             highest = max(s.data for s in scores)
             exps = [(s - highest).exp() for s in scores]
             total = sum(exps)
-            token = [e / total for e in exps][0].data
+            token = next(e / total for e in exps).data
         if sample % 3 == 0:
             flat.note()
     flat.check()
@@ -327,7 +332,9 @@ print(resident() - before, arena_stats())
 
 def resident_growth(steps):
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
-    done = subprocess.run([sys.executable, "-c", RESIDENT, str(steps)], capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", RESIDENT, str(steps)], capture_output=True, text=True, env=environment, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split()[0])
 
@@ -349,17 +356,23 @@ def test_no_python_object_is_leaked_by_operations(compiled, swept):
 
     def everything():
         a, b = V(1.5), V(2)
-        c = (a * b + 1 - a / b) ** 2 + a.exp().log() + (-b).relu() + 2 ** a + abs(b) + a.gelu("tanh")
+        c = (a * b + 1 - a / b) ** 2 + a.exp().log() + (-b).relu() + 2**a + abs(b) + a.gelu("tanh")
         c.backward()
         d = V(1.0, [a, b, c], [1, 2.0, True])
         d.backward()
         d._children, d._local_grads = (a, b), (1.0, 2)
         repr(d), hash(d), d._children, d._local_grads, d.grad, d.data
-        for wrong in (lambda: a + "x", lambda: V(None), lambda: a / 0, lambda: V(1.0, ("x",)), lambda: a ** b, lambda: setattr(a, "grad", "x")):
-            try:
+        for wrong in (
+            lambda: a + "x",
+            lambda: V(None),
+            lambda: a / 0,
+            lambda: V(1.0, ("x",)),
+            lambda: a**b,
+            lambda: setattr(a, "grad", "x"),
+        ):
+            with contextlib.suppress(TypeError, ZeroDivisionError):
                 wrong()
-            except (TypeError, ZeroDivisionError):
-                pass
+
     for _ in range(50):
         everything()
     gc.collect()

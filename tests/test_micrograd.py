@@ -1,8 +1,9 @@
 """The two expressions that micrograd, this engine's ancestor, tests itself with, against numbers worked out beforehand.
 
-The first is worked out by hand below. For the second, arithmetic in fractions gives g = 2421/98 with slopes 47620/343 and
-221433/343; what doubles make of them is checked in as hexadecimal figures, and held against the exact fractions here.
+The first is worked out by hand below. For the second, arithmetic in fractions gives g = 2421/98 with slopes 47620/343
+and 221433/343; what doubles make of them is checked in as hexadecimal figures, and held against the exact fractions.
 """
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -30,7 +31,7 @@ def test_the_sanity_check_gives_minus_twenty_and_slope_forty_six(engine):
 
 
 class Dual:
-    """An exact number with its slopes along a and b: forward differentiation in fractions, sharing nothing with Value."""
+    """An exact number with its slopes along a and b: forward differentiation in fractions, without Value."""
 
     def __init__(self, x, da=0, db=0):
         self.x, self.d = Fraction(x), (Fraction(da), Fraction(db))
@@ -44,7 +45,7 @@ class Dual:
         return Dual(self.x * other.x, *(p * other.x + self.x * q for p, q in zip(self.d, other.d)))
 
     def __pow__(self, n):
-        return Dual(self.x ** n, *(n * self.x ** (n - 1) * p for p in self.d))
+        return Dual(self.x**n, *(n * self.x ** (n - 1) * p for p in self.d))
 
     def __neg__(self):
         return self * -1
@@ -53,10 +54,10 @@ class Dual:
         return self + -other
 
     def __truediv__(self, other):
-        return self * (other ** -1 if isinstance(other, Dual) else Fraction(1, int(other)))
+        return self * (other**-1 if isinstance(other, Dual) else Fraction(1, int(other)))
 
     def __rtruediv__(self, other):
-        return self ** -1 * int(other)
+        return self**-1 * int(other)
 
     def relu(self):
         return self if self.x > 0 else Dual(0)
@@ -66,13 +67,13 @@ class Dual:
 
 def second_expression(a, b):
     c = a + b
-    d = a * b + b ** 3
+    d = a * b + b**3
     c += c + 1
     c += 1 + c + (-a)
     d += d * 2 + (b + a).relu()
     d += 3 * d + (b - a).relu()
     e = c - d
-    f = e ** 2
+    f = e**2
     g = f / 2.0
     g += 10.0 / f
     return g
@@ -82,7 +83,11 @@ def test_more_operations_give_the_known_value_and_slopes(engine):
     a, b = engine.Value(-4.0), engine.Value(2.0)
     g = second_expression(a, b)
     g.backward()
-    assert (bits(g.data), bits(a.grad), bits(b.grad)) == ("0x1.8b43eb1a1f58dp+4", "0x1.15aaea5b0e2e5p+7", "0x1.42c9e3a373af6p+9")
+    assert (bits(g.data), bits(a.grad), bits(b.grad)) == (
+        "0x1.8b43eb1a1f58dp+4",
+        "0x1.15aaea5b0e2e5p+7",
+        "0x1.42c9e3a373af6p+9",
+    )
 
 
 def test_the_known_figures_are_the_exact_ones_rounded(engine):

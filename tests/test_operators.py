@@ -1,4 +1,5 @@
 """Operators: results, local gradients, wiring and errors, each against its closed form in Python numbers."""
+
 from __future__ import annotations
 
 import math
@@ -8,11 +9,13 @@ import pytest
 from bits import all_bits, bits, snapshot
 
 INF, NAN = math.inf, math.nan
-FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 3.7, -2.25, 1e-5, 5e-324, -5e-324, 2.2250738585072014e-308, 1e160, 1.7976931348623157e308,
-          INF, -INF, NAN]
+FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 3.7, -2.25, 1e-5, 5e-324, -5e-324, 2.2250738585072014e-308, 1e160]
+FLOATS += [1.7976931348623157e308, INF, -INF, NAN]
 INTS = [0, 1, -1, 2, -3, 7, 10**6, 2**31, 1 - 2**53]
 NUMBERS = FLOATS + INTS + [True, False]
-PAIRS = [(a, b) for a in NUMBERS for b in NUMBERS if not (isinstance(a, int) and isinstance(b, int) and abs(a * b) >= 2**53)]
+PAIRS = [
+    (a, b) for a in NUMBERS for b in NUMBERS if not (isinstance(a, int) and isinstance(b, int) and abs(a * b) >= 2**53)
+]
 
 
 def outcome(function, *arguments):
@@ -33,7 +36,14 @@ def node_outcome(function, *arguments):
 
 
 def is_real_power(base, exponent):
-    return base >= 0 or base != base or math.isinf(base) or math.isinf(exponent) or exponent != exponent or exponent == int(exponent)
+    return (
+        base >= 0
+        or base != base
+        or math.isinf(base)
+        or math.isinf(exponent)
+        or exponent != exponent
+        or exponent == int(exponent)
+    )
 
 
 def test_a_fresh_value_is_a_leaf_with_an_integer_zero_gradient(engine):
@@ -97,19 +107,19 @@ def test_differences_of_values_are_sums_with_a_product_by_minus_one(engine):
 def test_quotients_are_products_with_the_inverse_power(engine):
     for a, b in PAIRS:
         x, y = engine.Value(a), engine.Value(b)
-        inverse = outcome(lambda b=b: b ** -1)
-        slope = outcome(lambda b=b: -1 * b ** -2)
+        inverse = outcome(lambda b=b: b**-1)
+        slope = outcome(lambda b=b: -1 * b**-2)
         error = next((o for o in (inverse, slope) if isinstance(o, type)), None)
         if isinstance(inverse, type):
             assert node_outcome(operator.truediv, x, b) is inverse, (a, b)
         else:
-            assert node_outcome(operator.truediv, x, b) == [bits(a * b ** -1), inverse, bits(a)], (a, b)
+            assert node_outcome(operator.truediv, x, b) == [bits(a * b**-1), inverse, bits(a)], (a, b)
         if error:
             assert node_outcome(operator.truediv, x, y) is error, (a, b)
             assert node_outcome(operator.truediv, a, y) is error, (a, b)
         else:
-            assert node_outcome(operator.truediv, x, y) == [bits(a * b ** -1), inverse, bits(a)], (a, b)
-            assert node_outcome(operator.truediv, a, y) == [bits(b ** -1 * a), bits(a), inverse], (a, b)
+            assert node_outcome(operator.truediv, x, y) == [bits(a * b**-1), inverse, bits(a)], (a, b)
+            assert node_outcome(operator.truediv, a, y) == [bits(b**-1 * a), bits(a), inverse], (a, b)
 
 
 EXPONENTS = [-1, 2, 3, 0.5, -0.5, -1.0, 2.0, 0, 1, 0.0, -2, 1.5, 1e-300, 300.0, -300, INF, -INF, NAN, True, 1 / 3]
@@ -134,7 +144,7 @@ def test_a_number_to_the_power_of_a_value_follows_python_numbers_to_the_bit(engi
         for x in [*EXPONENTS, 0.0, -0.0, 3.7, -2.25]:
             if not is_real_power(c, x) or (isinstance(c, int) and isinstance(x, int) and abs(c) ** max(x, 0) >= 2**53):
                 continue
-            data, slope = outcome(pow, c, x), outcome(lambda c=c, x=x: math.log(c) * c ** x)
+            data, slope = outcome(pow, c, x), outcome(lambda c=c, x=x: math.log(c) * c**x)
             got = node_outcome(pow, c, engine.Value(x))
             if isinstance(data, type) or isinstance(slope, type):
                 assert got is (data if isinstance(data, type) else slope), (c, x)
@@ -151,9 +161,9 @@ def test_a_complex_power_is_a_value_error_where_python_gives_a_complex_number(co
 def test_a_value_as_exponent_of_a_value_is_a_type_error(engine):
     a, b = engine.Value(2.0), engine.Value(3.0)
     with pytest.raises(TypeError):
-        a ** b
+        a**b
     with pytest.raises(TypeError):
-        a ** a
+        a**a
 
 
 def test_a_power_with_modulus_is_a_type_error(engine):
@@ -185,13 +195,22 @@ def test_the_absolute_value_has_the_sign_as_its_local_gradient(engine, make):
     for a in NUMBERS:
         x = engine.Value(a)
         y = make(x)
-        assert [bits(y.data), *all_bits(y._local_grads)] == [bits(abs(a)), bits(1.0 if a > 0 else -1.0 if a < 0 else 0.0)]
+        assert [bits(y.data), *all_bits(y._local_grads)] == [
+            bits(abs(a)),
+            bits(1.0 if a > 0 else -1.0 if a < 0 else 0.0),
+        ]
         assert y._children == (x,)
 
 
 def test_a_number_beside_an_operator_becomes_a_leaf_child(engine):
     a = engine.Value(1.5)
-    for make, number in [(lambda: a + 2, 2), (lambda: a * 2.5, 2.5), (lambda: 2 + a, 2), (lambda: 2.5 * a, 2.5), (lambda: True * a, 1)]:
+    for make, number in [
+        (lambda: a + 2, 2),
+        (lambda: a * 2.5, 2.5),
+        (lambda: 2 + a, 2),
+        (lambda: 2.5 * a, 2.5),
+        (lambda: True * a, 1),
+    ]:
         c = make()
         assert len(c._children) == 2
         assert c._children[0] is a
@@ -238,7 +257,7 @@ def test_expansions_make_the_nodes_of_the_script_in_its_order(engine):
     assert shape(-a, names) == (f(-6.0), "a", "-1")
     assert shape(2 * a, names) == (f(12.0), "a", "2")
     assert shape(2 + a, names) == (f(8.0), "a", "2")
-    assert shape(a ** 2, names) == (f(36.0), "a")
+    assert shape(a**2, names) == (f(36.0), "a")
     assert shape(sum([a, b]), names) == (f(10.0), (f(6.0), "a", "0"), "b")
     assert shape(a - a, names) == (f(0.0), "a", (f(-6.0), "a", "-1"))
 
@@ -246,21 +265,37 @@ def test_expansions_make_the_nodes_of_the_script_in_its_order(engine):
 def test_the_local_gradient_of_a_power_is_taken_in_the_order_of_the_script(engine):
     x = 1.1
     c = engine.Value(x) ** 3
-    assert all_bits(c._local_grads) == [bits(3 * x ** 2)]
+    assert all_bits(c._local_grads) == [bits(3 * x**2)]
     c = engine.Value(x) ** -0.5
-    assert all_bits(c._local_grads) == [bits(-0.5 * x ** -1.5)]
+    assert all_bits(c._local_grads) == [bits(-0.5 * x**-1.5)]
 
 
 def test_integers_stay_integers_where_python_keeps_them(engine):
     a, b = engine.Value(3), engine.Value(-4)
-    for value, expected in [(a + b, "-1"), (a * b, "-12"), (a - b, "7"), (-a, "-3"), (a ** 2, "9"), (b ** 3, "-64"), (a + 1, "4"),
-                            (2 * a, "6"), (1 - a, "-2"), (a + 0.0, bits(3.0)), (a * 1.0, bits(3.0)), (a / b, bits(-0.75)),
-                            (a / 1, bits(3.0)), (a ** 0.5, bits(3 ** 0.5)), (a ** -1, bits(1 / 3)), (a ** 2.0, bits(9.0)),
-                            (a ** 0, "1"), (a ** True, "3")]:
+    for value, expected in [
+        (a + b, "-1"),
+        (a * b, "-12"),
+        (a - b, "7"),
+        (-a, "-3"),
+        (a**2, "9"),
+        (b**3, "-64"),
+        (a + 1, "4"),
+        (2 * a, "6"),
+        (1 - a, "-2"),
+        (a + 0.0, bits(3.0)),
+        (a * 1.0, bits(3.0)),
+        (a / b, bits(-0.75)),
+        (a / 1, bits(3.0)),
+        (a**0.5, bits(3**0.5)),
+        (a**-1, bits(1 / 3)),
+        (a**2.0, bits(9.0)),
+        (a**0, "1"),
+        (a**True, "3"),
+    ]:
         assert bits(value.data) == expected
     assert all_bits((a * b)._local_grads) == ["-4", "3"]
-    assert all_bits((a ** 2)._local_grads) == ["6"]
-    assert all_bits((a ** 2.0)._local_grads) == [bits(6.0)]
+    assert all_bits((a**2)._local_grads) == ["6"]
+    assert all_bits((a**2.0)._local_grads) == [bits(6.0)]
 
 
 def test_integer_gradients_stay_integers_until_a_float_reaches_them(engine):
@@ -280,8 +315,12 @@ def test_a_product_of_integers_is_exact_to_two_to_the_53(engine):
 
 
 def test_integers_that_grow_beyond_two_to_the_53_become_floats(compiled):
-    for made, expected in [(compiled.Value(2**53 - 1) + 3, 2.0**53 + 2), (compiled.Value(2**53) * 2, 2.0**54), (compiled.Value(3**20) * 3**20, float(3**40)),
-                           (-compiled.Value(2**53) - 2, -2.0**53 - 2)]:
+    for made, expected in [
+        (compiled.Value(2**53 - 1) + 3, 2.0**53 + 2),
+        (compiled.Value(2**53) * 2, 2.0**54),
+        (compiled.Value(3**20) * 3**20, float(3**40)),
+        (-compiled.Value(2**53) - 2, -(2.0**53) - 2),
+    ]:
         assert bits(made.data) == expected.hex()
         assert type(made.data) is float
 
@@ -324,11 +363,20 @@ def test_sum_starts_with_an_integer_zero_on_the_right(engine):
 def test_errors_are_those_of_python_numbers(engine):
     V = engine.Value
     cases = [
-        (ZeroDivisionError, lambda: V(1.0) / 0), (ZeroDivisionError, lambda: V(1.0) / 0.0), (ZeroDivisionError, lambda: V(1.0) / V(0.0)),
-        (ZeroDivisionError, lambda: 1 / V(0)), (ZeroDivisionError, lambda: V(0.0) ** -1), (ZeroDivisionError, lambda: V(0) ** -1),
-        (ZeroDivisionError, lambda: V(0.0) ** 0.5), (ZeroDivisionError, lambda: V(0.0) ** 0), (ZeroDivisionError, lambda: V(0) ** 0),
-        (OverflowError, lambda: V(1e200) ** 2), (OverflowError, lambda: V(1e-200) ** -2.0), (OverflowError, lambda: V(-1e200) ** 3),
-        (OverflowError, lambda: V(1e-200) ** -1), (ZeroDivisionError, lambda: V(-0.0) ** -1),
+        (ZeroDivisionError, lambda: V(1.0) / 0),
+        (ZeroDivisionError, lambda: V(1.0) / 0.0),
+        (ZeroDivisionError, lambda: V(1.0) / V(0.0)),
+        (ZeroDivisionError, lambda: 1 / V(0)),
+        (ZeroDivisionError, lambda: V(0.0) ** -1),
+        (ZeroDivisionError, lambda: V(0) ** -1),
+        (ZeroDivisionError, lambda: V(0.0) ** 0.5),
+        (ZeroDivisionError, lambda: V(0.0) ** 0),
+        (ZeroDivisionError, lambda: V(0) ** 0),
+        (OverflowError, lambda: V(1e200) ** 2),
+        (OverflowError, lambda: V(1e-200) ** -2.0),
+        (OverflowError, lambda: V(-1e200) ** 3),
+        (OverflowError, lambda: V(1e-200) ** -1),
+        (ZeroDivisionError, lambda: V(-0.0) ** -1),
     ]
     for error, function in cases:
         with pytest.raises(error):
@@ -354,7 +402,7 @@ def test_a_failed_operation_leaves_its_operands_as_they_were(engine):
     a, b = engine.Value(0.0), engine.Value(2.0)
     c = a * b
     before = snapshot([a, b, c])
-    for function in (lambda: b / a, lambda: a ** -1, lambda: a.log(), lambda: b + "x", lambda: a ** b, lambda: 1 / a):
+    for function in (lambda: b / a, lambda: a**-1, lambda: a.log(), lambda: b + "x", lambda: a**b, lambda: 1 / a):
         with pytest.raises((ArithmeticError, ValueError, TypeError)):
             function()
     assert snapshot([a, b, c]) == before
@@ -362,7 +410,8 @@ def test_a_failed_operation_leaves_its_operands_as_they_were(engine):
 
 def test_values_compare_by_identity_and_have_no_order(engine):
     a, b = engine.Value(1.0), engine.Value(1.0)
-    assert a == a and a != b and not (a == b) and a != 1.0
+    assert a == a and a != b and a != 1.0
+    assert (a == b) is False
     assert hash(a) == hash(a)
     assert len({a, b, a}) == 2
     assert {a: "a", b: "b"}[a] == "a"
@@ -379,8 +428,23 @@ def test_a_value_is_true_even_when_its_data_is_zero(engine):
 
 def test_a_value_is_not_a_number_to_python(engine):
     a = engine.Value(1.5)
-    for use in (float, int, complex, math.exp, round, len, iter, lambda v: f"{v:.3f}", lambda v: [0][v], lambda v: v // 2, lambda v: v % 2,
-                lambda v: v @ v, lambda v: ~v, lambda v: +v, lambda v: v()):
+    for use in (
+        float,
+        int,
+        complex,
+        math.exp,
+        round,
+        len,
+        iter,
+        lambda v: f"{v:.3f}",
+        lambda v: [0][v],
+        lambda v: v // 2,
+        lambda v: v % 2,
+        lambda v: v @ v,
+        lambda v: ~v,
+        lambda v: +v,
+        lambda v: v(),
+    ):
         with pytest.raises(TypeError):
             use(a)
 

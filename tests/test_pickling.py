@@ -1,4 +1,5 @@
 """Pickle, copy and deepcopy: single Values, lists, whole state_dicts and graphs, at any depth."""
+
 from __future__ import annotations
 
 import copy
@@ -60,7 +61,7 @@ def graph(V):
     a, b = V(1.5), V(-2)
     c = a * b + 0.25
     d = c * c - a / 3
-    e = (d ** 2).exp().relu() + V(1.0, (a, b, c, a), (0.1, 2, 0.3, True))
+    e = (d**2).exp().relu() + V(1.0, (a, b, c, a), (0.1, 2, 0.3, True))
     return [a, b, c, d, e]
 
 
@@ -88,14 +89,18 @@ def test_a_graph_comes_back_node_for_node(engine_or_compiled, way):
     assert snapshot([way(values[-1])]) == snapshot([values[-1]])
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 4, 0), (4, 0, 4, 2), (3, 1), (0, 4), (2, 2), (1, 3, 2, 4)])
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 4, 0), (4, 0, 4, 2), (3, 1), (0, 4), (2, 2), (1, 3, 2, 4)]
+)
 def test_nodes_shared_between_items_of_a_list_are_shared_in_the_copy(engine_or_compiled, way, order):
     values = graph(engine_or_compiled.Value)
     items = [values[i] for i in order]
     assert snapshot(way(items)) == snapshot(items)
     nested = {"first": items[0], "rest": [tuple(items[1:]), {"again": items[-1]}]}
     again = way(nested)
-    assert snapshot([again["first"], *again["rest"][0], again["rest"][1]["again"]]) == snapshot([items[0], *items[1:], items[-1]])
+    assert snapshot([again["first"], *again["rest"][0], again["rest"][1]["again"]]) == snapshot(
+        [items[0], *items[1:], items[-1]]
+    )
 
 
 def test_two_graphs_over_the_same_parameters_share_them_in_the_copy(engine_or_compiled, way):
@@ -141,7 +146,13 @@ def test_a_copy_outlives_the_original(engine_or_compiled, way):
 def test_unequal_lengths_and_leaves_with_local_gradients_come_back(engine_or_compiled, way):
     V = engine_or_compiled.Value
     a = V(1.0)
-    values = [V(1.0, (a, a, a), (1.0,)), V(2.0, (a,), (1.0, 2, 3.0)), V(3.0, (), (1.0, 2.0)), V(4.0, (a, a), ()), V(5.0, (a,) * 50, (0.5,) * 40)]
+    values = [
+        V(1.0, (a, a, a), (1.0,)),
+        V(2.0, (a,), (1.0, 2, 3.0)),
+        V(3.0, (), (1.0, 2.0)),
+        V(4.0, (a, a), ()),
+        V(5.0, (a,) * 50, (0.5,) * 40),
+    ]
     assert snapshot(way(values)) == snapshot(values)
     assert snapshot(way(values[::-1])) == snapshot(values[::-1])
 
@@ -242,6 +253,7 @@ def test_a_pickle_inside_a_pickle_does_not_mix_their_graphs(engine_or_compiled):
     class Outer:
         def __reduce__(self):
             return bytes, (pickle.dumps(values[4]),)
+
     inner, again = pickle.loads(pickle.dumps([values[4], Outer(), values[2]])), None
     again = pickle.loads(inner[1])
     assert snapshot([again]) == snapshot([values[4]])
@@ -324,7 +336,11 @@ def test_a_graph_a_hundred_thousand_deep_is_copied_without_recursion(compiled, h
     mid = y
     for _ in range(1000):
         mid = mid._children[0]
-    work = {"pickle": lambda t: pickle.loads(pickle.dumps(t)), "python pickle": lambda t: python_pickler(t, 4), "deepcopy": copy.deepcopy}[how]
+    work = {
+        "pickle": lambda t: pickle.loads(pickle.dumps(t)),
+        "python pickle": lambda t: python_pickler(t, 4),
+        "deepcopy": copy.deepcopy,
+    }[how]
     items = [mid, y, x]
     again = work(items)
     again[1].backward()
@@ -349,7 +365,12 @@ def test_a_pickle_can_be_read_in_a_fresh_process(compiled, tmp_path):
     values = graph(compiled.Value)
     path = tmp_path / "values.pkl"
     path.write_bytes(pickle.dumps(values))
-    code = f"import pickle; values = pickle.load(open({str(path)!r}, 'rb')); values[4].backward(); print(values[0].grad.hex(), type(values[0]).__name__)"
+    code = f"""
+import pathlib, pickle
+values = pickle.loads(pathlib.Path({str(path)!r}).read_bytes())
+values[4].backward()
+print(values[0].grad.hex(), type(values[0]).__name__)
+"""
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr

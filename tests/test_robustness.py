@@ -1,7 +1,10 @@
 """Misuse: half-made objects, deleted attributes, cycles, Python code that runs in the middle of an operation."""
+
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import subprocess
 import sys
 
@@ -13,15 +16,31 @@ REFUSALS = (AttributeError, TypeError, ValueError, RuntimeError)
 
 def test_a_value_that_was_never_initialised_does_no_harm(engine):
     """Either it behaves like some leaf, or it refuses."""
-    for use in (lambda v: v.data, lambda v: v.grad, lambda v: v._children, lambda v: v._local_grads, lambda v: v + 1, lambda v: 1 * v, lambda v: v ** 2, lambda v: -v,
-                lambda v: v.exp(), lambda v: v.relu(), lambda v: v.backward(), lambda v: engine.Value(1.0) * v, lambda v: engine.Value(1.0, (v,), (1.0,)).backward(),
-                lambda v: repr(v), lambda v: setattr(v, "data", 1.0), lambda v: setattr(v, "grad", 1.0), lambda v: setattr(v, "_children", (v,)),
-                lambda v: setattr(v, "_local_grads", (1.0,)), lambda v: hash(v), lambda v: v == v):
+    for use in (
+        lambda v: v.data,
+        lambda v: v.grad,
+        lambda v: v._children,
+        lambda v: v._local_grads,
+        lambda v: v + 1,
+        lambda v: 1 * v,
+        lambda v: v**2,
+        lambda v: -v,
+        lambda v: v.exp(),
+        lambda v: v.relu(),
+        lambda v: v.backward(),
+        lambda v: engine.Value(1.0) * v,
+        lambda v: engine.Value(1.0, (v,), (1.0,)).backward(),
+        lambda v: repr(v),
+        lambda v: setattr(v, "data", 1.0),
+        lambda v: setattr(v, "grad", 1.0),
+        lambda v: setattr(v, "_children", (v,)),
+        lambda v: setattr(v, "_local_grads", (1.0,)),
+        lambda v: hash(v),
+        lambda v: v == v,
+    ):
         empty = engine.Value.__new__(engine.Value)
-        try:
+        with contextlib.suppress(*REFUSALS):
             use(empty)
-        except REFUSALS:
-            pass
         del empty
     late = engine.Value.__new__(engine.Value)
     late.__init__(2.5)
@@ -30,23 +49,20 @@ def test_a_value_that_was_never_initialised_does_no_harm(engine):
 
 def test_new_with_arguments_but_without_init_does_no_harm(engine):
     for arguments in ((), (1.0,), (1.0, (), ()), ("x",)):
-        try:
+        with contextlib.suppress(*REFUSALS):
             v = engine.Value.__new__(engine.Value, *arguments)
-            v.data  # noqa: B018
-        except REFUSALS:
-            pass
+            repr(v.data)
 
 
 def test_an_uninitialised_subclass_instance_does_no_harm(engine):
     class Lazy(engine.Value):
         def __init__(self):
             pass
+
     v = Lazy()
     for use in (lambda: v.data, lambda: v * 2, lambda: v.backward(), lambda: repr(v)):
-        try:
+        with contextlib.suppress(*REFUSALS):
             use()
-        except REFUSALS:
-            pass
     engine.Value.__init__(v, 3.0)
     assert bits((v * 2).data) == bits(6.0)
 
@@ -80,6 +96,7 @@ def test_longer_cycles_of_children_are_walked_as_the_script_walks_them(engine, r
         found = [bits(v.grad) for v in (a, r, n, n._children[1], m)]
         a._children = ()
         return found
+
     assert build(engine.Value) == build(reference.Value)
 
 
@@ -103,6 +120,7 @@ def test_a_cycle_of_children_neither_hangs_nor_crashes(engine):
 
 def test_a_broken_cycle_gives_its_nodes_back(compiled, swept):
     from microgpt import arena_stats
+
     before = arena_stats()["nodes"]
     for _ in range(50):
         a = compiled.Value(1.0)
@@ -142,13 +160,21 @@ def test_a_conversion_that_churns_through_the_arena_does_not_confuse_an_operatio
     V = compiled.Value
     a = V(3.0)
     sly = Sly(lambda: churn(V))
-    for use, expected in [(lambda: V(sly).data, 2.0), (lambda: (a * sly).data, 6.0), (lambda: (sly * a).data, 6.0), (lambda: (a + sly).data, 5.0), (lambda: (a - sly).data, 1.0),
-                          (lambda: (sly - a).data, -1.0), (lambda: (a / sly).data, 1.5), (lambda: (sly / a).data, 3.0**-1 * 2.0), (lambda: (a ** sly).data, 9.0),
-                          (lambda: V(1.0, (a,), (sly,))._local_grads[0], 2.0), (lambda: V(1.0, (a, a, a), (1.0, sly, sly))._local_grads[2], 2.0)]:
-        try:
+    for use, expected in [
+        (lambda: V(sly).data, 2.0),
+        (lambda: (a * sly).data, 6.0),
+        (lambda: (sly * a).data, 6.0),
+        (lambda: (a + sly).data, 5.0),
+        (lambda: (a - sly).data, 1.0),
+        (lambda: (sly - a).data, -1.0),
+        (lambda: (a / sly).data, 1.5),
+        (lambda: (sly / a).data, 3.0**-1 * 2.0),
+        (lambda: (a**sly).data, 9.0),
+        (lambda: V(1.0, (a,), (sly,))._local_grads[0], 2.0),
+        (lambda: V(1.0, (a, a, a), (1.0, sly, sly))._local_grads[2], 2.0),
+    ]:
+        with contextlib.suppress(TypeError):  # where Python itself would refuse such a number
             assert bits(use()) == bits(expected)
-        except TypeError:                   # where Python itself would refuse such a number
-            pass
     a.data = sly
     a.grad = sly
     assert (bits(a.data), bits(a.grad)) == (bits(2.0), bits(2.0))
@@ -188,12 +214,21 @@ def test_a_conversion_that_rewires_the_value_being_changed_is_safe(compiled):
 def test_a_conversion_that_fails_changes_nothing(compiled):
     def fail():
         raise LookupError("no number today")
+
     a, b = compiled.Value(1.0), compiled.Value(2.0)
     c = a * b
     before = snapshot([c])
-    for use in (lambda: setattr(c, "data", Sly(fail)), lambda: setattr(c, "grad", Sly(fail)), lambda: setattr(c, "_local_grads", (1.0, Sly(fail))),
-                lambda: c.__init__(Sly(fail)), lambda: c.__init__(1.0, (a,), (Sly(fail),)), lambda: c * Sly(fail), lambda: Sly(fail) + c,
-                lambda: compiled.Value(Sly(fail)), lambda: compiled.Value(1.0, (a, b), (1.0, Sly(fail)))):
+    for use in (
+        lambda: setattr(c, "data", Sly(fail)),
+        lambda: setattr(c, "grad", Sly(fail)),
+        lambda: setattr(c, "_local_grads", (1.0, Sly(fail))),
+        lambda: c.__init__(Sly(fail)),
+        lambda: c.__init__(1.0, (a,), (Sly(fail),)),
+        lambda: c * Sly(fail),
+        lambda: Sly(fail) + c,
+        lambda: compiled.Value(Sly(fail)),
+        lambda: compiled.Value(1.0, (a, b), (1.0, Sly(fail))),
+    ):
         with pytest.raises(LookupError):
             use()
     assert snapshot([c]) == before
@@ -203,7 +238,12 @@ def test_a_conversion_that_returns_no_float_is_a_type_error(compiled):
     class Liar:
         def __float__(self):
             return "2.0"
-    for use in (lambda: compiled.Value(Liar()), lambda: compiled.Value(1.0) * Liar(), lambda: setattr(compiled.Value(1.0), "grad", Liar())):
+
+    for use in (
+        lambda: compiled.Value(Liar()),
+        lambda: compiled.Value(1.0) * Liar(),
+        lambda: setattr(compiled.Value(1.0), "grad", Liar()),
+    ):
         with pytest.raises(TypeError):
             use()
 
@@ -217,6 +257,7 @@ def test_iterables_that_change_while_they_are_read_are_safe(compiled):
             for i in range(len(self)):
                 yield self[i]
                 self.append(V(9.0))
+
     node = V(1.0, Growing(values), [1.0, 2.0])
     assert node._children == tuple(values)
 
@@ -224,6 +265,7 @@ def test_iterables_that_change_while_they_are_read_are_safe(compiled):
         while values:
             yield values.pop()
             churn(V, 500)
+
     node = V(1.0, emptying(), (0.5,) * 5)
     assert [bits(v.data) for v in node._children] == all_bits([4.0, 3.0, 2.0, 1.0, 0.0])
     node.backward()
@@ -232,6 +274,7 @@ def test_iterables_that_change_while_they_are_read_are_safe(compiled):
     def shrinking():
         for _ in range(3):
             yield Sly(grads.clear, 0.5)
+
     node = V(1.0, [V(1.0) for _ in range(3)], shrinking())
     assert all_bits(node._local_grads) == all_bits([0.5] * 3)
 
@@ -244,6 +287,7 @@ def test_an_iterable_that_drops_the_node_it_is_assigned_to_is_safe(compiled):
         box.clear()
         churn(V, 2000)
         yield V(3.0)
+
     box[0]._children = children()
     box.append(V(1.0) * 2.0)
     box[0].__init__(1.0, children(), (1.0,))
@@ -259,17 +303,16 @@ def test_a_children_attribute_with_the_node_itself_among_many(compiled):
     c._children = ()
 
 
-def test_an_endless_iterable_of_numbers_stops_at_the_first_wrong_one(compiled):
+def test_a_long_iterable_of_numbers_with_a_wrong_one_is_refused(compiled):
     def numbers():
         for i in range(100):
             yield float(i)
         yield "wrong"
         while True:
             yield 0.0
-    try:
-        compiled.Value(1.0, (), (g for i, g in zip(range(200), numbers())))
-    except TypeError:
-        pass
+
+    with pytest.raises(TypeError):
+        compiled.Value(1.0, (), (g for _, g in zip(range(200), numbers())))
 
 
 def test_a_destructor_that_rewires_the_graph_being_dropped_is_safe(compiled):
@@ -279,6 +322,7 @@ def test_a_destructor_that_rewires_the_graph_being_dropped_is_safe(compiled):
     class Clinging(V):
         def __del__(self):
             survivors.append(V(1.0, (self,), (2.0,)))
+
     for i in range(50):
         y = Clinging(float(i)) * 3.0 + 1
         del y
@@ -298,6 +342,7 @@ def test_garbage_collection_in_the_middle_of_building_is_safe(compiled):
 
     class Linked(V):
         pass
+
     before = gc.get_threshold()
     gc.set_threshold(1, 1, 1)
     try:
@@ -317,6 +362,7 @@ def test_recursion_through_a_repr_of_the_user_is_a_recursion_error_not_a_crash(e
 
         def __repr__(self):
             return f"{self!r}"
+
     with pytest.raises(RecursionError):
         repr(Endless(1.0))
 
@@ -327,33 +373,76 @@ def test_a_subclass_whose_operator_calls_itself_is_a_recursion_error(engine):
 
         def __mul__(self, other):
             return -self
+
     with pytest.raises(RecursionError):
         Endless(1.0) * 2
 
 
 def run_python(code):
-    import os
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
-    return subprocess.run([sys.executable, "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
 
 
 EXITS = {
-    "values left in globals": "from microgpt import Value; x = Value(1.0); y = x * 2; y.backward()",
-    "a subclass with attributes left": "from microgpt import Value\nclass N(Value): pass\nx = N(1.0); x.me = x; y = x * 2",
-    "a destructor at exit": "from microgpt import Value\nclass N(Value):\n  def __del__(self): print(self.data * 2)\nx = N(1.0)",
-    "a value in an exit handler": "import atexit; from microgpt import Value; x = Value(3.0); atexit.register(lambda: print((x * 2).data))",
-    "an optimizer left": "from microgpt import Adam, Value; a = Adam([Value(1.0)]); a.step()",
-    "values in a cycle": "from microgpt import Value; x = Value(1.0); y = x * 2; x._children = (y,); l = [y]; l.append(l)",
-    "a value kept by the class": "from microgpt import Value; Value.kept = Value(1.0) * 2",
-    "a value kept by a subclass": "from microgpt import Value\nclass N(Value): pass\nN.kept = N(1.0) * 2",
-    "a value kept by a builtin module": "import sys; from microgpt import Value; sys.kept = Value(1.0) * 2",
-    "a daemon thread building": "import threading; from microgpt import Value\ndef f():\n  while True:\n    Value(1.0) * 2 + 1\nthreading.Thread(target=f, daemon=True).start()",
+    "values left in globals": """
+x = Value(1.0)
+y = x * 2
+y.backward()
+""",
+    "a subclass with attributes left": """
+class N(Value): pass
+x = N(1.0)
+x.me = x
+y = x * 2
+""",
+    "a destructor at exit": """
+class N(Value):
+  def __del__(self): print(self.data * 2)
+x = N(1.0)
+""",
+    "a value in an exit handler": """
+x = Value(3.0)
+atexit.register(lambda: print((x * 2).data))
+""",
+    "an optimizer left": """
+a = Adam([Value(1.0)])
+a.step()
+""",
+    "values in a cycle": """
+x = Value(1.0)
+y = x * 2
+x._children = (y,)
+l = [y]
+l.append(l)
+""",
+    "a value kept by the class": """
+Value.kept = Value(1.0) * 2
+""",
+    "a value kept by a subclass": """
+class N(Value): pass
+N.kept = N(1.0) * 2
+""",
+    "a value kept by a builtin module": """
+sys.kept = Value(1.0) * 2
+""",
+    "a daemon thread building": """
+def f():
+  while True:
+    Value(1.0) * 2 + 1
+threading.Thread(target=f, daemon=True).start()
+""",
 }
 
 
 @pytest.mark.parametrize("how", EXITS)
 def test_the_process_ends_quietly_with(how):
-    done = run_python(EXITS[how])
+    done = run_python("import atexit, sys, threading\nfrom microgpt import Adam, Value\n" + EXITS[how])
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -1,4 +1,5 @@
 """Subclasses: results, overridden operators, attributes that outlive their handle, slots, destructors."""
+
 from __future__ import annotations
 
 import gc
@@ -10,9 +11,39 @@ from bits import all_bits, bits, grads_of, snapshot
 def test_results_of_operators_on_a_subclass_are_of_that_subclass(compiled):
     class Mine(compiled.Value):
         pass
+
     a, b = Mine(2.0), Mine(3.0)
-    made = [a + b, a * b, a - b, a / b, a ** 2, -a, a + 1, 1 + a, a * 2, 2 * a, a - 1, 1 - a, a / 2, 2 / a, abs(a), 2 ** a, a.log(), a.exp(), a.relu(), a.tanh(),
-            a.sigmoid(), a.sqrt(), a.sin(), a.cos(), a.abs(), a.silu(), a.gelu(), a.gelu("tanh"), sum([a, b])]
+    made = [
+        a + b,
+        a * b,
+        a - b,
+        a / b,
+        a**2,
+        -a,
+        a + 1,
+        1 + a,
+        a * 2,
+        2 * a,
+        a - 1,
+        1 - a,
+        a / 2,
+        2 / a,
+        abs(a),
+        2**a,
+        a.log(),
+        a.exp(),
+        a.relu(),
+        a.tanh(),
+        a.sigmoid(),
+        a.sqrt(),
+        a.sin(),
+        a.cos(),
+        a.abs(),
+        a.silu(),
+        a.gelu(),
+        a.gelu("tanh"),
+        sum([a, b]),
+    ]
     for value in made:
         assert type(value) is Mine
     assert type((a - b)._children[1]) is Mine
@@ -22,6 +53,7 @@ def test_results_of_operators_on_a_subclass_are_of_that_subclass(compiled):
 def test_results_on_a_subclass_in_the_reference_are_plain_values_as_in_the_script(reference):
     class Mine(reference.Value):
         pass
+
     assert type(Mine(2.0) + Mine(3.0)) is reference.Value
 
 
@@ -29,6 +61,7 @@ def test_a_method_of_ones_own_can_be_chained_through_operators(compiled):
     class Mine(compiled.Value):
         def double(self):
             return self * 2
+
     a = Mine(1.5)
     b = (((a + 1).double() - 3).relu().double() + 1).double()
     b.backward()
@@ -39,6 +72,7 @@ def test_a_method_of_ones_own_can_be_chained_through_operators(compiled):
 def test_the_class_of_a_result_survives_its_handle(compiled):
     class Mine(compiled.Value):
         pass
+
     c = (Mine(2.0) * 3.0).exp()
     assert type(c._children[0]) is Mine
     assert type(c._children[0]._children[0]) is Mine
@@ -50,6 +84,7 @@ def test_the_class_of_a_result_survives_its_handle(compiled):
 def test_a_subclass_and_a_plain_value_can_be_mixed(engine):
     class Mine(engine.Value):
         __slots__ = ()
+
     a, b = Mine(2.0), engine.Value(3.0)
     for c in (a * b, b * a, a + b, b + a):
         assert isinstance(c, engine.Value)
@@ -68,6 +103,7 @@ def test_two_subclasses_can_be_mixed(compiled):
 
     class Deeper(One):
         pass
+
     assert type(One(1.0) * Two(2.0)) is One
     assert type(Two(1.0) * One(2.0)) is Two
     assert type(Deeper(1.0) + 1) is Deeper
@@ -78,6 +114,7 @@ def test_an_overridden_product_changes_what_is_defined_by_it(engine):
         def __mul__(self, other):
             made = super().__mul__(other)
             return Loud(made.data + 100, made._children, made._local_grads)
+
     a, b = Loud(2.0), Loud(3.0)
     assert bits((a * b).data) == bits(106.0)
     assert bits((-a).data) == bits(98.0)
@@ -97,6 +134,7 @@ def test_overridden_sums_and_powers_change_what_is_defined_by_them(engine):
         def __pow__(self, other):
             made = super().__pow__(other)
             return Loud(made.data + 10, made._children, made._local_grads)
+
     a, b = Loud(2.0), Loud(4.0)
     assert bits((a + b).data) == bits(1006.0)
     assert bits((1 + a).data) == bits(1003.0)
@@ -113,6 +151,7 @@ def test_an_overridden_method_may_call_the_inherited_one(engine):
 
         def relu(self):
             return engine.Value.relu(self)
+
     assert bits(Safe(0.0).log().data) == bits(-99.0)
     assert bits(Safe(1.0).log().data) == bits(0.0)
     assert bits(Safe(-1.0).relu().data) == "0"
@@ -131,6 +170,7 @@ def test_an_overridden_reflected_operator_may_call_the_inherited_one(engine):
 
         def __rtruediv__(self, other):
             return super().__rtruediv__(other)
+
     a, b = Mine(4.0), engine.Value(8.0)
     assert [bits(v.data) for v in (3 + a, 3 * a, 3 - a, 3 / a)] == all_bits([7.0, 12.0, -1.0, 0.75])
     assert [bits(v.data) for v in (b + a, b * a, b - a, b / a)] == all_bits([12.0, 32.0, 4.0, 2.0])
@@ -142,6 +182,7 @@ def test_operators_on_other_types_can_be_overridden_in_a_subclass(engine):
             if isinstance(other, list):
                 return [self * x for x in other]
             return super().__mul__(other)
+
     assert [bits(v.data) for v in Vector(2.0) * [1.0, 2.5]] == [bits(2.0), bits(5.0)]
 
 
@@ -150,6 +191,7 @@ def test_a_constructor_with_further_arguments_works(engine):
         def __init__(self, data, name, *, children=(), local_grads=()):
             super().__init__(data, children, local_grads)
             self.name = name
+
     a, b = Named(2.0, "a"), Named(3.0, name="b")
     c = a * b + 1
     c.backward()
@@ -159,10 +201,12 @@ def test_a_constructor_with_further_arguments_works(engine):
 
 
 def test_results_of_operators_do_not_call_an_overridden_constructor_with_surprising_arguments(compiled):
-    """A subclass with another signature must not break operators; whether its constructor runs for them is not promised."""
+    """A subclass with another signature must not break operators; whether its constructor runs is not promised."""
+
     class Odd(compiled.Value):
         def __init__(self):
             super().__init__(5.0)
+
     a = Odd()
     assert bits((a * a + 1).data) == bits(26.0)
     assert type(a * a) is Odd
@@ -174,6 +218,7 @@ def test_attributes_of_an_instance_survive_while_the_node_is_alive(engine):
             super().__init__(data)
             self.name = name
             self.parts = [name]
+
     c = Named(2.0, "two") * Named(3.0, "three")
     gc.collect()
     for _ in range(3000):
@@ -191,6 +236,7 @@ def test_attributes_of_an_instance_survive_while_the_node_is_alive(engine):
 def test_attributes_set_on_a_result_survive_as_well(compiled):
     class Named(compiled.Value):
         pass
+
     a = Named(1.5)
     inner = a * 2
     inner.label = "inner"
@@ -204,6 +250,7 @@ def test_attributes_set_on_a_result_survive_as_well(compiled):
 def test_attributes_hold_through_many_reads_and_drops(compiled):
     class Counter(compiled.Value):
         pass
+
     a = Counter(1.0)
     a.n = 0
     c = a * 2
@@ -222,6 +269,7 @@ def test_slots_of_a_subclass_survive_while_the_node_is_alive(engine):
         def __init__(self, data, label):
             super().__init__(data)
             self.label = label
+
     a = Slotted(2.0, "a")
     with pytest.raises(AttributeError):
         a.other  # noqa: B018
@@ -241,6 +289,7 @@ def test_a_subclass_without_slots_takes_any_attribute_and_one_with_empty_slots_n
 
     class Shut(engine.Value):
         __slots__ = ()
+
     Open(1.0).anything = 1
     with pytest.raises(AttributeError):
         Shut(1.0).anything = 1
@@ -262,14 +311,16 @@ def test_class_attributes_and_properties_of_a_subclass_work(engine):
         @staticmethod
         def two():
             return 2
+
     a = Scaled.one()
     assert type(a) is Scaled and a.scalar == 10.0 and a.two() == 2
 
 
 def test_a_property_may_shadow_an_attribute_of_the_node(engine):
+    writes = []
+
     class Watched(engine.Value):
         __slots__ = ()
-        writes = []
 
         @property
         def grad(self):
@@ -277,17 +328,19 @@ def test_a_property_may_shadow_an_attribute_of_the_node(engine):
 
         @grad.setter
         def grad(self, number):
-            self.writes.append(number)
+            writes.append(number)
             engine.Value.grad.__set__(self, number)
+
     a = Watched(2.0)
     a.grad = 3.0
-    assert Watched.writes[-1] == 3.0
+    assert writes[-1] == 3.0
     assert bits(a.grad) == bits(3.0)
 
 
 def test_values_of_a_subclass_are_dict_keys_and_set_members(engine):
     class Mine(engine.Value):
         __slots__ = ()
+
     a, b = Mine(1.0), Mine(1.0)
     velocity = {a: 0.5, b: 0.25}
     assert velocity[a] == 0.5 and velocity[b] == 0.25
@@ -308,6 +361,7 @@ def test_a_backward_of_ones_own_overrides_the_inherited_one_iteratively_and_recu
                     for child in v._children:
                         visit(child)
                     order.append(v)
+
             visit(self)
             self.grad = 1
             while order:
@@ -341,6 +395,7 @@ def test_a_backward_of_ones_own_overrides_the_inherited_one_iteratively_and_recu
         y = (y / xs[3] - xs[4]).exp() * xs[5] + xs[3].log()
         root = cls(y.data * 1.0, (y,), (1.0,))
         return root, xs
+
     root, xs = build(engine.Value)
     root.backward()
     for cls in (Recursive, Iterative):
@@ -360,6 +415,7 @@ def test_a_destructor_runs_once_and_not_while_a_parent_can_reach_the_value(engin
 
         def __del__(self):
             deleted.append(self.name)
+
     a = Mortal(1.0, "a")
     del a
     gc.collect()
@@ -374,11 +430,28 @@ def test_a_destructor_runs_once_and_not_while_a_parent_can_reach_the_value(engin
         assert deleted == ["b"]
 
 
+def test_attributes_survive_in_a_class_with_a_destructor_too(engine):
+    class Mortal(engine.Value):
+        def __init__(self, data, name):
+            super().__init__(data)
+            self.name = name
+
+        def __del__(self):
+            deleted.append(self.data)
+
+    deleted = []
+    c = Mortal(2.0, "b") * 3.0
+    gc.collect()
+    assert c._children[0].name == "b"
+    assert c._children[0].name == "b"
+
+
 def test_a_destructor_may_make_and_drop_values(engine):
     class Busy(engine.Value):
         def __del__(self):
             x = self.data * engine.Value(2.0)
             x.backward()
+
     a = engine.Value(1.0)
     for i in range(500):
         node = Busy(float(i)) * a
@@ -393,6 +466,7 @@ def test_a_reference_cycle_through_attributes_is_collected(compiled):
 
     class Linked(compiled.Value):
         pass
+
     gc.collect()
     before = microgpt.arena_stats()["nodes"]
     for _ in range(200):
@@ -422,12 +496,14 @@ def test_a_subclass_of_a_subclass_with_two_bases_works(engine):
 
     class Mine(Mixin, engine.Value):
         pass
+
     assert bits(Mine(1.5).twice().data) == bits(3.0)
 
 
 def test_a_subclass_can_be_a_generic_alias_or_carry_annotations(engine):
     class Typed(engine.Value):
         label: str = "?"
+
     assert Typed(1.0).label == "?"
     assert all_bits((Typed(2.0) * 3)._local_grads) == ["3", bits(2.0)]
 
@@ -438,6 +514,7 @@ def test_class_assignment_between_subclasses_keeps_the_number(compiled):
 
     class Two(compiled.Value):
         pass
+
     a = One(1.5)
     try:
         a.__class__ = Two

@@ -1,4 +1,5 @@
 """Several threads building, differentiating and dropping graphs at once: the same bits as one after the other."""
+
 from __future__ import annotations
 
 import gc
@@ -30,8 +31,9 @@ def in_threads(works):
         try:
             start.wait()
             results[i] = work()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             errors.append(error)
+
     threads = [threading.Thread(target=run, args=(i, work)) for i, work in enumerate(works)]
     for thread in threads:
         thread.start()
@@ -50,7 +52,7 @@ def train(engine, seed, shared=(), steps=25):
     losses = []
     for _ in range(steps):
         xs = [rng.gauss(0, 1) for _ in range(4)] + [s.data for s in shared]
-        hidden = [sum(wi * xi for wi, xi in zip(w[4 * j:4 * j + 4], xs)).relu() for j in range(3)]
+        hidden = [sum(wi * xi for wi, xi in zip(w[4 * j : 4 * j + 4], xs)).relu() for j in range(3)]
         loss = (sum(hidden) - 1) ** 2 / 3 + engine.Value(0.5, tuple(w), (0.01,) * 12)
         loss.backward()
         adam.step()
@@ -72,6 +74,7 @@ def test_graphs_over_shared_leaves_can_be_built_in_threads(engine):
             y = sum(s * (k + i) for s in shared) / 3
             out.append(bits((y * y + y).relu().data))
         return out
+
     serial = [forward(k) for k in range(THREADS)]
     assert in_threads([lambda k=k: forward(k) for k in range(THREADS)]) == serial
     assert grads_of(shared) == ["0"] * 8
@@ -79,11 +82,12 @@ def test_graphs_over_shared_leaves_can_be_built_in_threads(engine):
 
 def test_graphs_built_in_one_thread_can_be_dropped_in_another(compiled, swept):
     from microgpt import arena_stats
+
     before = arena_stats()["nodes"]
     box, lock, done = [], threading.Lock(), threading.Event()
 
     def produce(k):
-        for i in range(400):
+        for _ in range(400):
             y = compiled.Value(float(k))
             for _ in range(30):
                 y = y * 0.9 + 1
@@ -98,6 +102,7 @@ def test_graphs_built_in_one_thread_can_be_dropped_in_another(compiled, swept):
             for y in taken:
                 y.backward()
             taken = y = None
+
     consumer = threading.Thread(target=consume)
     consumer.start()
     in_threads([lambda k=k: produce(k) for k in range(4)])
@@ -116,6 +121,7 @@ def test_a_chain_passed_from_thread_to_thread_grows_correctly(engine):
         for _ in range(50):
             y = y * 1.01 + x
         turn[0] = y
+
     for _ in range(8):
         thread = threading.Thread(target=extend)
         thread.start()
@@ -140,6 +146,7 @@ def test_reading_children_in_threads_keeps_identities(compiled):
                 assert v._children[0] is v._children[0]
                 v = v._children[0]
         return True
+
     assert all(in_threads([read] * THREADS))
 
 
@@ -155,6 +162,7 @@ def test_subclasses_with_attributes_in_threads(compiled):
             del a
             assert b._children[0]._children[0].name == (k, i)
         return True
+
     assert all(in_threads([lambda k=k: work(k) for k in range(THREADS)]))
 
 
@@ -170,11 +178,13 @@ def test_pickling_in_threads_keeps_graphs_apart(compiled):
             assert again[1]._children[0] is again[0] and again[2]._children[0]._children[1] is again[0]
             assert again[0].data == float(k)
         return True
+
     assert all(in_threads([lambda k=k: work(k) for k in range(THREADS)]))
 
 
 def test_the_count_of_nodes_is_right_after_threads_are_done(compiled, swept):
     from microgpt import arena_stats
+
     before = arena_stats()["nodes"]
     in_threads([lambda seed=seed: train(compiled, seed, steps=10) for seed in range(THREADS)])
     gc.collect()

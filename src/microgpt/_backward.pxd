@@ -39,14 +39,14 @@ cdef inline uint32_t waiting_operand(Arena *arena, Operands *operands) noexcept 
     return 0
 
 
-cdef inline uint32_t waiting_child(Arena *arena, Block *block, uint32_t place) noexcept nogil:
-    """The first child that the walk has to go to before this node, 0 for none."""
+cdef inline uint32_t waiting_child(Arena *arena, Block *block, uint32_t place, uint32_t passed_by) noexcept nogil:
+    """The first child that the walk has to go to before this node, 0 for none. `passed_by`: a bit of ids known to be leaves."""
     cdef Children *children = &block.children[place]
     if unlikely(block.marks[place].flags & NARY):
         return waiting_operand(arena, block.local_grads[place].first.operands)
-    if not children.first & IN_LEAF_BLOCK and is_waiting(arena, children.first):
+    if not children.first & passed_by and is_waiting(arena, children.first):
         return children.first
-    if not children.second & IN_LEAF_BLOCK and is_waiting(arena, children.second):
+    if not children.second & passed_by and is_waiting(arena, children.second):
         return children.second
     return 0
 
@@ -67,7 +67,7 @@ cdef inline size_t walk(Arena *arena, uint32_t root) noexcept nogil:
     cdef size_t bottom = arena.scratch_capacity, top = bottom, n = 0
     cdef uint32_t last = root, node = stretch_start(arena, root), run = node, child
     cdef Block *block = block_of(arena, root)
-    cdef uint32_t flags
+    cdef uint32_t flags, passed_by = 0 if arena.rewired else IN_LEAF_BLOCK
     while True:
         child = 0
         while node <= last:
@@ -75,7 +75,7 @@ cdef inline size_t walk(Arena *arena, uint32_t root) noexcept nogil:
             if not flags & (LEAF | VISITED):
                 if unlikely(flags & NARY):
                     block.local_grads[node & PLACE_MASK].first.operands.cursor = 0
-                child = waiting_child(arena, block, node & PLACE_MASK)
+                child = waiting_child(arena, block, node & PLACE_MASK, passed_by)
                 block.marks[node & PLACE_MASK].flags |= VISITED
                 if unlikely(child != 0):
                     break
@@ -102,7 +102,7 @@ cdef inline size_t walk(Arena *arena, uint32_t root) noexcept nogil:
         run = node
         block = block_of(arena, node)
         # Its other children may be waiting too; then it goes back onto the stack.
-        child = waiting_child(arena, block, node & PLACE_MASK)
+        child = waiting_child(arena, block, node & PLACE_MASK, passed_by)
         if child != 0:
             top -= 1
             last = child

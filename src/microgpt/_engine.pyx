@@ -33,8 +33,8 @@ from microgpt._arena cimport (
 )
 from microgpt._backward cimport backward_from, fits_int
 from microgpt._python cimport (
-    Error, NumberMethods, PyNumber_Power, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype, PyType_Modified,
-    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, TypeObject, error_put_back, error_take, owned, reference_count, revive, slot, type_of,
+    Error, MappingMethods, NumberMethods, PyNumber_Power, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype, PyType_Modified,
+    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, error_put_back, error_take, owned, reference_count, revive, slot, type_of,
     vectorcallfunc,
 )
 
@@ -43,6 +43,9 @@ import math
 
 cdef Arena arena
 cdef TypeObject *VALUE = <TypeObject *>Value
+cdef slot built_init = VALUE.tp_init
+cdef SequenceMethods no_sequence                        # all empty
+cdef MappingMethods no_mapping
 cdef NumberMethods operators = VALUE.tp_as_number[0]    # as built; a class that changed one has another pointer there
 
 cdef Arena *engine_arena() noexcept:
@@ -159,6 +162,7 @@ cdef object handle_of(uint32_t node):
 
 cdef enum:
     MAX_CLASSES = 1 << 16
+    CO_VARARGS = 4                      # in a code object's flags: has *args
 
 cdef PyObject *class_types[MAX_CLASSES]         # by class number, owned; NULL where free. 0 is Value
 cdef uint32_t class_nodes[MAX_CLASSES]          # nodes alive of each
@@ -222,15 +226,26 @@ cdef uint32_t class_number(TypeObject *cls) except 0:
         Py_INCREF(<object>cls)
         class_types[number] = <PyObject *>cls
         class_nodes[number] = 0
+        if cls.tp_finalize == NULL:                         # a __del__ of its own goes first
+            cls.tp_finalize = handle_finalize
     if last_class != 0 and class_nodes[last_class] == 0:
         class_forget(last_class)
     last_class = number
     return number
 
 
-cdef inline bint class_is_plain(TypeObject *cls) noexcept:
-    """Whether a result of this class can be made without asking the class: it changed neither __new__ nor __init__."""
-    return cls.tp_init == VALUE.tp_init and cls.tp_new == VALUE.tp_new
+cdef bint constructor_takes(object cls, int n) except -1:
+    """Whether results of this class are made by calling it with n arguments, as the script does: its __init__ is its own and
+    takes so many. A constructor with other arguments cannot be meant; then instances are made without it."""
+    if (<TypeObject *>cls).tp_init == built_init:
+        return False
+    code = getattr(cls.__init__, "__code__", None)
+    if code is None:
+        return True
+    needed = code.co_argcount - len(cls.__init__.__defaults__ or ()) - 1
+    has_needed_keywords = code.co_kwonlyargcount > len(cls.__init__.__kwdefaults__ or ())
+    most = n if code.co_flags & CO_VARARGS else code.co_argcount - 1
+    return needed <= n <= most and not has_needed_keywords
 
 
 cdef object class_instance(object cls):
@@ -387,7 +402,7 @@ cdef object unary(object self, double data, double local_grad, uint32_t flags):
 cdef object result_of_class(object cls, double data, tuple children, tuple local_grads, bint is_int):
     """The result of an operation on a subclass: an instance of it, made as the script makes its own."""
     number = number_object(data, is_int)
-    if not class_is_plain(<TypeObject *>cls):
+    if constructor_takes(cls, 3):
         return cls(number, children, local_grads)
     made = class_instance(cls)
     initialise(made, number, children, local_grads)
@@ -405,9 +420,11 @@ cdef object result_class(object left, object right):
 
 cdef tuple operands_of_class(object cls, object left, object right):
     """The two children of a result of a subclass, the number among them (if any) made a Value of that class."""
-    if not is_value(<PyObject *>right):
+    if is_value(<PyObject *>right):
+        return left, right
+    if constructor_takes(cls, 1):
         return left, cls(right)
-    return left, right
+    return left, new_value(cls, right, 0, (), ())
 
 
 # ---- + and * ------------------------------------------------------------------------------------------------------------
@@ -578,6 +595,8 @@ cdef object raise_to(object self, object exponent):
     cdef Handle *base = <Handle *>self
     cdef double number, data, slope
     cdef bint is_int
+    if isinstance(exponent, complex):
+        raise TypeError("the exponent of ** must be a real number, not 'complex'")
     if is_value(<PyObject *>exponent):
         raise TypeError("the exponent of ** must be a number, not a Value; for Values a > 0 and b write (b * a.log()).exp()")
     if not base.data_int and (PyFloat_CheckExact(exponent) or PyLong_Check(exponent)):
@@ -1172,14 +1191,14 @@ cdef object value_vectorcall(PyObject *cls, PyObject *const *args, size_t nargsf
     return type.__call__(<object>cls, *positional, **named)
 
 
-cdef slot built_init = VALUE.tp_init
 if arena_start(&arena) < 0:
     raise MemoryError
 if VALUE.tp_basicsize != sizeof(Handle):
     raise ImportError("microgpt._engine: Handle in _engine.pxd does not mirror Value")
 arena.forget = node_forget
 VALUE.tp_dealloc = handle_dealloc
-VALUE.tp_finalize = handle_finalize
+VALUE.tp_as_sequence = &no_sequence                         # room for what a script may assign: `Value.__getitem__ = f`
+VALUE.tp_as_mapping = &no_mapping
 VALUE.tp_vectorcall = <vectorcallfunc>value_vectorcall
 VALUE.tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE                 # a script may assign `Value.gelu = f`, as on a class of its own
 PyType_Modified(VALUE)

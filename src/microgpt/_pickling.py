@@ -32,32 +32,47 @@ class Graph:
         return Graph, ()
 
     def take(self, root: Value) -> list[Any]:
-        """Hand over what lies at and below `root` and was not handed over before: children first, six entries a node."""
-        table: list[Any] = []
-        stack = [(root, False)]
+        """Hand over what lies at and below `root` and was not handed over before, children first, as a flat table."""
+        fresh: list[tuple[Value, tuple[Value, ...]]] = []
+        met = {id(root): root}
+        stack = [(root, iter(root._children), root._children)]
         while stack:
-            value, below_is_done = stack.pop()
-            if id(value) in self.places:
-                continue
-            children = value._children
-            if not below_is_done:
-                stack.append((value, True))
-                stack.extend((child, False) for child in reversed(children) if not is_leaf(child))
-                continue
-            known = [child if is_leaf(child) else self.places[id(child)] for child in children]
+            value, ahead, children = stack[-1]
+            for child in ahead:
+                if id(child) not in met and id(child) not in self.places and not is_leaf(child):
+                    met[id(child)] = child
+                    stack.append((child, iter(child._children), child._children))
+                    break
+            else:
+                stack.pop()
+                self.places[id(value)] = len(self.values)
+                self.values.append(value)
+                fresh.append((value, children))
+        table: list[Any] = []
+        for value, children in fresh:
+            known = [self.places.get(id(child), child) for child in children]
             table += (type(value), value.data, value.grad, len(known), *known, value._local_grads)
-            self.places[id(value)] = len(self.values)
-            self.values.append(value)
         return table
 
     def put(self, table: list[Any]) -> None:
         """Make the nodes of a table that `take` gave."""
         entries = iter(table)
+        late = []
         for kind in entries:
             data, grad, n = next(entries), next(entries), next(entries)
             known = [next(entries) for _ in range(n)]
-            children = [self.values[child] if isinstance(child, int) else child for child in known]
-            self.values.append(new_value(kind, data, grad, children, next(entries)))
+            local_grads = next(entries)
+            if any(isinstance(child, int) and child >= len(self.values) for child in known):
+                late.append((len(self.values), known, local_grads))  # a cycle: some children are still to come
+                known, local_grads = [], ()
+            self.values.append(new_value(kind, data, grad, self.named(known), local_grads))
+        for place, known, local_grads in late:
+            self.values[place]._children = self.named(known)
+            self.values[place]._local_grads = local_grads
+
+    def named(self, known: list[Any]) -> tuple[Value, ...]:
+        """Children given as places in `values`, or as themselves."""
+        return tuple(self.values[child] if isinstance(child, int) else child for child in known)
 
 
 def is_leaf(value: Value) -> bool:

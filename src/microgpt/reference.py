@@ -11,6 +11,7 @@ engine is tested against this file and timed against it; for both it must stay a
 
 Numbers are `float` or `int`, and stay what they were: `Value(3).data` is an int, so is the `grad` of a fresh node.
 """
+
 from __future__ import annotations
 
 import math
@@ -33,6 +34,7 @@ class Value:
 
     Thread-safety: as any Python object; building graphs over shared leaves is safe, differentiating them is not.
     """
+
     __slots__ = ("data", "grad", "_children", "_local_grads")
 
     data: float
@@ -68,11 +70,11 @@ class Value:
         """
         if isinstance(other, Value):
             raise TypeError("the exponent of Value ** exponent must be a number, not a Value")
-        return Value(self.data ** other, (self,), (other * self.data ** (other - 1),))
+        return Value(self.data**other, (self,), (other * self.data ** (other - 1),))
 
     def __rpow__(self, other: float) -> Value:
         """c ** a for a number c, local gradient log(c) * c**a."""
-        return Value(other ** self.data, (self,), (math.log(other) * other ** self.data,))
+        return Value(other**self.data, (self,), (math.log(other) * other**self.data,))
 
     def __neg__(self) -> Value:
         return self * -1
@@ -90,10 +92,10 @@ class Value:
         return self * other
 
     def __truediv__(self, other: Value | float) -> Value:
-        return self * other ** -1
+        return self * other**-1
 
     def __rtruediv__(self, other: float) -> Value:
-        return other * self ** -1
+        return other * self**-1
 
     def __abs__(self) -> Value:
         return self.abs()
@@ -201,14 +203,16 @@ class Adam:
 
     Thread-safety: none; one thread steps at a time.
     """
+
     params: list[Value]
     lr: float
     betas: tuple[float, float]
     eps: float
     t: int
 
-    def __init__(self, params: Iterable[Value], lr: float = 0.01, betas: tuple[float, float] = (0.85, 0.99),
-                 eps: float = 1e-8) -> None:
+    def __init__(
+        self, params: Iterable[Value], lr: float = 0.01, betas: tuple[float, float] = (0.85, 0.99), eps: float = 1e-8
+    ) -> None:
         self.params = list(params)
         self.lr = lr
         self.betas = betas
@@ -228,10 +232,10 @@ class Adam:
         eps, m, v, step = self.eps, self._m, self._v, self.t
         for i, p in enumerate(self.params):
             m[i] = beta1 * m[i] + (1 - beta1) * p.grad
-            v[i] = beta2 * v[i] + (1 - beta2) * p.grad ** 2
+            v[i] = beta2 * v[i] + (1 - beta2) * p.grad**2
             m_hat = m[i] / (1 - beta1 ** (step + 1))
             v_hat = v[i] / (1 - beta2 ** (step + 1))
-            p.data -= lr_t * m_hat / (v_hat ** 0.5 + eps)
+            p.data -= lr_t * m_hat / (v_hat**0.5 + eps)
             if zero_grad:
                 p.grad = 0
         self.t = step + 1
