@@ -176,7 +176,7 @@ cdef class Adam:
         """Take over a state that `state_dict` gave. ValueError if it is for another number of parameters, or impossible."""
         cdef size_t k
         t, m, v = state["t"], list(state["m"]), list(state["v"])
-        if len(m) != self.n or len(v) != self.n:
+        if <size_t>len(m) != self.n or <size_t>len(v) != self.n:
             raise ValueError(f"Adam: the state is for {len(m)} and {len(v)} parameters, this optimiser has {self.n}")
         if not isinstance(t, int) or t < 0:
             raise ValueError(f"Adam: t must be a number of steps, not {t!r}")

@@ -17,8 +17,8 @@ from microgpt._arena cimport (
 
 
 cdef inline bint fits_int(double value) noexcept nogil:
-    """Whether a whole number may read back as an int: up to 2**53 a double tells whole numbers apart."""
-    return -9007199254740992.0 <= value <= 9007199254740992.0
+    """Whether a whole number may read back as an int: below 2**53 a double tells whole numbers apart."""
+    return -9007199254740992.0 < value < 9007199254740992.0
 
 
 # ---- the order ----------------------------------------------------------------------------------------------------------

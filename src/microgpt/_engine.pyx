@@ -34,7 +34,7 @@ from microgpt._arena cimport (
 from microgpt._backward cimport backward_from, fits_int
 from microgpt._python cimport (
     Error, MappingMethods, NumberMethods, PyNumber_Power, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype, PyType_Modified,
-    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, error_put_back, error_take, owned, reference_count, revive, slot, type_of,
+    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor, error_put_back, error_take, owned, reference_count, revive, slot, type_of,
     vectorcallfunc,
 )
 
@@ -166,6 +166,7 @@ cdef enum:
 
 cdef PyObject *class_types[MAX_CLASSES]         # by class number, owned; NULL where free. 0 is Value
 cdef uint32_t class_nodes[MAX_CLASSES]          # nodes alive of each
+cdef destructor class_destructors[MAX_CLASSES]  # the __del__ of the class itself, or NULL
 cdef uint32_t n_classes = 1
 cdef uint32_t last_class = 0                    # the class asked for last: kept even without nodes
 cdef dict left_attributes = {}                  # node id -> attributes of its dropped handle
@@ -226,7 +227,8 @@ cdef uint32_t class_number(TypeObject *cls) except 0:
         Py_INCREF(<object>cls)
         class_types[number] = <PyObject *>cls
         class_nodes[number] = 0
-        if cls.tp_finalize == NULL:                         # a __del__ of its own goes first
+        if cls.tp_finalize != handle_finalize:              # it is not inherited from a static type
+            class_destructors[number] = cls.tp_finalize
             cls.tp_finalize = handle_finalize
     if last_class != 0 and class_nodes[last_class] == 0:
         class_forget(last_class)
@@ -280,16 +282,21 @@ def set_attributes(value, attributes):
 
 
 cdef void handle_finalize(PyObject *self) noexcept:
-    """tp_finalize of subclasses: a node that outlives its handle keeps the attributes for the next one."""
+    """tp_finalize of subclasses: a node that outlives its handle keeps the attributes for the next one. A __del__ of the
+    class runs whenever a handle goes, be it that the node lives on."""
     cdef Handle *handle = <Handle *>self
     cdef Error error
-    if not handle.used or reference_count(self) != 1:       # more than one: the collector looks at it, it lives
-        return
-    error_take(&error)
-    attributes = get_attributes(<object>self)
-    if attributes != (None, None):
-        left_attributes[handle.id] = attributes
-    error_put_back(&error)
+    cdef uint32_t number
+    if handle.used and reference_count(self) == 1:          # more than one: the collector looks at it, it lives
+        error_take(&error)
+        attributes = get_attributes(<object>self)
+        if attributes != (None, None):
+            left_attributes[handle.id] = attributes
+        error_put_back(&error)
+    if handle.id != 0:
+        number = block_of(&arena, handle.id).classes[handle.id & PLACE_MASK]
+        if class_destructors[number] != NULL:
+            class_destructors[number](self)
 
 
 # ---- numbers in and out -------------------------------------------------------------------------------------------------
@@ -922,7 +929,7 @@ cdef class Value:
 
     Value(data, children=(), local_grads=())
 
-    data         a real number, kept as a C double; ints up to 2**53 read back as ints
+    data         a real number, kept as a C double; ints below 2**53 read back as ints
     children     Values that this one was computed from
     local_grads  d self / d child for each of them, as numbers
 
@@ -1170,6 +1177,8 @@ cdef class Value:
 
 def new_value(kind, data, grad, children, local_grads):
     """A Value of the class `kind`, made without its __init__."""
+    if not issubclass(kind, Value):
+        raise TypeError(f"{kind!r} is not Value or a subclass of it")
     made = class_instance(kind)
     initialise(made, data, children, local_grads)
     made.grad = grad

@@ -1,11 +1,12 @@
 """Pickle and deepcopy for graphs of Values, at any depth.
 
-Both walk objects by recursion, and a graph may be a million deep. So a Value hands its whole graph over at once, as a
-flat table in which children are named by their place. Leaves stay objects of their own. Several Values of one list share
-one `Graph`: what the first has handed over, the next only points at, so that shared nodes stay shared.
+Both walk objects by recursion, and a graph may be a million deep. So the first Value of a graph hands over everything
+below it beforehand, as a list in which children come before parents: when the pickler comes to a node, its memo knows
+the children already, and the recursion stays flat. Nodes that are in such a list hand over nothing more.
 
-How do Values know that they are in the same pickle? The first one makes a Graph and keeps only a weak reference to it;
-the pickler's (or deepcopy's) memo keeps it alive until the whole object is done.
+How does a node know that it is in a list? A `Session` remembers what was handed over; it is alive as long as the pickler's
+(or deepcopy's) memo holds a `Below` of it. If it is mistaken, since pickles are nested, take turns or were broken off, the
+result is still right, only the recursion is deeper: each node names its children itself, and the memo keeps identities.
 """
 
 from __future__ import annotations
@@ -19,90 +20,75 @@ from ._engine import Value, get_attributes, new_value
 _current = threading.local()
 
 
-class Graph:
-    """The inner nodes of one pickle, in the order they were handed over; while loading, the same of the copy."""
+class Session:
+    """What one pickle has handed over so far."""
 
-    __slots__ = ("__weakref__", "places", "values")
+    __slots__ = ("__weakref__", "handed_over", "late")
 
     def __init__(self) -> None:
-        self.values: list[Value] = []  # keeps them alive, so that no other object gets the id of one of them
-        self.places: dict[int, int] = {}  # id(value) -> index in values
+        self.handed_over: dict[int, Value] = {}  # by id; the Values themselves keep the ids from being used again
+        self.late: set[int] = set()  # nodes in a cycle that get their children when they exist already
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Graph, ()
-
-    def take(self, root: Value) -> list[Any]:
-        """Hand over what lies at and below `root` and was not handed over before, children first, as a flat table."""
-        fresh: list[tuple[Value, tuple[Value, ...]]] = []
-        met = {id(root): root}
-        stack = [(root, iter(root._children), root._children)]
+    def below(self, root: Value) -> list[Value]:
+        """Inner nodes below `root` that were not handed over before, children first."""
+        found: list[Value] = []
+        self.handed_over[id(root)] = root
+        on_the_way = {id(root)}
+        stack = [(root, iter(root._children))]
         while stack:
-            value, ahead, children = stack[-1]
+            value, ahead = stack[-1]
             for child in ahead:
-                if id(child) not in met and id(child) not in self.places and not is_leaf(child):
-                    met[id(child)] = child
-                    stack.append((child, iter(child._children), child._children))
+                if id(child) in on_the_way:
+                    self.late.add(id(value))
+                elif id(child) not in self.handed_over and not is_leaf(child):
+                    self.handed_over[id(child)] = child
+                    on_the_way.add(id(child))
+                    stack.append((child, iter(child._children)))
                     break
             else:
                 stack.pop()
-                self.places[id(value)] = len(self.values)
-                self.values.append(value)
-                fresh.append((value, children))
-        table: list[Any] = []
-        for value, children in fresh:
-            known = [self.places.get(id(child), child) for child in children]
-            table += (type(value), value.data, value.grad, len(known), *known, value._local_grads)
-        return table
+                on_the_way.discard(id(value))
+                found.append(value)
+        found.pop()
+        return found
 
-    def put(self, table: list[Any]) -> None:
-        """Make the nodes of a table that `take` gave."""
-        entries = iter(table)
-        late = []
-        for kind in entries:
-            data, grad, n = next(entries), next(entries), next(entries)
-            known = [next(entries) for _ in range(n)]
-            local_grads = next(entries)
-            if any(isinstance(child, int) and child >= len(self.values) for child in known):
-                late.append((len(self.values), known, local_grads))  # a cycle: some children are still to come
-                known, local_grads = [], ()
-            self.values.append(new_value(kind, data, grad, self.named(known), local_grads))
-        for place, known, local_grads in late:
-            self.values[place]._children = self.named(known)
-            self.values[place]._local_grads = local_grads
 
-    def named(self, known: list[Any]) -> tuple[Value, ...]:
-        """Children given as places in `values`, or as themselves."""
-        return tuple(self.values[child] if isinstance(child, int) else child for child in known)
+class Below:
+    """A list of nodes in a pickle, and what keeps its Session alive."""
+
+    __slots__ = ("session", "values")
+
+    def __init__(self, session: Session, values: list[Value]) -> None:
+        self.session, self.values = session, values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self.values,)
 
 
 def is_leaf(value: Value) -> bool:
     return not value._children and not value._local_grads
 
 
-def attributes_of(values: list[Value]) -> dict[int, Any] | None:
-    """The instance attributes of those that have any, by index: only subclasses do."""
-    found = {k: get_attributes(value) for k, value in enumerate(values) if type(value) is not Value}
-    return {k: attributes for k, attributes in found.items() if attributes != (None, None)} or None
+def build(below: object, kind: type, data: float, grad: float, children: Any, local_grads: Any) -> Value:
+    """A Value of the class `kind`; `below` has done its work by standing before `children`."""
+    return new_value(kind, data, grad, children, local_grads)
 
 
 def reduce_value(value: Value) -> tuple[Any, ...]:
     """What Value.__reduce_ex__ returns."""
-    if is_leaf(value):
-        attributes = attributes_of([value])
-        return new_value, (type(value), value.data, value.grad, (), ()), attributes and ([value], attributes)
-    graph = getattr(_current, "graph", lambda: None)()
-    if graph is None:
-        graph = Graph()
-        _current.graph = weakref.ref(graph)
-    start = len(graph.values)
-    table = graph.take(value)
-    # Attributes may hold Values of their own, so they travel as state: it is restored when the table already is.
-    fresh = graph.values[start:] or [value]
-    attributes = attributes_of(fresh)
-    state = None if attributes is None else (fresh, attributes)
-    return restore, (graph, table, graph.places[id(value)]), state
-
-
-def restore(graph: Graph, table: list[Any], place: int) -> Value:
-    graph.put(table)
-    return graph.values[place]
+    below = None
+    children, local_grads, extra = value._children, value._local_grads, None
+    own, slots = (None, None) if type(value) is Value else get_attributes(value)
+    if children:
+        session = getattr(_current, "session", lambda: None)()
+        if session is None:
+            session = Session()
+            _current.session = weakref.ref(session)
+        if id(value) not in session.handed_over:
+            below = Below(session, session.below(value))
+        if id(value) in session.late:
+            slots = {"_children": children, "_local_grads": local_grads, **(slots or {})}
+            children = local_grads = ()
+    if (own, slots) != (None, None):
+        extra = [value], {0: (own, slots)}
+    return build, (below, type(value), value.data, value.grad, children, local_grads), extra
