@@ -26,7 +26,8 @@ SANITIZE = os.environ.get("MICROGPT_SANITIZE", "")
 # The promise is the bits of the interpreted script: no fused multiply-add that was not asked for, and pow is always
 # libm's (compilers turn pow(x, 2.0) into x * x, which differs in 0.08 % of inputs). Never -march=native: a wheel must
 # run on the next machine too, and the kernels choose their instruction set at import.
-POSIX_FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-builtin-pow"]
+# Nobody reads errno or floating-point traps here; without the two, loops with sqrt and comparisons become SIMD code.
+POSIX_FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-builtin-pow", "-fno-math-errno", "-fno-trapping-math"]
 MSVC_FLAGS = ["/std:c11", "/O2", "/fp:precise"]
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]

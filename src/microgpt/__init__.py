@@ -1,4 +1,4 @@
-"""microgpt, compiled: the scalar autograd engine of the 200-line script, with its API and its bits, many times faster."""
+"""The scalar autograd engine of the 200-line microgpt.py, compiled: the same API, the same bits, many times faster."""
 
 from ._adam import Adam
 from ._engine import Value, arena_stats

@@ -2,8 +2,11 @@ from array import array
 from collections.abc import Iterable
 from typing import Any
 
-from ._engine import Number, Value
+from typing_extensions import disjoint_base
 
+from ._engine import Value, _Number
+
+@disjoint_base
 class Adam:
     lr: Any
     betas: tuple[Any, Any]
@@ -13,9 +16,13 @@ class Adam:
     @property
     def t(self) -> int: ...
     def __init__(
-        self, params: Iterable[Value], lr: Number = 0.01, betas: tuple[Number, Number] = (0.85, 0.99), eps: Number = 1e-8
+        self,
+        params: Iterable[Value],
+        lr: _Number = 0.01,
+        betas: tuple[_Number, _Number] = (0.85, 0.99),
+        eps: _Number = 1e-8,
     ) -> None: ...
-    def step(self, lr: Number | None = None, zero_grad: bool = True) -> None: ...
+    def step(self, lr: _Number | None = None, zero_grad: bool = True) -> None: ...
     def zero_grad(self) -> None: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...

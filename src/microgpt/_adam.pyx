@@ -9,7 +9,7 @@ from cpython.buffer cimport PyBUF_ND, PyBUF_FORMAT, PyBuffer_Release, PyObject_G
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, fabs, isfinite, pow
 from libc.stdint cimport uint32_t
-from microgpt._arena cimport DATA_INT, PLACE_MASK, Arena, Block, Numbers, block_of
+from microgpt._arena cimport DATA_INT, PLACE_MASK, Block, block_of
 from microgpt._engine cimport Handle, Value, engine_arena, read_number
 
 import array

@@ -18,7 +18,6 @@ Thread-safety: all of it runs under the GIL; every operation on the arena is don
 """
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsDouble, PyLong_Check
-from cpython.mem cimport PyMem_RawFree
 from cpython.object cimport PyObject, PyObject_Size
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
@@ -27,15 +26,14 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from microgpt._arena cimport (
     BLOCK_NODES, DATA_INT, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, PLACE_MASK, RESULTS, SPECIAL,
     Arena, Block, Children, LocalGrads, Numbers, Operands, arena_bytes, arena_start, block_of, classes_reserve, cold_void,
-    collect, handles_gone,
-    leaf_append, leaf_place_free, likely, local_grads_next, make_special, operands_allocate, operands_free, refer_to_seen, result_append,
-    results_reserve, see_children, targets_reserve, unlikely,
+    collect, handles_gone, leaf_append, leaf_place_free, likely, local_grads_next, make_special, operands_allocate,
+    operands_free, refer_to_seen, result_append, results_reserve, see_children, targets_reserve, unlikely,
 )
 from microgpt._backward cimport backward_from, fits_int
 from microgpt._python cimport (
-    Error, MappingMethods, NumberMethods, PyNumber_Power, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype, PyType_Modified,
-    PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor, error_put_back, error_take, owned, reference_count, revive, slot, type_of,
-    vectorcallfunc,
+    Error, MappingMethods, NumberMethods, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype,
+    PyType_Modified, PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor,
+    error_put_back, error_take, owned, reference_count, revive, slot, type_of, vectorcallfunc,
 )
 
 import copyreg

@@ -4,9 +4,10 @@ Both walk objects by recursion, and a graph may be a million deep. So the first 
 below it beforehand, as a list in which children come before parents: when the pickler comes to a node, its memo knows
 the children already, and the recursion stays flat. Nodes that are in such a list hand over nothing more.
 
-How does a node know that it is in a list? A `Session` remembers what was handed over; it is alive as long as the pickler's
-(or deepcopy's) memo holds a `Below` of it. If it is mistaken, since pickles are nested, take turns or were broken off, the
-result is still right, only the recursion is deeper: each node names its children itself, and the memo keeps identities.
+How does a node know that it is in a list? A `Session` remembers what was handed over; it is alive as long as the memo
+of the pickler (or of deepcopy) holds a `Below` of it. If it is mistaken, since pickles are nested, take turns or were
+broken off, the result is still right, only the recursion is deeper: each node names its children itself, and the memo
+keeps identities.
 """
 
 from __future__ import annotations
