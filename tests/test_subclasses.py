@@ -527,3 +527,18 @@ def test_class_assignment_between_subclasses_keeps_the_number(compiled):
         gc.collect()
         assert type(c._children[0]) in (One, Two)
     assert bits((One(1.5) * 2).data) == bits(3.0)
+
+
+def test_destructors_stay_with_their_class_when_class_numbers_are_used_again(compiled):
+    seen = []
+
+    def make(name, with_destructor):
+        body = {"__del__": lambda self: seen.append(name)} if with_destructor else {}
+        return type(name, (compiled.Value,), body)
+
+    first, second = make("First", True), make("Second", False)
+    for _ in range(3):  # all nodes of a class die before the next class is met
+        for kind in (first, second, make("Third", False)):
+            value = kind(1.0)
+            del value
+    assert seen == ["First"] * 3

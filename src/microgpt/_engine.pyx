@@ -186,6 +186,7 @@ cdef void class_forget(uint32_t number) noexcept:
     global have_trash
     trash.append(<object>class_types[number])
     have_trash = True
+    (<TypeObject *>class_types[number]).tp_finalize = class_destructors[number]
     Py_XDECREF(class_types[number])
     class_types[number] = NULL
 
@@ -225,9 +226,8 @@ cdef uint32_t class_number(TypeObject *cls) except 0:
         Py_INCREF(<object>cls)
         class_types[number] = <PyObject *>cls
         class_nodes[number] = 0
-        if cls.tp_finalize != handle_finalize:              # it is not inherited from a static type
-            class_destructors[number] = cls.tp_finalize
-            cls.tp_finalize = handle_finalize
+        class_destructors[number] = NULL if cls.tp_finalize == handle_finalize else cls.tp_finalize
+        cls.tp_finalize = handle_finalize                   # it is not inherited from a static type
     if last_class != 0 and class_nodes[last_class] == 0:
         class_forget(last_class)
     last_class = number
