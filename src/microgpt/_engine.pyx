@@ -283,18 +283,20 @@ cdef void handle_finalize(PyObject *self) noexcept:
     """tp_finalize of subclasses: a node that outlives its handle keeps the attributes for the next one. A __del__ of the
     class runs whenever a handle goes, be it that the node lives on."""
     cdef Handle *handle = <Handle *>self
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK
+    cdef destructor destroy
     cdef Error error
-    cdef uint32_t number
     if handle.used and reference_count(self) == 1:          # more than one: the collector looks at it, it lives
         error_take(&error)
         attributes = get_attributes(<object>self)
         if attributes != (None, None):
             left_attributes[handle.id] = attributes
         error_put_back(&error)
-    if handle.id != 0:
-        number = block_of(&arena, handle.id).classes[handle.id & PLACE_MASK]
-        if class_destructors[number] != NULL:
-            class_destructors[number](self)
+    if block.marks[place].flags & SPECIAL:                  # not so before __init__, or where it ran out of memory
+        destroy = class_destructors[block.classes[place]]
+        if destroy != NULL:
+            destroy(self)
 
 
 # ---- numbers in and out -------------------------------------------------------------------------------------------------
