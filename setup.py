@@ -15,8 +15,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = "src/microgpt"
-KERNELS = {"_engine": [], "_adam": glob(f"{PACKAGE}/kernels/*.c")}  # the C sources linked into each module
-HEADERS = [*glob(f"{PACKAGE}/*.pxd"), *glob(f"{PACKAGE}/kernels/*.h")]
+# The C sources linked into each module.
+KERNELS = {"_engine": ["rows.c"], "_functional": [], "_adam": ["adam.c"], "_fused": ["fused.c", "adam.c"]}
+HEADERS = [*glob(f"{PACKAGE}/*.pxd"), *glob(f"{PACKAGE}/*/*.pxi"), *glob(f"{PACKAGE}/kernels/*.h")]
 
 ANNOTATE = os.environ.get("MICROGPT_ANNOTATE") == "1"
 DEBUG = os.environ.get("MICROGPT_DEBUG") == "1"
@@ -82,7 +83,7 @@ setup(
     ext_modules=[
         Extension(
             f"microgpt.{name}",
-            [f"{PACKAGE}/{name}.pyx", *kernels],
+            [f"{PACKAGE}/{name}.pyx", *(f"{PACKAGE}/kernels/{kernel}" for kernel in kernels)],
             include_dirs=[PACKAGE],
             depends=[*HEADERS, "setup.py"],
         )

@@ -1,12 +1,12 @@
 """Train a small GPT on names, one scalar at a time, and let it invent new ones: `python train.py`.
 
-The algorithm is Andrej Karpathy's microgpt.py, and so is every printed line, to the byte. Only two things come from
-elsewhere: `Value`, the autograd engine, and `Adam`, the optimizer, are the compiled ones of the package.
+The algorithm is Andrej Karpathy's microgpt.py, and so is every printed line, to the byte. What comes from the package
+is compiled: `Value`, the autograd engine; `Adam`, the optimizer; and functions that take whole lists of Values.
 """
 
 import random
 
-from microgpt import Adam, Value
+from microgpt import Adam, Value, add, attention, cross_entropy, linear, mean, relu, rmsnorm, softmax
 from microgpt.data import load_documents
 
 random.seed(42)  # every run of this file is the same run
@@ -27,7 +27,6 @@ n_embd = 16  # width of the residual stream
 n_head = 4  # attention heads in a layer
 n_layer = 1  # transformer layers
 block_size = 16  # positions the model can see
-head_dim = n_embd // n_head
 
 
 def matrix(nout, nin, std=0.08):
@@ -50,28 +49,9 @@ params = [p for mat in state_dict.values() for row in mat for p in row]
 print(f"num params: {len(params)}")
 
 
-def linear(x, w):
-    return [sum(wi * xi for wi, xi in zip(wo, x)) for wo in w]
-
-
-def softmax(logits):
-    max_val = max(val.data for val in logits)  # a plain number: it changes no gradient and keeps exp in range
-    exps = [(val - max_val).exp() for val in logits]
-    total = sum(exps)
-    return [e / total for e in exps]
-
-
-def rmsnorm(x):
-    ms = sum(xi * xi for xi in x) / len(x)
-    scale = (ms + 1e-5) ** -0.5
-    return [xi * scale for xi in x]
-
-
 # One token at a time: keys and values grow by one entry a call and are the model's memory of the document so far.
 def gpt(token_id, pos_id, keys, values):
-    tok_emb = state_dict["wte"][token_id]
-    pos_emb = state_dict["wpe"][pos_id]
-    x = [t + p for t, p in zip(tok_emb, pos_emb)]
+    x = add(state_dict["wte"][token_id], state_dict["wpe"][pos_id])
     x = rmsnorm(x)
     for li in range(n_layer):
         # Attention: every head mixes the values of the positions so far, by how well their keys fit its query.
@@ -82,25 +62,16 @@ def gpt(token_id, pos_id, keys, values):
         v = linear(x, state_dict[f"layer{li}.attn_wv"])
         keys[li].append(k)
         values[li].append(v)
-        x_attn = []
-        for h in range(n_head):
-            hs = h * head_dim
-            q_h = q[hs : hs + head_dim]
-            k_h = [ki[hs : hs + head_dim] for ki in keys[li]]
-            v_h = [vi[hs : hs + head_dim] for vi in values[li]]
-            attn_logits = [sum(q_h[j] * k_h[t][j] for j in range(head_dim)) / head_dim**0.5 for t in range(len(k_h))]
-            attn_weights = softmax(attn_logits)
-            head_out = [sum(attn_weights[t] * v_h[t][j] for t in range(len(v_h))) for j in range(head_dim)]
-            x_attn.extend(head_out)
-        x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])
-        x = [a + b for a, b in zip(x, x_residual)]
+        x = attention(q, keys[li], values[li], n_head)
+        x = linear(x, state_dict[f"layer{li}.attn_wo"])
+        x = add(x, x_residual)
         # The small network: four times as wide inside, each position for itself.
         x_residual = x
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])
-        x = [xi.relu() for xi in x]
+        x = relu(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc2"])
-        x = [a + b for a, b in zip(x, x_residual)]
+        x = add(x, x_residual)
     return linear(x, state_dict["lm_head"])
 
 
@@ -119,9 +90,8 @@ for step in range(num_steps):
     for pos_id in range(n):
         token_id, target_id = tokens[pos_id], tokens[pos_id + 1]
         logits = gpt(token_id, pos_id, keys, values)
-        probs = softmax(logits)
-        losses.append(-probs[target_id].log())
-    loss = (1 / n) * sum(losses)
+        losses.append(cross_entropy(logits, target_id))
+    loss = mean(losses)
 
     # Backward fills in every grad, the optimizer uses them up and sets them back to zero.
     loss.backward()

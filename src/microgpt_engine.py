@@ -15,6 +15,7 @@ from types import ModuleType
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "microgpt")
 _INIT = os.path.join(_FOLDER, "__init__.py")
+_NOT_LOADED = ("__main__", "accelerate", "cli", "commands")  # the program; and what changes how scripts are imported
 
 
 def _is_ours(file: str | None) -> bool:
@@ -44,8 +45,9 @@ def _load_hidden() -> ModuleType:
     sys.modules["microgpt"] = package
     try:
         spec.loader.exec_module(package)
-        for module in pkgutil.iter_modules([_FOLDER], "microgpt."):
-            importlib.import_module(module.name)
+        for module in pkgutil.iter_modules([_FOLDER]):
+            if module.name not in _NOT_LOADED:
+                importlib.import_module(f"microgpt.{module.name}")
     finally:
         if theirs is None:
             del sys.modules["microgpt"]
@@ -56,4 +58,11 @@ def _load_hidden() -> ModuleType:
 
 _package = _load_hidden() if _hidden() else importlib.import_module("microgpt")
 __all__ = list(_package.__all__)
-globals().update((name, getattr(_package, name)) for name in __all__)
+globals().update((name, vars(_package)[name]) for name in __all__ if name in vars(_package))
+
+
+def __getattr__(name: str) -> object:
+    """What the package itself loads only when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_package, name)

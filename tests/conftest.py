@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=100, **COMMON)
 settings.register_profile("ci", max_examples=200, derandomize=True, **COMMON)
+settings.register_profile("brief", max_examples=15, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=20_000, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
@@ -109,6 +110,12 @@ def reference_namespace() -> SimpleNamespace:
 
 @pytest.fixture
 def compiled() -> SimpleNamespace:
+    return compiled_engine()
+
+
+@pytest.fixture(scope="module")
+def compiled_namespace() -> SimpleNamespace:
+    """The compiled engine for Hypothesis."""
     return compiled_engine()
 
 

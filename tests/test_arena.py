@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import random
+import subprocess
+import sys
 
 import pytest
 from bits import bits, grads_of, reachable
@@ -236,18 +238,20 @@ def test_a_used_again_result_block_starts_afresh(compiled, capacity):
     assert all(bits(r._local_grads[0]) == "1" for r in results)
 
 
-def test_a_node_takes_at_most_sixty_four_bytes(compiled, swept):
-    before = stats()
-    x = compiled.Value(1.0)
-    y = x
-    n = 300_000
-    for _ in range(n // 2):
-        y = y * 0.999 + x
-    after = stats()
-    made = after["nodes"] - before["nodes"]
-    assert made >= n
-    assert (after["bytes"] - before["bytes"]) / made <= 64
-    assert after["bytes_per_node"] <= 70
+def test_a_node_takes_at_most_sixty_four_bytes():
+    """In a process of its own: the arena of this one keeps empty blocks of the tests before."""
+    program = """
+from microgpt import Value, arena_stats
+x = y = Value(1.0)
+for _ in range(150_000):
+    y = y * 0.999 + x
+y.backward()
+stats = arena_stats()
+assert stats["nodes"] >= 300_000
+print(stats["bytes_per_node"])
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(run.stdout) <= 64
 
 
 def test_blocks_are_used_again_once_a_graph_is_dropped(compiled, swept):

@@ -101,3 +101,26 @@ def test_an_empty_folder_called_microgpt_hides_nothing(tmp_path):
         python("-c", "import microgpt_engine, microgpt; print(microgpt.Value is microgpt_engine.Value)", cwd=tmp_path)
         == "True"
     )
+
+
+def test_what_the_package_loads_later_is_there_beside_such_a_script_too(project, tmp_path):
+    code = (
+        "from microgpt_engine import Trainer; t = Trainer(['ab', 'b'], num_steps=3); t.train(); t.save('.');"
+        "print(Trainer.resume('.', ['ab', 'b']).step, type(t).__module__)"
+    )
+    assert python("-c", code, cwd=project) == "3 microgpt.trainer"
+    (tmp_path / "elsewhere").mkdir()
+    later = "import microgpt_engine, sys; print('microgpt.trainer' in sys.modules, microgpt_engine.Trainer.__name__)"
+    assert python("-c", later, cwd=tmp_path / "elsewhere") == "False Trainer"
+
+
+def test_beside_such_a_script_neither_the_program_nor_the_import_hook_is_loaded(project):
+    code = "import microgpt_engine, sys; print([name for name in sys.modules if name.startswith('microgpt.')])"
+    loaded = python("-c", code, cwd=project)
+    assert "microgpt.trainer" in loaded
+    assert not any(f"'microgpt.{name}" in loaded for name in ("accelerate", "cli", "commands", "__main__"))
+
+
+def test_a_name_that_is_not_there_is_an_attributeerror():
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = microgpt_engine.Nothing

@@ -2,6 +2,56 @@
 
 from ._adam import Adam
 from ._engine import Value, arena_stats
+from ._functional import add, attention, cross_entropy, linear, mean, relu, rmsnorm, softmax
+
+TYPE_CHECKING = False  # type checkers take it for True; typing's own would cost the import of typing
+if TYPE_CHECKING:
+    from ._fused import GPT
+    from .model import GPTConfig
+    from .trainer import Trainer
 
 __version__ = "0.1.0"
-__all__ = ["Adam", "Value", "__version__", "arena_stats"]
+__all__ = [
+    "GPT",
+    "Adam",
+    "GPTConfig",
+    "Trainer",
+    "Value",
+    "__version__",
+    "add",
+    "arena_stats",
+    "attention",
+    "cross_entropy",
+    "linear",
+    "mean",
+    "relu",
+    "rmsnorm",
+    "softmax",
+]
+
+# Loaded when first asked for, since what they need would double the time of `import microgpt`; name -> module.
+_LATER = {"GPT": "_fused", "GPTConfig": "model", "Trainer": "trainer"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext microgpt`: cells that define the script's class get the compiled one."""
+    from .accelerate.hook import load_ipython_extension as load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """`%unload_ext microgpt`"""
+    from .accelerate.hook import unload_ipython_extension as unload
+
+    unload(shell)

@@ -1,52 +1,30 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: binding=False, embedsignature=True, freethreading_compatible=False
-"""Adam over the parameters' nodes: gather, update in C, scatter.
+"""Adam over the parameters' nodes, in place.
 
-The moments are contiguous arrays. Data and gradients stand in the arena, 16 bytes a node, so a chunk of parameters at a
-time is copied into arrays on the stack, updated by the SIMD kernel (kernels/adam_body.h, the hot loop), and written back.
+The moments are contiguous arrays, and so are data and gradients of nodes that were made one after the other: parameters
+mostly are. So they are divided into stretches once, and a step is one call of the SIMD kernel (kernels/adam_body.h, the
+hot loop) a stretch.
 """
 from cpython.buffer cimport PyBUF_ND, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.math cimport INFINITY, fabs, isfinite, pow
+from libc.math cimport INFINITY
 from libc.stdint cimport uint32_t
-from microgpt._arena cimport DATA_INT, PLACE_MASK, Block, block_of
-from microgpt._engine cimport Handle, Value, engine_arena, read_number
+from libc.string cimport memset
+from microgpt._engine cimport Value, engine_arena, read_number
+from microgpt._kernels cimport AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, isa_name, raise_adam
+from microgpt._layout cimport DATA_INT, GRAD, PLACE_MASK, Block, Handle, block_of
 
 import array
-import operator
 import os
 
-cdef extern from "kernels/adam.h":
-    enum:
-        ADAM_CHUNK
-    ctypedef struct AdamStep:
-        double lr, beta1, beta2, rest1, rest2, bias1, bias2, eps
-    ctypedef struct AdamKernels:
-        const char *name
-        void (*update)(const AdamStep *, size_t, const double *, double *, double *, double *) noexcept nogil
-        void (*square)(size_t, const double *, double *) noexcept nogil
-        void (*root)(size_t, const double *, double *) noexcept nogil
-    const AdamKernels *adam_kernels(const char *name) noexcept
-
-cdef const AdamKernels *kernels = choose_kernels(os.environ.get("MICROGPT_ISA"))
-
-
-cdef const AdamKernels *choose_kernels(name) except NULL:
-    cdef bytes wanted
-    cdef const AdamKernels *found
-    if not name:
-        return adam_kernels(NULL)
-    wanted = name.encode()
-    found = adam_kernels(wanted)
-    if found == NULL:
-        known = [each for each in ("baseline", "avx2", "avx512") if adam_kernels(each.encode()) != NULL]
-        raise ImportError(f"MICROGPT_ISA={name}: this machine has {', '.join(known)}; unset it to use the best of them")
-    return found
+cdef int isa = choose_isa(os.environ.get("MICROGPT_ISA"))
+cdef const AdamKernels *kernels = adam_kernels(isa)
 
 
 def instruction_set():
     """The name of the instruction set the kernels run with: baseline, avx2 or avx512. MICROGPT_ISA chooses another."""
-    return kernels.name.decode()
+    return isa_name(isa).decode()
 
 
 cdef double number(value, str what) except? -1.0:
@@ -55,6 +33,11 @@ cdef double number(value, str what) except? -1.0:
     if read_number(value, &result, &is_int) == 0:
         raise TypeError(f"Adam: {what} must be a real number, not {type(value).__name__!r}")
     return result
+
+
+ctypedef struct Stretch:                # parameters whose nodes stand side by side in a block
+    uint32_t first                      # id
+    uint32_t n
 
 
 cdef class Adam:
@@ -78,7 +61,7 @@ cdef class Adam:
 
     Thread-safety: a step runs under the GIL; do not share an Adam between threads that step it at once.
     """
-    cdef readonly list params
+    cdef tuple values                   # the parameters, which keep their nodes where they are
     cdef readonly object t
     cdef public object lr
     cdef tuple _betas
@@ -86,10 +69,11 @@ cdef class Adam:
     cdef double *m                      # first moments, then second moments, in one allocation
     cdef double *v
     cdef size_t n
-    cdef bint has_duplicates            # a Value stands in `params` twice: its steps must follow one another
+    cdef Stretch *stretches
+    cdef size_t n_stretches
 
     def __init__(self, params, lr=0.01, betas=(0.85, 0.99), eps=1e-8):
-        cdef list values = list(params)
+        cdef tuple values = tuple(params)
         for value in values:
             if not isinstance(value, Value):
                 raise TypeError(f"Adam: params must be Values, not {type(value).__name__!r}")
@@ -99,19 +83,42 @@ cdef class Adam:
         self.betas = betas
         self.eps = eps
         self.lr = lr
-        PyMem_Free(self.m)
-        self.m = <double *>PyMem_Calloc(2 * len(values) + 1, sizeof(double))
-        if self.m == NULL:
-            self.n = 0
-            raise MemoryError
-        self.n = len(values)
-        self.v = self.m + self.n
-        self.params = values
+        self.values = values
         self.t = 0
-        self.has_duplicates = len(set(values)) != len(values)
+        self.allocate()
 
     def __dealloc__(self):
         PyMem_Free(self.m)
+        PyMem_Free(self.stretches)
+
+    cdef int allocate(self) except -1:
+        """Memory for the parameters, with moments of 0."""
+        cdef size_t k
+        cdef Stretch *last = NULL
+        cdef uint32_t node
+        PyMem_Free(self.m)
+        PyMem_Free(self.stretches)
+        self.n = self.n_stretches = 0
+        self.m = <double *>PyMem_Calloc(2 * len(self.values) + 1, sizeof(double))
+        self.stretches = <Stretch *>PyMem_Calloc(len(self.values) + 1, sizeof(Stretch))
+        if self.m == NULL or self.stretches == NULL:
+            raise MemoryError
+        self.n = len(self.values)
+        self.v = self.m + self.n
+        for k in range(self.n):
+            node = (<Handle *>self.values[k]).id
+            if last != NULL and node == last.first + last.n and node & PLACE_MASK:
+                last.n += 1
+                continue
+            last = &self.stretches[self.n_stretches]
+            last.first, last.n = node, 1
+            self.n_stretches += 1
+        return 0
+
+    @property
+    def params(self):
+        """The parameters, as a new list."""
+        return list(self.values)
 
     @property
     def betas(self):
@@ -147,25 +154,25 @@ cdef class Adam:
         moment too: the script's exceptions, but here nothing has changed then.
         """
         cdef AdamStep settings
-        cdef size_t done = 0, n
-        cdef size_t chunk = 1 if self.has_duplicates else <size_t>ADAM_CHUNK
+        cdef size_t done = 0, k
         settings.lr = number(self.lr if lr is None else lr, "lr")
         beta1, beta2 = self._betas
         settings.beta1, settings.rest1, settings.bias1 = beta1, 1 - beta1, 1 - beta1 ** (self.t + 1)
         settings.beta2, settings.rest2, settings.bias2 = beta2, 1 - beta2, 1 - beta2 ** (self.t + 1)
         settings.eps = self._eps
         self.check(&settings)
-        while done < self.n:
-            n = min(chunk, self.n - done)
-            self.update(&settings, done, n, zero_grad)
-            done += n
+        for k in range(self.n_stretches):
+            update(&settings, &self.stretches[k], self.m + done, self.v + done)
+            if zero_grad:                                   # at once: a parameter given twice has no gradient the second time
+                clear_grads(&self.stretches[k])
+            done += self.stretches[k].n
         self.t += 1
 
     def zero_grad(self):
         """Set the gradient of every parameter to the int 0."""
         cdef size_t k
-        for k in range(self.n):
-            clear_grad(<Handle *>self.params[k])
+        for k in range(self.n_stretches):
+            clear_grads(&self.stretches[k])
 
     def state_dict(self):
         """The state beside the parameters: t, and the moments m and v, lists of a float for each parameter."""
@@ -199,63 +206,47 @@ cdef class Adam:
 
     cdef int check(self, const AdamStep *settings) except -1:
         """Raise what the script would raise on its way."""
-        cdef size_t k
-        cdef double grad, square
-        for k in range(self.n):
-            grad = (<Handle *>self.params[k]).numbers.grad
-            if fabs(grad) > 1e154 and isfinite(grad) and pow(fabs(grad), 2.0) == INFINITY:
-                operator.pow(grad, 2)                       # raises OverflowError in the words of this Python
-            if settings.eps == 0.0:
-                kernels.square(1, &grad, &square)
-                if settings.beta2 * self.v[k] + settings.rest2 * square == 0.0:
-                    raise ZeroDivisionError("float division by zero: eps is 0, and the second moment of a parameter too")
+        cdef size_t k, done = 0
+        cdef Stretch *stretch
+        for k in range(self.n_stretches):
+            stretch = &self.stretches[k]
+            raise_adam(adam_check(kernels, settings, stretch.n, data_of(stretch) + GRAD, self.v + done))
+            done += stretch.n
         return 0
 
-    cdef void update(self, const AdamStep *settings, size_t start, size_t n, bint zero_grad):
-        """The step for parameters start .. start + n, at most ADAM_CHUNK."""
-        cdef double grad[ADAM_CHUNK]
-        cdef double data[ADAM_CHUNK]
-        cdef size_t k
-        cdef Handle *handle
-        for k in range(n):
-            handle = <Handle *>self.params[start + k]
-            grad[k] = handle.numbers.grad
-            data[k] = handle.numbers.data
-        kernels.update(settings, n, grad, self.m + start, self.v + start, data)
-        for k in range(n):
-            handle = <Handle *>self.params[start + k]
-            handle.numbers.data = data[k]
-            if handle.data_int:
-                forget_int(handle)
-            if zero_grad:
-                clear_grad(handle)
+
+cdef inline Block *block_of_stretch(const Stretch *stretch) noexcept:
+    return block_of(engine_arena(), stretch.first)
 
 
-cdef inline void clear_grad(Handle *handle) noexcept:
-    cdef Block *block = block_of(engine_arena(), handle.id)
-    handle.numbers.grad = 0.0
-    block.marks[handle.id & PLACE_MASK].int_grad = True
+cdef inline double *data_of(const Stretch *stretch) noexcept:
+    """Their data side by side; GRAD further on, their gradients."""
+    return &block_of_stretch(stretch).numbers[stretch.first & PLACE_MASK]
 
 
-cdef void forget_int(Handle *handle) noexcept:
-    """The data of this Value was an int."""
-    cdef Block *block = block_of(engine_arena(), handle.id)
-    block.marks[handle.id & PLACE_MASK].flags &= ~<uint32_t>DATA_INT
-    handle.data_int = False
+cdef void update(const AdamStep *settings, const Stretch *stretch, double *m, double *v) noexcept:
+    """The step of these parameters. Data that were ints are floats afterwards."""
+    cdef Block *block = block_of_stretch(stretch)
+    cdef uint32_t place = stretch.first & PLACE_MASK, k
+    kernels.update(settings, stretch.n, data_of(stretch) + GRAD, m, v, data_of(stretch))
+    for k in range(place, place + stretch.n):
+        if block.flags[k] & DATA_INT:
+            block.flags[k] &= ~<uint32_t>DATA_INT
+            (<Handle *>block.handles[k]).data_int = False
+
+
+cdef inline void clear_grads(const Stretch *stretch) noexcept:
+    memset(data_of(stretch) + GRAD, 0, stretch.n * sizeof(double))
+    memset(&block_of_stretch(stretch).int_grads[stretch.first & PLACE_MASK], True, stretch.n)
 
 
 cdef object through(values, void (*function)(size_t, const double *, double *) noexcept nogil):
     """An array of doubles through a kernel."""
     cdef Py_buffer source, target
-    cdef size_t done = 0, n, total
     result = array.array("d", values)
     PyObject_GetBuffer(values, &source, PyBUF_ND | PyBUF_FORMAT)
     PyObject_GetBuffer(result, &target, PyBUF_ND | PyBUF_FORMAT)
-    total = len(result)
-    while done < total:
-        n = min(<size_t>ADAM_CHUNK, total - done)
-        function(n, <double *>source.buf + done, <double *>target.buf + done)
-        done += n
+    function(len(result), <double *>source.buf, <double *>target.buf)
     PyBuffer_Release(&source)
     PyBuffer_Release(&target)
     return result

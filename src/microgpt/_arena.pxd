@@ -1,33 +1,14 @@
 # cython: language_level=3
-"""Where nodes live: the data dictionary of the arena, and the few functions that own its memory.
+"""The arena: the few functions that own the memory of nodes (laid out in _layout.pxd) and decide how long they live.
 
-A graph of scalars is millions of tiny records that are born together, read in order and die together. They stand in
-blocks that never move; a node is named by a 32-bit id (block number, place in the block), so two children take eight
-bytes and neither a handle nor a running backward ever sees a reallocation.
-
-    id  =  block number . place (10 bits)           blocks[id >> BLOCK_BITS]
-                                                               |
-    Block   numbers     [0..1023]  data, grad                  |  16 bytes a node
-            local_grads [0..1023]  d node / d child         <--+  16
-            children    [0..1023]  two ids                         8
-            handles     [0..1023]  the living Value, or NULL       8
-            marks       [0..1023]  flags, span                     4
-                                                                  52 bytes a node
-
-The arrays are kept apart because they are used apart: ordering a graph reads children and marks, a sum has no local
-gradients to write (both are 1).
-
-Lifetime. A block lives while a handle points into it or a living block has children in it (`handles_alive`, `referrers`).
+A block lives while a handle points into it or a living block has children in it (`handles_alive`, `referrers`).
 References between blocks go back in time, so a dead block is freed with all it alone kept alive by a loop over blocks: no
 node is touched, and the graph of a training step vanishes in a microsecond. Blocks are too coarse in one case: where one
 graph ends and the next begins inside the same block, the dead half would hold on to the blocks of the old graph, and so
-on for ever. Two things prevent that: `backward` closes the open block, so that graphs of training begin with a block
-(seal_results); and when twice as many blocks are alive as after the last look, `collect` marks what the handles really
-reach and lets the rest go. It also frees what no count of references can: cycles, made by assigning `_children`.
-
-Blocks come in two kinds. Results of operations are appended to one open block, never into gaps: creation order is
-memory order. Leaves (`Value(x)`) have blocks of their own, where single places are used again: keeping one number does
-not keep a step's graph. Odd block numbers are leaf blocks, so a child's id alone tells the walk that it may pass by.
+on for ever. Three things prevent that: `backward` closes the open block, so that graphs of training begin with a block
+(seal_results); so do, mostly, graphs that begin with embeddings (graph_begins); and when twice as many blocks are alive
+as after the last look, `collect` marks what the handles really reach and lets the rest go. It also frees what no count of
+references can: cycles, made by assigning `_children`.
 
 Thread-safety: every function here runs under the GIL, and none runs Python code.
 """
@@ -35,133 +16,20 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.object cimport PyObject
 from libc.math cimport NAN
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memchr, memset
-
-cdef extern from *:
-    """
-    #ifndef MICROGPT_COLD
-    #if defined(__GNUC__)
-    #define MICROGPT_COLD __attribute__((cold, noinline))
-    #else
-    #define MICROGPT_COLD
-    #endif
-    #endif
-    """
-    # The result type of functions that must stay out of line, so that the path beside them needs few registers.
-    ctypedef void cold_void "MICROGPT_COLD void"
-    bint likely(bint) noexcept nogil
-    bint unlikely(bint) noexcept nogil
-
-cdef enum:
-    BLOCK_BITS = 10                     # 1,024 nodes a block: 52 KiB, small beside a second-level cache
-    BLOCK_NODES = 1 << BLOCK_BITS
-    PLACE_MASK = BLOCK_NODES - 1
-    IN_LEAF_BLOCK = 1 << BLOCK_BITS     # this bit of an id: the node stands in a leaf block
-    MAX_BLOCKS = 1 << 22                # a block number and a place fill 32 bits
-    CACHE_LINE = 64
-    COLLECT_FROM = 256                  # blocks alive (13 MiB) below which nobody looks for garbage
-
-cdef enum:                              # Mark.flags
-    LEAF = 1                            # no children: the walk has nothing to do here
-    VISITED = 2                         # set by a running walk or collection, cleared before it ends
-    NARY = 4                            # children in an Operands record, not inline
-    ONES = 8                            # both local gradients are the int 1, and not stored
-    GRAD0_INT = 16                      # local gradient 0 reads back as an int
-    GRAD1_INT = 32                      # local gradient 1 reads back as an int
-    DATA_INT = 64                       # data reads back as an int
-    SPECIAL = 128                       # of a subclass: see Block.classes
-
-cdef enum:                              # kinds of blocks, and the lowest bit of their numbers
-    RESULTS = 0
-    LEAVES = 1
-
-ctypedef struct Operands:               # children of a node that has other than one or two with a local gradient each
-    uint32_t n_children                 # how many children
-    uint32_t n_grads                    # how many local gradients; the shorter of the two counts in backward
-    uint32_t cursor                     # next child to visit, while the walk has this node on its stack
-    double *local_grads                 # n_grads of them; behind them, in the same allocation:
-    uint32_t *children                  # n_children ids
-    uint8_t *is_int                     # n_grads marks: reads back as an int
-
-ctypedef struct Numbers:                # 16 bytes
-    double data                         # the value
-    double grad                         # d root / d this, summed up by backward
-
-cdef union FirstGrad:
-    double value                        # d node / d child0 at the time the node was made
-    Operands *operands                  # with NARY
-
-ctypedef struct LocalGrads:             # 16 bytes
-    FirstGrad first
-    double second                       # d node / d child1
-
-ctypedef struct Children:               # 8 bytes
-    uint32_t first                      # id, 0 for none
-    uint32_t second
-
-ctypedef struct Mark:                   # 4 bytes
-    uint8_t flags
-    uint8_t int_grad                    # grad reads back as an int; apart from flags, so that a plain store clears it
-    uint16_t span                       # see span_of; 0 at a free place
-
-ctypedef struct Block:
-    Numbers numbers[BLOCK_NODES]
-    LocalGrads local_grads[BLOCK_NODES]
-    Children children[BLOCK_NODES]
-    PyObject *handles[BLOCK_NODES]
-    Mark marks[BLOCK_NODES]
-    uint32_t first_id                   # id of the node at place 0
-    uint32_t used                       # places handed out so far
-    uint32_t handles_alive              # handles that point into this block
-    uint32_t referrers                  # other living blocks with children here
-    uint32_t prepared                   # results: places whose span and references are worked out
-    uint64_t serial                     # no other block, now or before, has it
-    uint64_t last_referrer              # serial of the block that was counted in `referrers` last
-    Block **targets                     # the blocks that this one is counted at
-    uint32_t n_targets
-    uint32_t targets_capacity
-    uint32_t n_special                  # nodes that need more than forgetting when they die: SPECIAL or NARY
-    uint16_t *classes                   # class number of each node, 0 for Value; NULL if there was never another
-    uint32_t free_place                 # leaves: first free place, linked through children.first; BLOCK_NODES for none
-    bint in_use                         # neither in a pool nor about to go there
-    bint listed                         # leaves: in `with_gaps`
-    bint doubted                        # in `doubtful`
-    Block *next                         # in the pool, in `with_gaps`, or among the dying
-    Block *previous                     # in `with_gaps`
-    Block *next_doubtful
-    void *allocation                    # what to free: the block starts at the next cache line
-
-ctypedef struct Arena:
-    Block **blocks                      # by block number; a number not in use holds (next such number << 1) | 1
-    uint8_t *seen                       # by block number: scratch of block_prepare, all 0 between its calls
-    uint32_t capacity                   # entries allocated in `blocks` and `seen`
-    uint32_t n_numbers[2]               # block numbers given out so far, a kind
-    uint32_t vacant[2]                  # first number not in use, 0 for none
-    Block *open[2]                      # where the next node of a kind goes
-    Block *with_gaps                    # leaf blocks, not the open one, with free places
-    Block *doubtful                     # blocks that lost their last handle or referrer: dead unless the open block refers
-    Block *pool[2]                      # empty blocks, most recently emptied first
-    uint32_t pooled[2]                  # how many
-    uint32_t pooled_least[2]            # fewest since the last trim: what nobody needed
-    uint32_t openings[2]                # blocks taken into use since the last trim
-    uint32_t blocks_alive
-    uint32_t collect_at                 # look for garbage when so many are alive
-    uint64_t serials                    # given out so far
-    size_t side_bytes                   # held by Operands records, `targets` and `classes`
-    bint rewired                        # children were assigned: IN_LEAF_BLOCK and spans no longer tell the truth
-    uint64_t *scratch                   # of the walk and of collect
-    size_t scratch_capacity
-    size_t nodes_alive                  # as of the last collect
-    void (*forget)(uint32_t node, uint32_t class_number) noexcept   # a SPECIAL node is dead
-
-
-cdef inline Block *block_of(Arena *arena, uint32_t node) noexcept nogil:
-    return arena.blocks[node >> BLOCK_BITS]
+from libc.string cimport memset
+from microgpt._layout cimport (
+    BLOCK_NODES, BLOCK_BITS, CACHE_LINE, COLLECT_FROM, DOT, GRAD, IN_LEAF_BLOCK, LEAF, LEAVES, MAX_BLOCKS, NARY, PLACE_MASK,
+    RESULTS, VISITED, Arena, Block, Children, Dots, Operands, block_of, likely, unlikely,
+)
+from microgpt._records cimport dot_row, records_free, row_id, shared_id, special_forget, specials_forget
+from microgpt._references cimport block_prepare, refer_to_seen, see_children
 
 
 cdef inline int scratch_reserve(Arena *arena) noexcept:
-    """Room for an entry for every node alive. -1 without memory."""
-    cdef size_t needed = <size_t>arena.blocks_alive * BLOCK_NODES
+    """Room for an entry for every node alive, and two for every event of a dot product: it has none for its first term, and
+    each for another node that it is left for. -1 without memory."""
+    cdef size_t nodes = <size_t>arena.blocks_alive * BLOCK_NODES
+    cdef size_t needed = nodes + 2 * min(nodes, arena.dot_terms)
     if needed <= arena.scratch_capacity and needed >= arena.scratch_capacity >> 3:
         return 0
     PyMem_RawFree(arena.scratch)
@@ -217,6 +85,9 @@ cdef inline Block *block_allocate(Arena *arena, uint32_t number) noexcept:
         return NULL
     block = <Block *>((<size_t>allocation + CACHE_LINE - 1) & ~<size_t>(CACHE_LINE - 1))
     memset(&block.first_id, 0, sizeof(Block) - <size_t>&(<Block *>0).first_id)
+    memset(&block.numbers[GRAD], 0, BLOCK_NODES * sizeof(double))
+    memset(block.handles, 0, sizeof(block.handles))
+    memset(block.int_grads, True, sizeof(block.int_grads))
     block.allocation = allocation
     block.first_id = number << BLOCK_BITS
     arena.blocks[number] = block
@@ -248,8 +119,14 @@ cdef inline void block_start(Arena *arena, Block *block) noexcept:
     """An empty block that is taken into use, or stays in use after its nodes died."""
     arena.serials += 1
     block.serial = arena.serials
-    block.used = block.prepared = 0
-    block.free_place = BLOCK_NODES
+    memset(&block.numbers[GRAD], 0, block.used * sizeof(double))
+    memset(block.int_grads, True, block.used)
+    if block.first_id & IN_LEAF_BLOCK:
+        memset(block.in_dots, 0, sizeof(block.in_dots))
+        memset(block.free_places, 0, sizeof(block.free_places))
+    block.used = block.prepared = block.spanned = 0
+    block.n_free = 0
+    block.has_start = False
     block.in_use = True
 
 
@@ -257,12 +134,8 @@ cdef inline Block *block_open(Arena *arena, int kind) noexcept:
     """Make an empty block the open one of its kind. NULL when there is no memory; then nothing has changed."""
     cdef Block *block
     cdef uint32_t number
-    if arena.open[RESULTS] != NULL:
-        if block_prepare(arena, arena.open[RESULTS]) < 0:
-            return NULL
-        doubtful_settle(arena)
-        if arena.blocks_alive >= arena.collect_at:
-            collect(arena)
+    if arena.open[RESULTS] != NULL and block_prepare(arena, arena.open[RESULTS]) < 0:
+        return NULL
     block = arena.pool[kind]
     if block != NULL:
         arena.pool[kind] = block.next
@@ -304,166 +177,7 @@ cdef inline void gaps_remove(Arena *arena, Block *block) noexcept:
         block.next.previous = block.previous
 
 
-# ---- what a node may have beside its place: operands, a class ------------------------------------------------------------
-
-cdef inline void operands_free(Arena *arena, Operands *operands) noexcept:
-    arena.side_bytes -= operands_size(operands.n_children, operands.n_grads)
-    PyMem_RawFree(operands)
-
-
-cdef inline size_t operands_size(uint32_t n_children, uint32_t n_grads) noexcept nogil:
-    """Bytes of an Operands record with its arrays."""
-    return sizeof(Operands) + n_children * sizeof(uint32_t) + n_grads * (sizeof(double) + 1)
-
-
-cdef inline Operands *operands_allocate(Arena *arena, uint32_t n_children, uint32_t n_grads) noexcept:
-    """A record with room for so many children and local gradients, or NULL."""
-    cdef size_t size = operands_size(n_children, n_grads)
-    cdef Operands *operands = <Operands *>PyMem_RawMalloc(size)
-    if operands == NULL:
-        return NULL
-    arena.side_bytes += size
-    operands.n_children, operands.n_grads, operands.cursor = n_children, n_grads, 0
-    operands.local_grads = <double *>(operands + 1)
-    operands.children = <uint32_t *>(operands.local_grads + n_grads)
-    operands.is_int = <uint8_t *>(operands.children + n_children)
-    return operands
-
-
-cdef inline void make_special(Block *block, uint32_t place, uint8_t why) noexcept:
-    """Note that the node needs more than forgetting when it dies: it is of a subclass (SPECIAL), or NARY."""
-    if not block.marks[place].flags & (SPECIAL | NARY):
-        block.n_special += 1
-    block.marks[place].flags |= why
-
-
-cdef inline int classes_reserve(Arena *arena, Block *block) noexcept:
-    """Room for the class numbers of the block's nodes. -1 without memory."""
-    if block.classes == NULL:
-        block.classes = <uint16_t *>PyMem_RawMalloc(BLOCK_NODES * sizeof(uint16_t))
-        if block.classes == NULL:
-            return -1
-        arena.side_bytes += BLOCK_NODES * sizeof(uint16_t)
-    return 0
-
-
-cdef inline void special_forget(Arena *arena, Block *block, uint32_t place) noexcept:
-    """A dead node gives back what it has beside its place."""
-    cdef uint8_t flags = block.marks[place].flags
-    if not flags & (SPECIAL | NARY):
-        return
-    if flags & NARY:
-        operands_free(arena, block.local_grads[place].first.operands)
-    if flags & SPECIAL:
-        arena.forget(block.first_id + place, block.classes[place])
-    block.marks[place].flags = LEAF
-    block.n_special -= 1
-
-
-cdef inline void specials_forget(Arena *arena, Block *block) noexcept:
-    cdef uint32_t place
-    for place in range(block.used):
-        special_forget(arena, block, place)
-
-
-# ---- references between blocks, and death -------------------------------------------------------------------------------
-
-cdef inline int targets_reserve(Arena *arena, Block *block, uint32_t n) noexcept:
-    """Room for n more entries in block.targets. -1 without memory."""
-    cdef size_t needed = <size_t>block.n_targets + n
-    cdef Block **grown
-    if likely(needed <= block.targets_capacity):
-        return 0
-    needed = 2 * needed + 16
-    grown = <Block **>PyMem_RawRealloc(block.targets, needed * sizeof(Block *))
-    if grown == NULL:
-        return -1
-    arena.side_bytes += (needed - block.targets_capacity) * sizeof(Block *)
-    block.targets, block.targets_capacity = grown, <uint32_t>needed
-    return 0
-
-
-cdef inline int refer(Arena *arena, Block *block, Block *target) noexcept:
-    """A node of `block` has a child in `target`. Counted once for each two blocks; a second count would do no harm. -1
-    without memory."""
-    if target == block or target.last_referrer == block.serial:
-        return 0
-    if targets_reserve(arena, block, 1) < 0:
-        return -1
-    target.last_referrer = block.serial
-    target.referrers += 1
-    block.targets[block.n_targets] = target
-    block.n_targets += 1
-    return 0
-
-
-cdef inline int refer_to_seen(Arena *arena, Block *block) noexcept:
-    """Count the blocks marked in arena.seen, and take the marks away. -1 without memory."""
-    cdef uint32_t number
-    cdef uint8_t *found = arena.seen
-    cdef int failed = 0
-    while True:
-        found = <uint8_t *>memchr(found, 1, arena.capacity - <size_t>(found - arena.seen))
-        if found == NULL:
-            return failed
-        found[0] = 0
-        number = <uint32_t>(found - arena.seen)
-        failed |= refer(arena, block, arena.blocks[number])
-
-
-cdef inline void see_children(Arena *arena, Block *block, uint32_t place) noexcept:
-    """Mark the blocks in which the children of a node stand; for those it has not, node 0's."""
-    cdef Operands *operands
-    cdef uint32_t k
-    if block.marks[place].flags & NARY:
-        operands = block.local_grads[place].first.operands
-        for k in range(operands.n_children):
-            arena.seen[operands.children[k] >> BLOCK_BITS] = 1
-    else:
-        arena.seen[block.children[place].first >> BLOCK_BITS] = 1
-        arena.seen[block.children[place].second >> BLOCK_BITS] = 1
-
-
-cdef inline uint32_t span_of(Block *block, uint32_t place, Children children) noexcept nogil:
-    """How many nodes, up to and including the one at `place`, are just its own subgraph in the order in which a depth-first
-    walk leaves them, children left to right. The walk takes such a stretch as a whole: it passes along it, and only leaves
-    it for children that lie outside. A dot product written as a sum is one stretch.
-    """
-    cdef uint32_t before = block.first_id + place - 1       # the neighbour; 0 stands for no node and is never asked for
-    cdef uint32_t span
-    if children.second != before:
-        if children.first != before or place == 0:
-            return 1                                        # children, if any, lie outside
-        return 1 + block.marks[place - 1].span              # the first one's stretch; then comes the second, outside
-    if place == 0:
-        return 1
-    span = block.marks[place - 1].span
-    if span < place and children.first == before - span:             # the first one's stretch stands before the second one's
-        return 1 + span + block.marks[place - 1 - span].span
-    if children.first == children.second or children.first & IN_LEAF_BLOCK:
-        return 1 + span
-    return 1                                                # the first lies outside and must be visited before the second
-
-
-cdef inline int block_prepare(Arena *arena, Block *block) noexcept:
-    """Work out span and references of the results appended since the last time: all at once, since it is cheaper than one
-    by one, and nobody needs them before. -1 without memory."""
-    cdef uint32_t place
-    cdef uint8_t *seen = arena.seen
-    cdef Children children
-    for place in range(block.prepared, block.used):
-        children = block.children[place]
-        block.marks[place].span = <uint16_t>span_of(block, place, children)
-        seen[children.first >> BLOCK_BITS] = 1              # of an n-ary node both are 0
-        seen[children.second >> BLOCK_BITS] = 1
-    if block.n_special != 0:
-        for place in range(block.prepared, block.used):
-            see_children(arena, block, place)
-    if refer_to_seen(arena, block) < 0:
-        return -1
-    block.prepared = block.used
-    return 0
-
+# ---- death of blocks -----------------------------------------------------------------------------------------------------
 
 cdef inline void doubt(Arena *arena, Block *block) noexcept:
     """The block has lost its last handle or referrer. It may be dead; the open block, not yet prepared, may refer to it."""
@@ -490,6 +204,8 @@ cdef inline void block_empty(Arena *arena, Block *block) noexcept:
     targets_release(arena, block)
     if unlikely(block.n_special != 0):
         specials_forget(arena, block)
+    if block.chunks != NULL:
+        records_free(arena, block)
     if block == arena.open[kind]:
         block_start(arena, block)
         return
@@ -521,19 +237,45 @@ cdef inline void handles_gone(Arena *arena, Block *block) noexcept:
         doubt(arena, block)
 
 
+cdef inline void tidy(Arena *arena) noexcept:
+    """Free what is dead, before a new block is opened. Not to be called while nodes are in the making that have neither
+    handle nor parent yet: they would be taken for dead."""
+    if block_prepare(arena, arena.open[RESULTS]) < 0:
+        return
+    doubtful_settle(arena)
+    if arena.blocks_alive >= arena.collect_at:
+        collect(arena)
+
+
 # ---- nodes --------------------------------------------------------------------------------------------------------------
+
+cdef inline bint has_places(Arena *arena, size_t n) noexcept:
+    """Whether the next n results fit into the open block."""
+    return likely(arena.open[RESULTS].used + n <= BLOCK_NODES)
+
 
 cdef inline int results_reserve(Arena *arena, uint32_t n) noexcept:
     """See to it that the next n results have places, so that nothing can fail between them. -1 without memory."""
-    if likely(arena.open[RESULTS].used + n <= BLOCK_NODES):
+    if has_places(arena, n):
         return 0
-    return -1 if block_open(arena, RESULTS) == NULL else 0
+    tidy(arena)
+    return 0 if has_places(arena, n) or block_open(arena, RESULTS) != NULL else -1
 
 
 cdef inline void seal_results(Arena *arena) noexcept:
     """Let the next result begin a new block, if the open one is worth it: where a graph ends, block and graph end."""
     if arena.open[RESULTS].used >= BLOCK_NODES // 8:
-        block_open(arena, RESULTS)
+        results_reserve(arena, BLOCK_NODES)
+
+
+cdef inline void graph_begins(Arena *arena) noexcept:
+    """Two leaves are added: perhaps an embedding of a token and one of its position, and a graph begins. Where nothing went
+    backward, the graph before it may end in the open block. So the first such sum in a block that is half full begins a new
+    one; of those that are many, as in a sum over all parameters, every block has one early."""
+    cdef Block *block = arena.open[RESULTS]
+    if not block.has_start and block.used >= BLOCK_NODES // 2:
+        results_reserve(arena, BLOCK_NODES)
+    arena.open[RESULTS].has_start = True
 
 
 cdef inline uint32_t result_append(Arena *arena, double data, uint32_t first, uint32_t second, uint32_t flags,
@@ -542,10 +284,11 @@ cdef inline uint32_t result_append(Arena *arena, double data, uint32_t first, ui
     cdef Block *block = arena.open[RESULTS]
     cdef uint32_t place = block.used
     block.used = place + 1
-    block.numbers[place] = Numbers(data, 0.0)
+    block.numbers[place] = data
     block.children[place] = Children(first, second)
-    block.handles[place] = handle
-    block.marks[place] = Mark(<uint8_t>flags, True, 1)
+    block.flags[place] = <uint8_t>flags
+    if handle != NULL:
+        block.handles[place] = handle
     return block.first_id + place
 
 
@@ -556,38 +299,70 @@ cdef inline void local_grads_next(Arena *arena, double first, double second) noe
     block.local_grads[block.used].second = second
 
 
+cdef inline bint is_full(const Block *block) noexcept:
+    """Whether a leaf block has no place left."""
+    return block.n_free == 0 and block.used == BLOCK_NODES
+
+
+cdef inline Block *leaf_block(Arena *arena) noexcept:
+    """The open leaf block, with a place to give; NULL when there is no memory."""
+    if likely(not is_full(arena.open[LEAVES])):
+        return arena.open[LEAVES]
+    if arena.with_gaps == NULL:
+        tidy(arena)
+    if not is_full(arena.open[LEAVES]):
+        return arena.open[LEAVES]
+    if arena.with_gaps == NULL:
+        return block_open(arena, LEAVES)
+    arena.open[LEAVES] = arena.with_gaps
+    gaps_remove(arena, arena.with_gaps)
+    return arena.open[LEAVES]
+
+
+cdef inline uint32_t free_place_take(Block *block) noexcept:
+    """The first free place of a leaf block, of which there are some. The first, so that leaves made one after the other stand
+    side by side, as vectors should."""
+    cdef uint32_t place = block.free_from
+    while not (block.free_places[place >> 6] >> (place & 63)) & 1:
+        place = place + 1 if block.free_places[place >> 6] else (place | 63) + 1
+    block.free_places[place >> 6] &= ~(<uint64_t>1 << (place & 63))
+    block.n_free -= 1
+    block.free_from = place + 1
+    return place
+
+
 cdef inline uint32_t leaf_append(Arena *arena, double data) noexcept:
     """Write a leaf into a free place of a leaf block and return its id, or 0 when there is no memory."""
-    cdef Block *block = arena.open[LEAVES]
+    cdef Block *block = leaf_block(arena)
     cdef uint32_t place
-    if block.free_place == BLOCK_NODES and block.used == BLOCK_NODES:
-        block = arena.with_gaps
-        if block != NULL:
-            gaps_remove(arena, block)
-            arena.open[LEAVES] = block
-        else:
-            block = block_open(arena, LEAVES)
-            if block == NULL:
-                return 0
-    place = block.free_place
-    if place != BLOCK_NODES:
-        block.free_place = block.children[place].first
+    if block == NULL:
+        return 0
+    if block.n_free != 0:
+        place = free_place_take(block)
     else:
         place = block.used
         block.used += 1
-    block.numbers[place] = Numbers(data, 0.0)
+    block.numbers[place] = data
+    block.numbers[GRAD + place] = 0.0
     block.children[place] = Children(0, 0)
-    block.handles[place] = NULL
-    block.marks[place] = Mark(LEAF, True, 1)
+    block.flags[place] = LEAF
+    block.int_grads[place] = True
+    block.spans[place] = 1
     return block.first_id + place
+
+
+cdef inline bint leaf_in_dots(Block *block, uint32_t place) noexcept nogil:
+    return (block.in_dots[place >> 6] >> (place & 63)) & 1
 
 
 cdef inline void leaf_place_free(Arena *arena, Block *block, uint32_t place) noexcept:
     """Nothing refers to this leaf: its place may be used again."""
     special_forget(arena, block, place)
-    block.marks[place].span = 0                             # says that the place is free
-    block.children[place].first = block.free_place
-    block.free_place = place
+    block.in_dots[place >> 6] &= ~(<uint64_t>1 << (place & 63))
+    block.spans[place] = 0                             # says that the place is free
+    block.free_places[place >> 6] |= <uint64_t>1 << (place & 63)
+    block.free_from = place if block.n_free == 0 else min(block.free_from, place)
+    block.n_free += 1
     if not block.listed and block != arena.open[LEAVES]:
         gaps_add(arena, block)
 
@@ -596,12 +371,22 @@ cdef inline void leaf_place_free(Arena *arena, Block *block, uint32_t place) noe
 
 cdef inline size_t mark_child(Arena *arena, uint32_t node, size_t n) noexcept:
     """Mark a node as reached, and put it on the stack of n nodes if it was not. Returns the new height."""
-    cdef Mark *mark = &block_of(arena, node).marks[node & PLACE_MASK]
-    if mark.flags & VISITED:
+    cdef uint8_t *flags = &block_of(arena, node).flags[node & PLACE_MASK]
+    if flags[0] & VISITED:
         return n
-    mark.flags |= VISITED
+    flags[0] |= VISITED
     arena.scratch[n] = node
     return n + 1
+
+
+cdef inline size_t mark_row(Arena *arena, Dots *dots, uint32_t row, size_t n) noexcept:
+    """Mark the operands of a dot product, as mark_child does."""
+    cdef uint32_t i
+    for i in range(dots.n):
+        if dots.shared != NULL:
+            n = mark_child(arena, shared_id(dots, i), n)
+        n = mark_child(arena, row_id(dots, row, i), n)
+    return n
 
 
 cdef inline void mark_from(Arena *arena, uint32_t root) noexcept:
@@ -614,26 +399,31 @@ cdef inline void mark_from(Arena *arena, uint32_t root) noexcept:
         n -= 1
         node = <uint32_t>arena.scratch[n]
         block, place = block_of(arena, node), node & PLACE_MASK
-        if block.marks[place].flags & NARY:
+        if block.flags[place] & DOT == DOT:
+            n = mark_row(arena, block.local_grads[place].first.dots, dot_row(block, place), n)
+        elif block.flags[place] & NARY:
             operands = block.local_grads[place].first.operands
             for k in range(operands.n_children):
                 n = mark_child(arena, operands.children[k], n)
-        elif not block.marks[place].flags & LEAF:
+        elif not block.flags[place] & LEAF:
             n = mark_child(arena, block.children[place].first, n)
             n = mark_child(arena, block.children[place].second, n)
+
+
+cdef inline bint is_taken(Block *block, uint32_t place) noexcept:
+    """Whether there is a node at this place, in use or dead."""
+    return not block.first_id & IN_LEAF_BLOCK or block.spans[place] != 0
 
 
 cdef inline void sweep(Arena *arena, Block *block) noexcept:
     """Forget the nodes of a block that no handle reached, and count the references of the others anew."""
     cdef uint32_t place
-    cdef Mark *mark
     for place in range(block.used):
-        mark = &block.marks[place]
-        if mark.flags & VISITED:
-            mark.flags &= ~<uint8_t>VISITED
+        if block.flags[place] & VISITED:
+            block.flags[place] &= ~<uint8_t>VISITED
             arena.nodes_alive += 1
             see_children(arena, block, place)
-        elif mark.span != 0:
+        elif is_taken(block, place):
             if (block.first_id & IN_LEAF_BLOCK) != 0:
                 leaf_place_free(arena, block, place)
             else:
@@ -669,7 +459,7 @@ cdef inline void mark_all(Arena *arena) noexcept:
         block.last_referrer = 0
         if block.handles_alive != 0:
             for place in range(block.used):
-                if block.marks[place].span != 0 and block.handles[place] != NULL:
+                if is_taken(block, place) and block.handles[place] != NULL:
                     mark_from(arena, block.first_id + place)
 
 

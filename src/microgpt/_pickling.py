@@ -16,7 +16,8 @@ import threading
 import weakref
 from typing import Any
 
-from ._engine import Value, get_attributes, new_value
+from ._engine import Value, get_attributes, new_value, set_attributes
+from ._functional import dot_state, new_dot
 
 _current = threading.local()
 
@@ -70,9 +71,25 @@ def is_leaf(value: Value) -> bool:
     return not value._children and not value._local_grads
 
 
-def build(below: object, kind: type, data: float, grad: float, children: Any, local_grads: Any) -> Value:
-    """A Value of the class `kind`; `below` has done its work by standing before `children`."""
-    return new_value(kind, data, grad, children, local_grads)
+def build(
+    below: object, kind: type, data: float, grad: float, children: Any, local_grads: Any, dot: Any = None
+) -> Value:
+    """A Value of the class `kind`; `below` has done its work by standing before `children`.
+
+    dot: what a dot product has besides, which hands on gradients in another order than other nodes of many children.
+    """
+    if dot is None or not children:
+        return new_value(kind, data, grad, children, local_grads)
+    value = new_dot(children, local_grads, dot)
+    value.data, value.grad = data, grad
+    return value
+
+
+def copy_value(value: Value) -> Value:
+    """What Value.__copy__ returns."""
+    made = build(None, type(value), value.data, value.grad, value._children, value._local_grads, dot_state(value))
+    set_attributes(made, get_attributes(value))
+    return made
 
 
 def reduce_value(value: Value) -> tuple[Any, ...]:
@@ -92,4 +109,4 @@ def reduce_value(value: Value) -> tuple[Any, ...]:
             children = local_grads = ()
     if (own, slots) != (None, None):
         extra = [value], {0: (own, slots)}
-    return build, (below, type(value), value.data, value.grad, children, local_grads), extra
+    return build, (below, type(value), value.data, value.grad, children, local_grads, dot_state(value)), extra

@@ -27,6 +27,7 @@ cdef extern from "Python.h":
         Py_ssize_t tp_basicsize
         Py_ssize_t tp_dictoffset
         unsigned long tp_flags
+        unsigned int tp_version_tag
         slot tp_new
         slot tp_init
         destructor tp_dealloc
@@ -48,6 +49,11 @@ cdef extern from "Python.h":
     void PyObject_Free(void *) noexcept
     Py_ssize_t PyVectorcall_NARGS(size_t) noexcept
     object PyNumber_Power(object, object, object)
+    PyObject **sequence_items "PySequence_Fast_ITEMS"(PyObject *) noexcept      # of a list or tuple
+    Py_ssize_t sequence_size "PySequence_Fast_GET_SIZE"(PyObject *) noexcept
+    bint is_list "PyList_CheckExact"(PyObject *) noexcept
+    bint is_tuple "PyTuple_CheckExact"(PyObject *) noexcept
+    void list_set "PyList_SET_ITEM"(list, Py_ssize_t, PyObject *) noexcept      # takes over the reference
 
 cdef extern from *:
     """

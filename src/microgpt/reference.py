@@ -256,3 +256,63 @@ class Adam:
         if not len(m) == len(v) == len(self.params):
             raise ValueError(f"state of {len(m)} and {len(v)} moments for {len(self.params)} parameters")
         self.t, self._m, self._v = t, list(m), list(v)
+
+
+# ---- functions over lists of Values, as the script has them or, where it writes a loop, the loop ----
+
+
+def linear(x: Sequence[Value], w: Sequence[Sequence[Value]]) -> list[Value]:
+    """For each row of w the sum of w[o][i] * x[i]."""
+    return [sum(wi * xi for wi, xi in zip(wo, x)) for wo in w]  # type: ignore[misc]
+
+
+def softmax(logits: Sequence[Value]) -> list[Value]:
+    """exp(logits) / sum(exp(logits)); the maximum is taken off first, as a plain number."""
+    max_val = max(val.data for val in logits)
+    exps = [(val - max_val).exp() for val in logits]
+    total = sum(exps)
+    return [e / total for e in exps]
+
+
+def rmsnorm(x: Sequence[Value]) -> list[Value]:
+    """x over the root of its mean square."""
+    ms = sum(xi * xi for xi in x) / len(x)
+    scale = (ms + 1e-5) ** -0.5
+    return [xi * scale for xi in x]
+
+
+def attention(
+    q: Sequence[Value], keys: Sequence[Sequence[Value]], values: Sequence[Sequence[Value]], n_head: int
+) -> list[Value]:
+    """One position against all so far, head by head."""
+    head_dim = len(q) // n_head
+    x_attn: list[Value] = []
+    for h in range(n_head):
+        hs = h * head_dim
+        q_h = q[hs : hs + head_dim]
+        k_h = [ki[hs : hs + head_dim] for ki in keys]
+        v_h = [vi[hs : hs + head_dim] for vi in values]
+        attn_logits = [sum(q_h[j] * k_h[t][j] for j in range(head_dim)) / head_dim**0.5 for t in range(len(k_h))]
+        attn_weights = softmax(attn_logits)
+        x_attn.extend(sum(attn_weights[t] * v_h[t][j] for t in range(len(v_h))) for j in range(head_dim))  # type: ignore[misc]
+    return x_attn
+
+
+def add(a: Sequence[Value], b: Sequence[Value]) -> list[Value]:
+    """a + b, element by element."""
+    return [ai + bi for ai, bi in zip(a, b)]
+
+
+def relu(x: Sequence[Value]) -> list[Value]:
+    """max(0, x), element by element."""
+    return [xi.relu() for xi in x]
+
+
+def cross_entropy(logits: Sequence[Value], target: int) -> Value:
+    """How much the token `target` surprises the model."""
+    return -softmax(logits)[target].log()
+
+
+def mean(losses: Sequence[Value]) -> Value:
+    """The average of the losses of a document."""
+    return (1 / len(losses)) * sum(losses)  # type: ignore[return-value]

@@ -4,8 +4,6 @@
 
 #include <stddef.h>
 
-enum { ADAM_CHUNK = 256 }; /* most parameters a call: its temporaries stay in the first-level cache */
-
 typedef struct {
     double lr;            /* learning rate of this step */
     double beta1, beta2;  /* decay of the two moments */
@@ -15,13 +13,18 @@ typedef struct {
 } AdamStep;
 
 typedef struct {
-    const char *name; /* as in MICROGPT_ISA */
     void (*update)(const AdamStep *step, size_t n, const double *grad, double *m, double *v, double *data);
+    int (*may_overflow)(size_t n, const double *grad);      /* some finite gradient may be too large to be squared */
     void (*square)(size_t n, const double *x, double *out); /* x ** 2.0 as Python has it */
     void (*root)(size_t n, const double *x, double *out);   /* x ** 0.5, x not negative */
 } AdamKernels;
 
-/* The kernels of this name, NULL if there are none of it or this CPU cannot run them; the best ones for NULL. */
-const AdamKernels *adam_kernels(const char *name);
+/* Of an instruction set in isa.h. */
+const AdamKernels *adam_kernels(int isa);
+
+/* What the script would raise in a step, at the first parameter that makes it: the square of a gradient is past the range, or
+   eps and a second moment are 0. (1 is FUSED_LOG_OF_ZERO.) */
+enum { ADAM_OK = 0, ADAM_OVERFLOW = 2, ADAM_ZERO_DIVISION = 3 };
+int adam_check(const AdamKernels *kernels, const AdamStep *step, size_t n, const double *grad, const double *v);
 
 #endif

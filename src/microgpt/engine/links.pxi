@@ -1,0 +1,201 @@
+# What joins nodes: the constructor, children of any number, and how all of it reads back.
+# A part of _engine.pyx, which includes it.
+
+cdef Operands *read_operands(tuple children, tuple local_grads) except NULL:
+    """Children and local gradients as an Operands record; the references to the children are not counted yet."""
+    cdef Operands *operands = operands_allocate(&arena, <uint32_t>len(children), <uint32_t>len(local_grads))
+    cdef uint32_t k
+    cdef bint is_int
+    if operands == NULL:
+        raise MemoryError
+    try:
+        for k in range(operands.n_children):
+            if not is_value(<PyObject *>children[k]):
+                raise TypeError(f"children must be Values, not {type(children[k]).__name__!r}")
+            operands.children[k] = (<Handle *>children[k]).id
+        for k in range(operands.n_grads):
+            need_number(local_grads[k], "a local gradient", &operands.local_grads[k], &is_int)
+            operands.is_int[k] = is_int
+    except BaseException:
+        operands_free(&arena, operands)
+        raise
+    return operands
+
+
+cdef inline bint is_inline(Operands *operands) noexcept:
+    """One or two children with a local gradient each."""
+    return 1 <= operands.n_children <= 2 and operands.n_children == operands.n_grads
+
+
+cdef uint32_t operand_flags(Operands *operands) noexcept:
+    return operands.is_int[0] * GRAD0_INT | (GRAD1_INT if operands.n_children == 2 and operands.is_int[1] else 0)
+
+
+cdef uint32_t node_append(double data, Operands *operands) except 0:
+    """A result with these children. It owns the record from here on."""
+    cdef uint32_t n = operands.n_children, node
+    if results_reserve(&arena, 1) < 0:
+        operands_free(&arena, operands)
+        raise MemoryError
+    if not is_inline(operands):
+        node = result_append(&arena, data, 0, 0, LEAF, NULL)
+        link_many(node, operands)
+        return node
+    local_grads_next(&arena, operands.local_grads[0], operands.local_grads[1] if n == 2 else 0.0)
+    node = result_append(&arena, data, operands.children[0], operands.children[1] if n == 2 else 0,
+                         operand_flags(operands), NULL)
+    operands_free(&arena, operands)
+    return node
+
+
+cdef void link_many(uint32_t node, Operands *operands) noexcept:
+    """Make this the record of a node."""
+    cdef Block *block = block_of(&arena, node)
+    cdef uint32_t place = node & PLACE_MASK
+    block.flags[place] &= ~<uint8_t>(LEAF | DOT | GRAD0_INT | GRAD1_INT)
+    make_special(block, place, NARY)
+    block.local_grads[place].first.operands = operands
+    block.children[place] = Children(0, 0)
+
+
+cdef int initialise(object self, object data, children, local_grads) except -1:
+    """What __init__ does to a fresh handle: a node of its own. A second __init__ writes into the node it has."""
+    cdef Handle *handle = <Handle *>self
+    cdef tuple links = tuple(children), grads = tuple(local_grads)
+    cdef bint is_int
+    cdef double value
+    cdef uint32_t node
+    need_number(data, "a Value's data", &value, &is_int)
+    if handle.id != 0:
+        relink(handle, links, grads)
+        write_data(handle, value, is_int)
+        write_grad(handle, 0.0, True)
+        return 0
+    if links or grads:
+        node = node_append(value, read_operands(links, grads))
+        mark_used(links)
+    else:
+        node = leaf_append(&arena, value)
+        if node == 0:
+            raise MemoryError
+    handle_attach(handle, node, False)
+    write_data(handle, value, is_int)
+    if type_of(<PyObject *>self) != VALUE:
+        remember_class(node, class_number(type_of(<PyObject *>self)))
+    return 0
+
+
+cdef void mark_used(tuple children) noexcept:
+    for child in children:
+        (<Handle *>child).used = True
+
+
+cdef int remember_class(uint32_t node, uint32_t number) except -1:
+    cdef Block *block = block_of(&arena, node)
+    if classes_reserve(&arena, block) < 0:
+        raise MemoryError
+    make_special(block, node & PLACE_MASK, SPECIAL)
+    block.classes[node & PLACE_MASK] = <uint16_t>number
+    class_nodes[number] += 1
+    return 0
+
+
+cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
+    """Other children or local gradients for a node that exists. They are kept in an Operands record, however few."""
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK
+    cdef tuple old = children_of(handle)
+    cdef Operands *operands
+    if not (children or local_grads or old or local_grads_of(handle)):
+        return 0
+    operands = read_operands(children, local_grads)
+    if targets_reserve(&arena, block, operands.n_children) < 0:
+        operands_free(&arena, operands)
+        raise MemoryError
+    if has_operands(block.flags[place]):
+        operands_free(&arena, block.local_grads[place].first.operands)
+    link_many(handle.id, operands)
+    see_children(&arena, block, place)
+    refer_to_seen(&arena, block)                            # there is room
+    mark_used(children)
+    if children != old:
+        arena.rewired = True
+    return 0
+
+
+cdef inline void write_data(Handle *handle, double value, bint is_int) noexcept:
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK
+    handle.numbers[0] = value
+    handle.data_int = is_int
+    block.flags[place] = (block.flags[place] & ~<uint32_t>DATA_INT) | DATA_INT * is_int
+
+
+cdef inline void write_grad(Handle *handle, double value, bint is_int) noexcept:
+    handle.numbers[GRAD] = value
+    block_of(&arena, handle.id).int_grads[handle.id & PLACE_MASK] = is_int
+
+
+cdef tuple children_of(Handle *handle):
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK, k
+    cdef Operands *operands
+    if block.flags[place] & LEAF:
+        return ()
+    if block.flags[place] & DOT == DOT:
+        return terms_of(block.local_grads[place].first.dots, dot_row(block, place), False)
+    if block.flags[place] & NARY:
+        operands = block.local_grads[place].first.operands
+        return tuple([handle_of(operands.children[k]) for k in range(operands.n_children)])
+    if block.children[place].second == 0:
+        return (handle_of(block.children[place].first),)
+    return (handle_of(block.children[place].first), handle_of(block.children[place].second))
+
+
+cdef tuple local_grads_of(Handle *handle):
+    cdef Block *block = block_of(&arena, handle.id)
+    cdef uint32_t place = handle.id & PLACE_MASK, k
+    cdef uint8_t flags = block.flags[place]
+    cdef LocalGrads *local_grads = &block.local_grads[place]
+    cdef Operands *operands
+    if flags & LEAF:
+        return ()
+    if flags & DOT == DOT:
+        return terms_of(block.local_grads[place].first.dots, dot_row(block, place), True)
+    if flags & ONES:
+        return (1, 1)
+    if flags & NARY:
+        operands = local_grads.first.operands
+        return tuple([number_object(operands.local_grads[k], operands.is_int[k]) for k in range(operands.n_grads)])
+    first = number_object(local_grads.first.value, flags & GRAD0_INT)
+    if block.children[place].second == 0:
+        return (first,)
+    return (first, number_object(local_grads.second, flags & GRAD1_INT))
+
+
+cdef tuple terms_of(Dots *dots, uint32_t row, bint as_local_grads):
+    """The operands of a dot product, left and right of each term in turn, or their local gradients."""
+    cdef uint32_t i
+    cdef list found = []
+    for i in range(dots.n):
+        if dots.shared == NULL:
+            found.append(1 if as_local_grads else handle_of(row_id(dots, row, i)))
+        else:
+            found.append(shared_term(dots, row, i, as_local_grads, dots.shared_left))
+            found.append(shared_term(dots, row, i, as_local_grads, not dots.shared_left))
+    return tuple(found)
+
+
+cdef object shared_term(Dots *dots, uint32_t row, uint32_t i, bint as_local_grads, bint shared):
+    """One side of a term: the operand itself, shared or of the row, or its local gradient, which is the other one's data."""
+    if not as_local_grads:
+        return handle_of(shared_id(dots, i) if shared else row_id(dots, row, i))
+    if shared:
+        return dots.rows_data[row * dots.n + i]
+    return number_object(dots.shared_data[i], dots.shared_int != NULL and dots.shared_int[i])
+
+
+cdef int need_node(Handle *handle, str what) except -1:
+    if handle.id == 0:
+        raise AttributeError(f"{what}: this Value has not been initialised; call super().__init__(data) first")
+    return 0
