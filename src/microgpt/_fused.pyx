@@ -1,0 +1,743 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=False, embedsignature=True, freethreading_compatible=False
+"""The fused GPT: forward, backward and Adam of the script's model in SIMD C, to the bit what its scalar graph gives.
+
+This file is the Python face: it reads arguments, owns the memory, lets the GIL go and raises what the script would raise.
+All arithmetic on activations and gradients stands in kernels/ (fused.h says how the numbers lie); where to look:
+
+    GPT.train_step -> train_one -> kernels.loss (forward_body.h), kernels.backward (backward_body.h), adam.update
+    GPT.generate   -> kernels.generate_step (generate_body.h), draw
+"""
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport INFINITY, isfinite, pow, sqrt
+from libc.stdint cimport SIZE_MAX, int32_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+from microgpt._kernels cimport (
+    ADAM_OK, AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, isa_name, raise_adam,
+)
+
+import math
+import operator
+import os
+import random
+
+from ._engine import Value
+from .model import INIT_STD as _INIT_STD, GPTConfig
+
+cdef extern from "kernels/fused.h":
+    enum:
+        FUSED_OK
+        FUSED_LOG_OF_ZERO
+    ctypedef struct Sizes:
+        size_t vocab, layers, width, heads, block
+    ctypedef struct Workspace:
+        double *logits
+    ctypedef struct Document:
+        const int32_t *tokens
+        size_t positions
+    ctypedef struct Generator:
+        double *logits
+    ctypedef struct FusedKernels:
+        void (*logits)(const Sizes *, const double *, const Document *, Workspace *) noexcept nogil
+        int (*loss)(const Sizes *, const double *, const Document *, Workspace *, double *) noexcept nogil
+        void (*backward)(const Sizes *, const double *, const Document *, Workspace *, double *) noexcept nogil
+        size_t (*padded)(size_t) noexcept nogil
+        void (*generate_start)(const Sizes *, const double *, Generator *) noexcept nogil
+        void (*generate_step)(const Sizes *, const double *, size_t, size_t, Generator *) noexcept nogil
+        void (*generate_weights)(size_t, double, size_t, Generator *) noexcept nogil
+        void (*functions[5])(size_t, const double *, double *) noexcept nogil
+        double (*spin)(size_t) noexcept nogil
+    const FusedKernels *fused_kernels(int isa) noexcept
+    size_t workspace_place(const Sizes *, size_t, void *, Workspace *) noexcept nogil
+    size_t generator_place(const Sizes *, void *, Generator *) noexcept nogil
+
+cdef enum:
+    ALIGNMENT = 64                      # a cache line, and the widest register
+    FIRST_POSITIONS = 16                # room of a fresh workspace; it doubles when a longer document comes
+    MAX_TOKEN = 0x7fffffff              # tokens are stored in 32 bits
+    WORK_BETWEEN_SIGNALS = 2_000_000    # weights times positions: about a millisecond
+
+cdef size_t MAX_PARAMS = SIZE_MAX // 1024   # so that no size counted in bytes overflows
+
+cdef int isa
+cdef const FusedKernels *kernels
+cdef const AdamKernels *adam
+
+
+def _use_instruction_set(name):
+    """Run with the instruction set of this name from now on, the best one for None or "". ImportError if this machine does
+    not have it. Beyond the start, for the tests alone."""
+    global isa, kernels, adam
+    isa = choose_isa(name)
+    kernels, adam = fused_kernels(isa), adam_kernels(isa)
+
+
+_use_instruction_set(os.environ.get("MICROGPT_ISA"))
+
+
+def instruction_set():
+    """The name of the instruction set the kernels run with: baseline, avx2 or avx512. MICROGPT_ISA chooses another."""
+    return isa_name(isa).decode()
+
+
+def _apply(name, double[::1] values):
+    """For the tests: a list of the kernels' own exp, or of their powers "-0.5", "-1", "-1.5", "-2", of some doubles."""
+    cdef int which = ["-0.5", "-1", "-1.5", "-2", "exp"].index(name)
+    cdef size_t i, n = values.shape[0]
+    cdef Doubles given = Doubles(n), result = Doubles(n)
+    for i in range(n):
+        given.at[i] = values[i]
+    kernels.functions[which](n, given.at, result.at)
+    return [result.at[i] for i in range(n)]
+
+
+def _spin(size_t depth):
+    """For the benchmarks: multiply and add in registers as fast as this machine can; how many operations that were."""
+    return kernels.spin(depth)
+
+
+# ---- memory -------------------------------------------------------------------------------------------------------------
+
+cdef void *allocate(size_t n_bytes, void **memory) except NULL:
+    """Zeroed memory at a multiple of ALIGNMENT; `memory` gets what free() wants."""
+    memory[0] = calloc(1, n_bytes + ALIGNMENT) if n_bytes < SIZE_MAX - ALIGNMENT else NULL
+    if memory[0] == NULL:
+        raise MemoryError(f"no room for {n_bytes} bytes")
+    return <void *>((<uintptr_t>memory[0] + ALIGNMENT - 1) & ~<uintptr_t>(ALIGNMENT - 1))
+
+
+cdef class Doubles:
+    """A number for each parameter, in the order of state_dict; a writable buffer of bytes that lives while views of it do."""
+    cdef void *memory
+    cdef double *at
+    cdef size_t n
+
+    def __cinit__(self, size_t n):
+        self.at = <double *>allocate((n + 8) * sizeof(double), &self.memory)  # a register read at the end stays inside
+        self.n = n
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.at, self.n * sizeof(double), False, flags)
+
+
+cdef dict matrices(config, Doubles numbers):
+    """Name -> 2-D memoryview of doubles into `numbers`."""
+    whole = memoryview(numbers)
+    views = {}
+    start = 0
+    for name, (rows, columns) in config.shapes():
+        end = start + rows * columns * sizeof(double)
+        views[name] = whole[start:end].cast("d", (rows, columns))
+        start = end
+    return views
+
+
+cdef class Worker:
+    """What one thread needs to differentiate a document: scratch memory, gradients, the document's tokens."""
+    cdef const Sizes *sizes
+    cdef Workspace work
+    cdef void *memory
+    cdef size_t capacity                # positions there is room for
+    cdef readonly Doubles grads
+    cdef int32_t *tokens                # capacity + 1
+    cdef Document document
+    cdef double loss
+    cdef int status
+
+    def __cinit__(self, GPT model):
+        self.sizes = &model.sizes
+        self.grads = Doubles(model.params.n)
+        self.reserve(min(<size_t>FIRST_POSITIONS, model.sizes.block))
+
+    def __dealloc__(self):
+        free(self.memory)
+        PyMem_Free(self.tokens)
+
+    cdef int reserve(self, size_t positions) except -1:
+        """Room for so many positions; MemoryError leaves the old room."""
+        cdef size_t wanted = min(max(positions, 2 * self.capacity), self.sizes.block)
+        cdef Workspace work
+        cdef void *memory
+        cdef void *at
+        cdef int32_t *tokens
+        if positions <= self.capacity:
+            return 0
+        at = allocate(workspace_place(self.sizes, wanted, NULL, &work) or SIZE_MAX, &memory)
+        tokens = <int32_t *>PyMem_Malloc((wanted + 1) * sizeof(int32_t))
+        if tokens == NULL:
+            free(memory)
+            raise MemoryError
+        workspace_place(self.sizes, wanted, at, &work)
+        free(self.memory)
+        PyMem_Free(self.tokens)
+        self.memory, self.tokens, self.work, self.capacity = memory, tokens, work, wanted
+        return 0
+
+    cdef int read(self, tokens) except -1:
+        """Make this the document, as far as the model sees it."""
+        cdef size_t positions
+        tokens = token_list(tokens)
+        positions = positions_of(tokens, self.sizes)
+        self.reserve(positions)
+        read_tokens(tokens, positions + 1, self.sizes.vocab, self.tokens)
+        self.document.tokens, self.document.positions = self.tokens, positions
+        return 0
+
+
+# ---- arguments ----------------------------------------------------------------------------------------------------------
+
+cdef object token_list(tokens):
+    return tokens if type(tokens) in (list, tuple) else list(tokens)
+
+
+cdef size_t positions_of(tokens, const Sizes *sizes) except 0:
+    """Positions the model sees of these tokens: all but the last are read, all but the first are targets."""
+    cdef size_t n = len(tokens)
+    if n < 2:
+        raise ValueError(f"a document has at least two tokens, its two ends, not {n}")
+    return min(n - 1, sizes.block)
+
+
+cdef int read_tokens(tokens, size_t n, size_t vocab, int32_t *to) except -1:
+    """The first n tokens of a list or tuple."""
+    cdef size_t i
+    cdef Py_ssize_t token
+    for i in range(n):
+        thing = tokens[i]
+        try:
+            token = thing
+        except OverflowError:
+            token = -1
+        except TypeError:
+            raise TypeError(f"a token must be an int, not {type(thing).__name__!r}") from None
+        if not 0 <= token < <Py_ssize_t>vocab:
+            raise IndexError(f"token {thing} is not among the vocabulary's 0 to {vocab - 1}")
+        to[i] = <int32_t>token
+    return 0
+
+
+cdef int read_settings(AdamStep *step, betas, eps) except -1:
+    """betas and eps into `step`; what Adam refuses is refused."""
+    step.beta1, step.beta2 = betas
+    step.eps = eps
+    if not (0.0 <= step.beta1 < 1.0 and 0.0 <= step.beta2 < 1.0):
+        raise ValueError(f"betas must be at least 0 and below 1, not {betas!r}")
+    if not 0.0 <= step.eps < INFINITY:
+        raise ValueError(f"eps must be at least 0 and finite, not {eps!r}")
+    step.rest1, step.rest2 = 1.0 - step.beta1, 1.0 - step.beta2
+    return 0
+
+
+cdef int fill(config, state, Doubles to, str what) except -1:
+    """Copy every matrix of a mapping name -> 2-D numbers; KeyError or ValueError says what does not fit."""
+    shapes = dict(config.shapes())
+    if not hasattr(state, "keys"):
+        raise TypeError(f"{what} must be a mapping from names to matrices, not {type(state).__name__!r}")
+    for name in state:
+        if name not in shapes:
+            raise KeyError(f"{what} has {name!r}, which is no matrix of this model")
+    for name, target in matrices(config, to).items():
+        if name not in state:
+            raise KeyError(f"{what} has no {name!r}")
+        fill_matrix(target, state[name], f"{name} of {what}")
+    return 0
+
+
+cdef int fill_matrix(target, source, str what) except -1:
+    """Copy a 2-D buffer of doubles, or rows of whatever becomes a float."""
+    try:
+        view = memoryview(source)
+    except TypeError:
+        return fill_rows(target, source, what)
+    if view.ndim == 2 and view.shape == target.shape and view.format == "d" and view.c_contiguous:
+        target.cast("B")[:] = view.cast("B")
+        return 0
+    return fill_rows(target, view.tolist(), what)
+
+
+cdef int fill_rows(target, source, str what) except -1:
+    cdef double[:, :] numbers = target
+    cdef Py_ssize_t i, j
+    rows, columns = target.shape
+    try:
+        if len(source) != rows:
+            raise ValueError(f"{what} must have {rows} rows, not {len(source)}")
+        for i, row in enumerate(source):
+            if len(row) != columns:
+                raise ValueError(f"{what} must have {columns} columns, not {len(row)} in row {i}")
+            for j, number in enumerate(row):
+                numbers[i, j] = number.data if isinstance(number, Value) else number
+    except TypeError as error:
+        raise TypeError(f"{what} must be rows of numbers: {error}") from None
+    return 0
+
+
+# ---- one step -----------------------------------------------------------------------------------------------------------
+
+cdef int adam_step(const AdamStep *settings, double lr, long long t, size_t n, const double *grads, double *m, double *v,
+                   double *params) noexcept nogil:
+    """The t-th step, t from 1. Nothing has changed unless it returns FUSED_OK."""
+    cdef AdamStep step = settings[0]
+    cdef int status
+    step.lr = lr
+    step.bias1 = 1.0 - pow(step.beta1, <double>t)
+    step.bias2 = 1.0 - pow(step.beta2, <double>t)
+    status = adam_check(adam, &step, n, grads, v)
+    if status != ADAM_OK:
+        return status
+    adam.update(&step, n, grads, m, v, params)
+    return FUSED_OK
+
+
+cdef int raise_status(int status) except -1:
+    """What the script raises there, in the words of this Python."""
+    if status == FUSED_LOG_OF_ZERO:
+        math.log(0.0)
+    return raise_adam(status)
+
+
+cdef class GPT:
+    """The script's GPT with its Adam: a decoder-only transformer, trained document by document.
+
+    GPT(config, rng=None)
+
+    config   a GPTConfig: the sizes
+    rng      draws the parameters as rng.gauss(0, 0.08), in the script's order; a fresh random.Random() if None
+
+    Every number it computes is the double that the script's graph of scalars gives, to the last bit, on every instruction
+    set. A document is a sequence of at least two tokens, ints from 0 to vocab_size - 1, the ones at both ends included; what
+    is longer than block_size + 1 is cut there. TypeError for a token that is no int, IndexError for one out of range.
+
+    Raised on the way where the script raises: ValueError when the probability of a target is 0 (its log), OverflowError when
+    the square of a gradient is past the range, ZeroDivisionError when eps is 0 and a second moment too. Parameters, moments
+    and t are then what they were before that step.
+
+    Thread-safety: the GIL is let go during the work, so different models run in parallel. One model serves one thread at a
+    time: a call while another is under way raises RuntimeError.
+    """
+    cdef readonly object config
+    cdef readonly long long t
+    cdef Sizes sizes
+    cdef Doubles params, first, second
+    cdef Worker main
+    cdef list helpers                   # Workers for train_batch
+    cdef void *generator_memory
+    cdef Generator generator
+    cdef bint busy
+
+    def __cinit__(self, config, *args, **kwargs):
+        if not isinstance(config, GPTConfig):
+            raise TypeError(f"config must be a GPTConfig, not {type(config).__name__!r}")
+        n_params = (2 * config.vocab_size + config.block_size + 12 * config.n_layer * config.n_embd) * config.n_embd
+        if n_params > MAX_PARAMS or config.vocab_size > MAX_TOKEN:
+            raise MemoryError(f"no room for {n_params} parameters")
+        self.config = config
+        self.sizes.vocab, self.sizes.layers, self.sizes.width = config.vocab_size, config.n_layer, config.n_embd
+        self.sizes.heads, self.sizes.block = config.n_head, config.block_size
+        self.params = Doubles(n_params)
+        self.first = Doubles(n_params)
+        self.second = Doubles(n_params)
+        self.main = Worker(self)
+        self.helpers = []
+
+    def __init__(self, config, rng=None):
+        cdef size_t i
+        gauss = (random.Random() if rng is None else rng).gauss
+        for i in range(self.params.n):
+            self.params.at[i] = gauss(0, _INIT_STD)
+
+    def __dealloc__(self):
+        free(self.generator_memory)
+
+    def __repr__(self):
+        return f"<GPT of {self.params.n} parameters, {self.config!r}, t={self.t}>"
+
+    cdef int begin(self) except -1:
+        if self.busy:
+            raise RuntimeError("this GPT is at work in another call; one model serves one thread at a time")
+        self.busy = True
+        return 0
+
+    # ---- training ----
+
+    def train_step(self, tokens, double lr=0.01, *, betas=(0.85, 0.99), eps=1e-8):
+        """Forward, backward and one Adam step on one document; the loss, in nats a token, before the update."""
+        cdef AdamStep settings
+        read_settings(&settings, betas, eps)
+        self.begin()
+        try:
+            self.main.read(tokens)
+            with nogil:
+                self.train_one(&settings, lr)
+            raise_status(self.main.status)
+            return self.main.loss
+        finally:
+            self.busy = False
+
+    cdef void train_one(self, const AdamStep *settings, double lr) noexcept nogil:
+        """A step on the main worker's document; its status says how it went."""
+        self.differentiate(self.main)
+        if self.main.status == FUSED_OK:
+            self.main.status = adam_step(settings, lr, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
+                                         self.second.at, self.params.at)
+        if self.main.status == FUSED_OK:
+            self.t += 1
+
+    cdef void differentiate(self, Worker worker) noexcept nogil:
+        worker.status = kernels.loss(&self.sizes, self.params.at, &worker.document, &worker.work, &worker.loss)
+        if worker.status == FUSED_OK:
+            kernels.backward(&self.sizes, self.params.at, &worker.document, &worker.work, worker.grads.at)
+
+    def train_steps(self, documents, lrs, *, betas=(0.85, 0.99), eps=1e-8):
+        """One step for each document, with the learning rate beside it in lrs; the losses.
+
+        All documents are read first: a wrong token raises before anything is trained. Ctrl-C is answered between steps, and
+        like an exception of a step it leaves the steps before it done: `t` tells how many.
+        """
+        cdef AdamStep settings
+        cdef size_t i, n
+        cdef double work = 0
+        cdef Documents read
+        documents, lrs = list(documents), [float(lr) for lr in lrs]
+        n = len(documents)
+        if len(lrs) != <Py_ssize_t>n:
+            raise ValueError(f"{n} documents, but {len(lrs)} learning rates")
+        read_settings(&settings, betas, eps)
+        self.begin()
+        try:
+            read = Documents(self, documents, lrs)
+            self.main.reserve(read.longest)
+            with nogil:
+                for i in range(n):
+                    self.main.document = read.documents[i]
+                    self.train_one(&settings, read.lrs[i])
+                    if self.main.status != FUSED_OK:
+                        break
+                    read.lrs[i] = self.main.loss
+                    work += <double>self.params.n * <double>self.main.document.positions
+                    if work > WORK_BETWEEN_SIGNALS:
+                        work = 0
+                        with gil:
+                            PyErr_CheckSignals()
+            raise_status(self.main.status if n else FUSED_OK)
+            return [read.lrs[i] for i in range(n)]
+        finally:
+            self.busy = False
+
+    def train_batch(self, documents, double lr=0.01, *, clip_norm=None, int threads=1, betas=(0.85, 0.99), eps=1e-8):
+        """One Adam step from the mean gradient of several documents; their losses.
+
+        Each document's gradient is computed on its own, `threads` of them at once. They are added in the order of the
+        documents and multiplied by 1 / len(documents). With clip_norm the result is multiplied by clip_norm / norm if its norm,
+        the root of the sum of its squares in the order of the parameters, is above that. The same bits for any `threads`.
+        ValueError for no documents, for threads below 1, and for a clip_norm that is not above 0.
+        """
+        cdef AdamStep settings
+        documents = list(documents)
+        if not documents:
+            raise ValueError("train_batch needs at least one document")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"clip_norm must be above 0, not {clip_norm!r}")
+        read_settings(&settings, betas, eps)
+        self.begin()
+        try:
+            losses = self.add_gradients(documents, min(threads, len(documents)))
+            scale_gradients(self.main.grads, 1.0 / len(documents), INFINITY if clip_norm is None else clip_norm)
+            with nogil:
+                self.main.status = adam_step(&settings, lr, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
+                                             self.second.at, self.params.at)
+            raise_status(self.main.status)
+            self.t += 1
+            return losses
+        finally:
+            self.busy = False
+
+    cdef list add_gradients(self, list documents, int threads):
+        """The sum of the documents' gradients into the main worker's; their losses."""
+        cdef Worker worker
+        cdef list workers
+        losses = []
+        while len(self.helpers) < threads:
+            self.helpers.append(Worker(self))
+        with pool_of(threads) as run:
+            for start in range(0, len(documents), threads):
+                group = documents[start:start + threads]
+                workers = self.helpers[:len(group)]
+                for worker, tokens in zip(workers, group):
+                    worker.read(tokens)
+                run(self._differentiate, workers)
+                for worker in workers:
+                    raise_status(worker.status)
+                    add_each(worker.grads, self.main.grads, not losses)
+                    losses.append(worker.loss)
+                PyErr_CheckSignals()
+        return losses
+
+    def _differentiate(self, Worker worker):
+        """Loss and gradients of the document that the worker has read."""
+        with nogil:
+            self.differentiate(worker)
+
+    def backward(self, tokens):
+        """The loss of a document; gradients() then holds its gradients. Parameters stay as they are."""
+        self.begin()
+        try:
+            self.main.read(tokens)
+            with nogil:
+                self.differentiate(self.main)
+            raise_status(self.main.status)
+            return self.main.loss
+        finally:
+            self.busy = False
+
+    # ---- inference ----
+
+    def loss(self, tokens):
+        """The mean surprise over a document, in nats a token: -log of the probability of each target, averaged."""
+        self.begin()
+        try:
+            self.main.read(tokens)
+            with nogil:
+                self.main.status = kernels.loss(&self.sizes, self.params.at, &self.main.document, &self.main.work,
+                                                &self.main.loss)
+            raise_status(self.main.status)
+            return self.main.loss
+        finally:
+            self.busy = False
+
+    def logits(self, tokens):
+        """The vocab_size logits of what follows these tokens, of which there are 1 to block_size (ValueError)."""
+        cdef size_t n, o
+        cdef Worker worker = self.main
+        tokens = list(tokens)
+        n = len(tokens)
+        if not 1 <= n <= self.sizes.block:
+            raise ValueError(f"logits takes 1 to {self.sizes.block} tokens, not {n}")
+        self.begin()
+        try:
+            worker.reserve(n)
+            read_tokens(tokens, n, self.sizes.vocab, worker.tokens)
+            worker.document.tokens, worker.document.positions = worker.tokens, n
+            with nogil:
+                kernels.logits(&self.sizes, self.params.at, &worker.document, &worker.work)
+            return [worker.work.logits[o * kernels.padded(n) + n - 1] for o in range(self.sizes.vocab)]
+        finally:
+            self.busy = False
+
+    def generate(self, rng, temperature=0.5, *, top_k=None, prompt=(), bos=None):
+        """The tokens of a new document, its ends left out: at most block_size, the prompt included.
+
+        rng          rng.random() is called once for each token drawn, and used exactly as random.choices uses it
+        temperature  divides the logits; ZeroDivisionError for 0, ValueError (of random.choices) where nothing finite is left
+        top_k        draw among the k most probable tokens only (of equally probable ones the first)
+        prompt       tokens the document begins with; they are not drawn
+        bos          the token at both ends, vocab_size - 1 if None
+        """
+        cdef size_t k, p, token
+        cdef size_t n_prompt
+        cdef Py_ssize_t drawn
+        cdef bint given                 # by the prompt, not drawn
+        cdef double inverse_temperature = temperature ** -1
+        prompt = list(prompt)
+        if top_k is not None and operator.index(top_k) < 1:
+            raise ValueError(f"top_k must be at least 1, not {top_k}")
+        n_prompt = len(prompt)
+        if n_prompt > self.sizes.block:
+            raise ValueError(f"the prompt has {n_prompt} tokens, the model sees {self.sizes.block}")
+        k = 0 if top_k is None else min(top_k, self.sizes.vocab)
+        bos = self.sizes.vocab - 1 if bos is None else bos
+        self.begin()
+        try:
+            self.main.reserve(max(<size_t>1, n_prompt))
+            read_tokens([bos, *prompt], n_prompt + 1, self.sizes.vocab, self.main.tokens)
+            token = self.main.tokens[0]
+            self.start_generator()
+            for p in range(self.sizes.block):
+                given = p < n_prompt
+                with nogil:
+                    kernels.generate_step(&self.sizes, self.params.at, token, p, &self.generator)
+                    if not given:
+                        kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
+                if given:
+                    token = prompt[p]
+                    continue
+                drawn = draw(self.sizes.vocab, self.generator.logits, rng)
+                if drawn == bos:
+                    break
+                token = drawn
+                prompt.append(token)
+            return prompt
+        finally:
+            self.busy = False
+
+    cdef int start_generator(self) except -1:
+        cdef Generator unplaced
+        cdef void *at
+        if self.generator_memory == NULL:
+            at = allocate(generator_place(&self.sizes, NULL, &unplaced) or SIZE_MAX, &self.generator_memory)
+            generator_place(&self.sizes, at, &self.generator)
+        with nogil:
+            kernels.generate_start(&self.sizes, self.params.at, &self.generator)
+        return 0
+
+    # ---- state ----
+
+    def state_dict(self):
+        """The parameters: name -> writable 2-D memoryview of doubles, in the script's order. No copy: writing trains."""
+        return matrices(self.config, self.params)
+
+    def gradients(self):
+        """Those of the last step or backward(), named and shaped like the parameters; overwritten by the next."""
+        return matrices(self.config, self.main.grads)
+
+    def moments(self):
+        """Adam's first and second moments, each named and shaped like the parameters. No copy."""
+        return matrices(self.config, self.first), matrices(self.config, self.second)
+
+    def load_state_dict(self, state, *, t=None, m=None, v=None):
+        """Take over parameters, and where given the number of steps taken and Adam's moments.
+
+        state, m, v: mappings name -> 2-D buffer of doubles, or rows of numbers or Values. All or nothing: KeyError for a name
+        that is missing or unknown, ValueError for a shape that does not fit, a negative t or a negative second moment.
+        """
+        cdef Doubles params = Doubles(self.params.n), first = Doubles(self.params.n), second = Doubles(self.params.n)
+        cdef size_t i
+        cdef long long steps = self.t
+        if t is not None:
+            steps = operator.index(t)
+            if steps < 0:
+                raise ValueError(f"t must be a number of steps, not {t!r}")
+        fill(self.config, state, params, "the state")
+        if m is not None:
+            fill(self.config, m, first, "m")
+        if v is not None:
+            fill(self.config, v, second, "v")
+        for i in range(second.n):
+            if second.at[i] < 0.0:
+                raise ValueError("v has a negative second moment")
+        self.begin()
+        memcpy(self.params.at, params.at, params.n * sizeof(double))
+        if m is not None:
+            memcpy(self.first.at, first.at, first.n * sizeof(double))
+        if v is not None:
+            memcpy(self.second.at, second.at, second.n * sizeof(double))
+        self.t = steps
+        self.busy = False
+
+    def to_values(self):
+        """The parameters as the script holds them: name -> rows of fresh Values."""
+        return {name: [[Value(number) for number in row] for row in view.tolist()]
+                for name, view in self.state_dict().items()}
+
+    @classmethod
+    def from_values(cls, config, state_dict):
+        """A model with the parameters of a state_dict of Values. KeyError and ValueError as for load_state_dict."""
+        model = cls.__new__(cls, config)
+        model.load_state_dict(state_dict)
+        return model
+
+
+# ---- several documents --------------------------------------------------------------------------------------------------
+
+cdef class Documents:
+    """Documents and learning rates as C reads them."""
+    cdef int32_t *tokens
+    cdef Document *documents
+    cdef double *lrs
+    cdef size_t longest
+
+    def __cinit__(self, GPT model, list documents, list lrs):
+        cdef size_t i, positions, total = 0
+        lists = [token_list(tokens) for tokens in documents]
+        for tokens in lists:
+            positions = positions_of(tokens, &model.sizes)
+            self.longest = max(self.longest, positions)
+            total += positions + 1
+        self.tokens = <int32_t *>PyMem_Malloc(total * sizeof(int32_t))
+        self.documents = <Document *>PyMem_Malloc(len(lists) * sizeof(Document))
+        self.lrs = <double *>PyMem_Malloc(len(lists) * sizeof(double))
+        if self.tokens == NULL or self.documents == NULL or self.lrs == NULL:
+            raise MemoryError
+        total = 0
+        for i, tokens in enumerate(lists):
+            positions = positions_of(tokens, &model.sizes)
+            read_tokens(tokens, positions + 1, model.sizes.vocab, self.tokens + total)
+            self.documents[i].tokens, self.documents[i].positions = self.tokens + total, positions
+            self.lrs[i] = lrs[i]
+            total += positions + 1
+
+    def __dealloc__(self):
+        PyMem_Free(self.tokens)
+        PyMem_Free(self.documents)
+        PyMem_Free(self.lrs)
+
+
+class pool_of:
+    """with pool_of(threads) as run: run(function, arguments) calls it for each argument, in so many threads."""
+
+    def __init__(self, threads):
+        self.threads = threads
+        self.pool = None
+
+    def __enter__(self):
+        if self.threads > 1:
+            from concurrent.futures import ThreadPoolExecutor
+            self.pool = ThreadPoolExecutor(self.threads)
+        return self.run
+
+    def __exit__(self, *error):
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def run(self, function, arguments):
+        list((map if self.pool is None else self.pool.map)(function, arguments))
+
+
+cdef void add_each(Doubles part, Doubles total, bint first) noexcept:
+    cdef size_t i
+    with nogil:
+        for i in range(total.n):
+            total.at[i] = (0.0 if first else total.at[i]) + part.at[i]
+
+
+cdef void scale_gradients(Doubles grads, double share, double clip_norm) noexcept:
+    """The mean from the sum; then no longer than clip_norm."""
+    cdef size_t i
+    cdef double squares = 0.0, factor
+    with nogil:
+        for i in range(grads.n):
+            grads.at[i] *= share
+            squares += grads.at[i] * grads.at[i]
+        if sqrt(squares) > clip_norm:
+            factor = clip_norm / sqrt(squares)
+            for i in range(grads.n):
+                grads.at[i] *= factor
+
+
+cdef Py_ssize_t draw(size_t n, double *weights, rng) except -1:
+    """One of range(n) as random.choices(range(n), weights) draws it; the weights become their running totals."""
+    cdef size_t i, low = 0, high = n - 1, middle
+    cdef double total, point
+    for i in range(1, n):
+        weights[i] += weights[i - 1]
+    total = weights[n - 1] + 0.0
+    if total <= 0.0:
+        raise ValueError("Total of weights must be greater than zero")
+    if not isfinite(total):
+        raise ValueError("Total of weights must be finite")
+    point = rng.random() * total
+    while low < high:
+        middle = (low + high) // 2
+        if point < weights[middle]:
+            high = middle
+        else:
+            low = middle + 1
+    return low
