@@ -6,9 +6,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import microgpt
-from microgpt.data import embedded_names, load_documents
+from microgpt.data import Tokenizer, digest, embedded_names, load_documents
 
 FOLDER = Path(microgpt.__file__).parent / "data"
 
@@ -116,3 +118,74 @@ def test_an_address_that_is_not_there_is_an_oserror(address):
     with pytest.raises(OSError, match="404") as caught:
         load_documents(f"{address}/other.txt")
     caught.value.close()
+
+
+# ---- tokens ----
+
+TEXTS = st.lists(st.text(max_size=8), min_size=1, max_size=8)
+
+
+@given(texts=TEXTS)
+def test_tokens_are_the_scripts_and_come_back_as_text(texts):
+    uchars = sorted(set("".join(texts)))
+    bos = len(uchars)
+    tokenizer = Tokenizer(texts)
+    assert (tokenizer.bos, tokenizer.vocab_size, list(tokenizer.characters)) == (bos, bos + 1, uchars)
+    for text in texts:
+        tokens = [bos, *(uchars.index(character) for character in text), bos]
+        assert tokenizer.encode(text) == tokens
+        assert tokenizer.tokens(text) == tokens[1:-1]
+        assert tokenizer.decode(tokens) == tokenizer.decode(tokens[1:-1]) == text
+    again = Tokenizer(tokenizer.characters)
+    assert again == tokenizer and hash(again) == hash(tokenizer)
+    assert eval(repr(tokenizer)) == tokenizer
+
+
+def test_tokenizers_of_other_characters_are_others():
+    assert Tokenizer(["ab"]) != Tokenizer(["abc"])
+    assert Tokenizer(["ab"]) != "ab"
+
+
+def test_characters_outside_the_vocabulary_are_named():
+    tokenizer = Tokenizer(["abc"])
+    for encode in (tokenizer.encode, tokenizer.tokens):
+        with pytest.raises(ValueError, match=r"not in the vocabulary: '!x' \(it has 'abc'\)"):
+            encode("ax!bx")
+
+
+@pytest.mark.parametrize("tokens", [[4], [0, -1], [99]])
+def test_a_number_that_is_no_token_is_a_valueerror(tokens):
+    with pytest.raises(ValueError, match="tokens are from 0 to 3"):
+        Tokenizer(["abc"]).decode(tokens)
+    assert Tokenizer(["abc"]).decode([]) == ""
+
+
+@given(one=TEXTS, other=TEXTS)
+def test_digests_are_equal_where_documents_are(one, other):
+    assert (digest(one) == digest(other)) == (one == other)
+    assert len(digest(one)) == 64
+
+
+def test_digests_see_where_a_document_ends():
+    assert digest(["a", "b"]) != digest(["ab"]) != digest(["a\nb"])
+    assert digest(["a\ud800"]) != digest(["a"])
+
+
+class BrokenAnswer(Answer):
+    """Promises more than it sends."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"emma")
+
+
+def test_an_answer_that_breaks_off_is_an_oserror(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with HTTPServer(("127.0.0.1", 0), BrokenAnswer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(OSError, match="IncompleteRead"):
+            load_documents(f"http://127.0.0.1:{server.server_port}/names.txt")
+        thread.join()

@@ -1,6 +1,7 @@
-"""Documents to train on: the user's own file, or the given names that come with the package."""
+"""Documents to train on: the user's own file, or the given names that come with the package; and their tokens."""
 
 import os
+from collections.abc import Iterable, Sequence
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = os.path.join(HERE, "data", "names.txt")
@@ -33,10 +34,14 @@ def _read(path: str) -> bytes:
 
 
 def _download(url: str) -> bytes:
-    from urllib.request import urlopen  # slow to import, and hardly ever needed
+    from http.client import HTTPException  # slow to import, and hardly ever needed
+    from urllib.request import urlopen
 
-    with urlopen(url, timeout=TIMEOUT) as answer:
-        content: bytes = answer.read()
+    try:
+        with urlopen(url, timeout=TIMEOUT) as answer:
+            content: bytes = answer.read()
+    except HTTPException as error:
+        raise OSError(f"{url}: no proper answer ({type(error).__name__}: {error})") from None
     return content
 
 
@@ -49,7 +54,65 @@ def _documents(content: bytes, source: str) -> list[str]:
     if "\0" in text:
         raise ValueError(f"{source}: not a text file (it holds a zero byte)")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    documents = [line.strip() for line in text.strip().split("\n") if line.strip()]
+    documents = list(filter(None, map(str.strip, text.strip().split("\n"))))
     if not documents:
         raise ValueError(f"{source}: no documents in it (one a line is expected)")
     return documents
+
+
+def digest(documents: Iterable[str]) -> str:
+    """SHA-256 of the documents in their order, in hexadecimal: two lists have the same digest if they are equal."""
+    from hashlib import sha256
+
+    text = "".join(f"{len(document)}:{document}" for document in documents)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Tokenizer:
+    """Characters to tokens and back, as in the script.
+
+    Every character that occurs in `texts` is a token, numbered in the order of their code points; one more token, the
+    last, stands at both ends of a document ("beginning of sequence"). Documents and their characters alone give the
+    same tokenizer: `Tokenizer(tokenizer.characters)` equals `tokenizer`.
+
+    characters   the characters in the order of their tokens, in one string
+    bos          the token at both ends, len(characters)
+    vocab_size   number of tokens, len(characters) + 1
+
+    Thread-safety: immutable, so any number of threads may share one.
+    """
+
+    __slots__ = ("_token_of", "bos", "characters", "vocab_size")
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.characters = "".join(sorted(set("".join(texts))))
+        self.bos = len(self.characters)
+        self.vocab_size = self.bos + 1
+        self._token_of = {character: token for token, character in enumerate(self.characters)}
+
+    def __eq__(self, other: object) -> bool:
+        return self.characters == other.characters if isinstance(other, Tokenizer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.characters)
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.characters!r})"
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of the characters alone. ValueError names those that are not in the vocabulary."""
+        try:
+            return list(map(self._token_of.__getitem__, text))
+        except KeyError:
+            unknown = "".join(sorted(set(text) - self._token_of.keys()))
+            raise ValueError(f"not in the vocabulary: {unknown!r} (it has {self.characters!r})") from None
+
+    def encode(self, document: str) -> list[int]:
+        """The tokens of a document with `bos` at both ends, what a training step takes. ValueError as in `tokens`."""
+        return [self.bos, *self.tokens(document), self.bos]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens; `bos` stands for no text. ValueError for a number that is no token."""
+        if tokens and not 0 <= min(tokens) <= max(tokens) <= self.bos:
+            raise ValueError(f"tokens are from 0 to {self.bos}, not {min(tokens)} or {max(tokens)}")
+        return "".join(self.characters[token] for token in tokens if token != self.bos)

@@ -1,0 +1,44 @@
+"""The commands of the program `microgpt`, one module each, and how they say what is wrong.
+
+A new command is a module here with `add_parser(commands)` and `main(options)`, and its name in COMMANDS.
+"""
+
+import contextlib
+import os
+import sys
+
+COMMANDS = ("train", "sample", "run", "info")  # in the order of the help
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message is the line that the user gets to see."""
+
+
+def note(text: str) -> None:
+    """A line on standard error, if there is one and it still listens."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line."""
+    if isinstance(error, MemoryError):
+        text = str(error) or "out of memory: a smaller model, or fewer documents, would help"
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        text = f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, (str, bytes)) else reason
+    else:
+        text = str(error)
+    return " ".join(text.split())
+
+
+def silence() -> None:
+    """Give up on standard output, so that Python does not complain at its end about what it could not write."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # no real file has nothing to complain about later
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

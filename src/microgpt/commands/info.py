@@ -1,0 +1,64 @@
+"""`microgpt info`: what is installed and how it runs here, or what a checkpoint holds."""
+
+import argparse
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+from .. import __version__, _adam, _memory, arena_stats
+from .._engine import Value
+from .._fused import instruction_set
+from ..checkpoint import CheckpointError, load
+from ..model import GPTConfig
+from . import Refused
+from .output import Output
+
+NAMES = 27  # tokens of the alphabet in lower case
+GRAPH = 100_000  # nodes, enough that what a block of them has left over counts little
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="say what is installed, or what a checkpoint holds",
+        description="Say which version runs, how, and with how much memory; or what a checkpoint holds.",
+    )
+    parser.add_argument("source", metavar="DIR", nargs="?", help="the folder of a checkpoint, as given by --out")
+
+
+def main(options: argparse.Namespace) -> int:
+    try:
+        facts = _checkpoint(options.source) if options.source else _program()
+        lines = [f"{name:16}{fact}\n" for name, fact in facts]
+    except CheckpointError as error:
+        raise Refused(str(error)) from None
+    Output().write("".join(lines))
+    return 0
+
+
+def _program() -> Iterator[tuple[str, object]]:
+    yield "microgpt", __version__
+    yield "Python", f"{platform.python_version()} ({platform.machine()} {platform.system()})"
+    yield "instruction set", f"{instruction_set()} (class Adam: {_adam.instruction_set()})"
+    yield from _model(GPTConfig(NAMES))
+    free = _memory.available()
+    yield "memory free", "unknown" if free is None else _memory.readable(free)
+    value = Value(0.0)
+    for _ in range(GRAPH // 2):
+        value = value + 1.0  # with the 1.0, two nodes
+    yield "arena", f"{arena_stats()['bytes_per_node']:.1f} bytes a node of a graph of {GRAPH:,} Values"
+
+
+def _checkpoint(source: str) -> Iterator[tuple[str, object]]:
+    kept = load(source)
+    yield "step", f"{kept.step} of {kept.settings.get('num_steps')}"
+    yield from _model(kept.config)
+    yield "vocabulary", f"{kept.tokenizer.characters!r} and the end"
+    yield "documents", kept.notes.get("source", "unknown") or "the names that come with microgpt"
+    yield "settings", ", ".join(f"{name} {value}" for name, value in kept.settings.items() if name != "num_steps")
+
+
+def _model(config: GPTConfig) -> Iterator[tuple[str, object]]:
+    sizes = ("n_layer", "n_embd", "n_head", "block_size", "vocab_size")
+    yield "model", ", ".join(f"{name} {getattr(config, name)}" for name in sizes)
+    yield "parameters", f"{config.num_params:,} ({_memory.readable(_memory.needed(config))} to train)"

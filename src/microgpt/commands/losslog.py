@@ -1,0 +1,63 @@
+"""The log of a run: a json object a line, {"step": 1, "loss": 3.3660...}, whose digits give back the loss exactly."""
+
+import contextlib
+import math
+import os
+from array import array
+from collections.abc import Sequence
+
+from . import Refused
+
+
+class LossLog:
+    """A log that is being written. Of an evaluated step the line also has "eval_loss", null if it is no finite number.
+
+    A new run starts a new file; OSError where it cannot, Refused where there is something in it already. A resumed
+    run goes on in the old one, after the line of its own step: what stands below was taken back by resuming.
+    """
+
+    def __init__(self, path: str, resumed_at: int | None) -> None:
+        self.path = path
+        self.before = array("d")  # the losses that were in it
+        if resumed_at is not None and os.path.isfile(path):
+            os.truncate(path, self._read_until(resumed_at))
+        elif os.path.isfile(path) and os.path.getsize(path):
+            raise Refused(f"--log {path}: there is something in this file already; name another, or remove it")
+        self._file = open(path, "a", encoding="ascii")  # noqa: SIM115
+
+    def write(self, first: int, losses: Sequence[float], eval_loss: float | None = None) -> None:
+        """The losses of the steps from number `first` on; `eval_loss` belongs to the last of them."""
+        lines = [f'{{"step": {step}, "loss": {loss!r}}}\n' for step, loss in enumerate(losses, first)]
+        if eval_loss is not None:
+            number = repr(eval_loss) if math.isfinite(eval_loss) else "null"
+            lines[-1] = f'{lines[-1][:-2]}, "eval_loss": {number}}}\n'
+        try:
+            self._file.write("".join(lines))
+            self._file.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from None
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # the disk is full, and `write` has said so
+            self._file.close()
+
+    def _read_until(self, step: int) -> int:
+        """Read the losses up to that step; the place in the file behind its line."""
+        import json
+
+        end = 0
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break  # killed in the middle of it
+                try:
+                    entry = json.loads(line)
+                    if entry["step"] > step:
+                        break
+                    self.before.append(entry["loss"])
+                except (KeyError, TypeError, ValueError):
+                    raise Refused(
+                        f"--log {self.path}: line {number} is none of such a log; name another file"
+                    ) from None
+                end += len(line)
+        return end

@@ -1,0 +1,163 @@
+"""A training run under way: chunks of steps, and between them what is shown, logged and saved."""
+
+import os
+import time
+from array import array
+from contextlib import suppress
+from typing import Any
+
+from .._files import FILE_NAME, FolderLock
+from ..trainer import Diverged, Trainer
+from . import Refused
+from .losslog import LossLog
+from .output import Output, StepLines
+from .progress import Bar
+from .stopping import Stop
+
+CHUNK = 0.05  # seconds of training between two looks at signals, terminal and disk
+SAVE_PERIOD = 10.0  # seconds between two checkpoints, where no number of steps is given
+
+
+class Pace:
+    """How many steps make a chunk: twice as many as the last time, until they take as long as a chunk should."""
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def took(self, steps: int, seconds: float) -> None:
+        """So many steps took so long."""
+        if seconds < CHUNK / 2:
+            self.steps = max(self.steps, 2 * steps)
+        elif seconds > 2 * CHUNK:
+            self.steps = max(1, steps // 2)
+
+
+class Folder:
+    """Where the checkpoints of a run go. Made if need be; Refused where another run has its checkpoint in it.
+
+    Locked until it is closed, so that two programs cannot write there at once.
+    """
+
+    def __init__(self, path: str, resumed: bool) -> None:
+        self.path, self.resumed = path, resumed
+        os.makedirs(path, exist_ok=True)
+        try:
+            self._lock = FolderLock(path)
+        except BlockingIOError:
+            raise Refused(f"{path}: another microgpt is training into this folder") from None
+        if not resumed and os.path.lexists(os.path.join(path, FILE_NAME)):
+            self.close()
+            raise Refused(
+                f"--out {path}: holds a checkpoint already; go on with it by --resume {path}, or name another"
+            )
+
+    def close(self) -> None:
+        self._lock.release()
+
+
+class Session:
+    """Takes a Trainer to its end, or until it is stopped.
+
+    folder: for checkpoints. notes: what a checkpoint is to know beside the run, such as "save_every", the steps between
+    two of them (if None, ten seconds), and "eval_every", those between two looks at the held-out documents. losses and
+    evaluated: what there is to plot, if it will be plotted.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        output: Output,
+        *,
+        folder: Folder | None,
+        log: LossLog | None,
+        notes: dict[str, Any],
+        plotted: bool,
+    ) -> None:
+        self.trainer, self.output = trainer, output
+        self.folder, self.log, self.notes = folder, log, notes
+        self._every = {"save": notes["save_every"], "eval": notes["eval_every"]}
+        self._bar = Bar(trainer.step, trainer.num_steps)
+        self._lines = StepLines(output, trainer.num_steps, self._bar)
+        self._pace = Pace()
+        self._saved = trainer.step if folder and folder.resumed else None
+        self._saved_at = time.perf_counter()
+        self._plotted = plotted
+        self.losses = array("d")
+        self.evaluated: list[tuple[int, float]] = []
+
+    def close(self) -> None:
+        """Leave the terminal to others."""
+        self._bar.close()
+
+    def run(self, stop: Stop) -> None:
+        """Train until the end or a signal. Diverged, with the steps before shown; OSError when nothing can be written.
+
+        Saved now and then, and at the end, also when that comes early.
+        """
+        try:
+            while self.trainer.step < self.trainer.num_steps and stop.signum is None:
+                self._chunk()
+            self._lines.finish(self.trainer.step)
+            self._bar.close()
+        except (OSError, MemoryError):
+            self._save_if_possible()
+            raise
+        self.save()
+
+    def _chunk(self) -> None:
+        first = self.trainer.step + 1
+        started = time.perf_counter()
+        try:
+            losses = self.trainer.train(min(self._pace.steps, *self._ahead()))
+        except Diverged as error:
+            self._report(first, error.losses)
+            self._lines.finish(error.step - 1)
+            raise
+        self._pace.took(len(losses), time.perf_counter() - started)
+        self._report(first, losses)
+        if self._due("save") or (not self._every["save"] and time.perf_counter() - self._saved_at > SAVE_PERIOD):
+            self.save()
+
+    def _ahead(self) -> list[int]:
+        """Steps to the next one that is something special."""
+        step = self.trainer.step
+        return [self.trainer.num_steps - step, *(every - step % every for every in self._every.values() if every)]
+
+    def _due(self, what: str) -> bool:
+        every = self._every[what]
+        return every is not None and self.trainer.step % every == 0
+
+    def _report(self, first: int, losses: list[float]) -> None:
+        if not losses:
+            return
+        self._lines.show(first, losses)
+        self._bar.update(self.trainer.step, losses)
+        if self._plotted:
+            self.losses.extend(losses)
+        eval_loss = None
+        if self._due("eval"):
+            eval_loss = self.trainer.evaluate()
+            step, num_steps = self.trainer.step, self.trainer.num_steps
+            self.evaluated.append((step, eval_loss))
+            self._lines.text(f"step {step:4d} / {num_steps:4d} | held-out loss {eval_loss:.4f}\n")
+        if self.log:
+            self.log.write(first, losses, eval_loss)
+
+    # ---- saving ----
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is a folder for it and the last one is not of this step."""
+        if self.folder is not None and self._saved != self.trainer.step:
+            self.trainer.save(self.folder.path, self.notes)
+            self._saved, self._saved_at = self.trainer.step, time.perf_counter()
+
+    def _save_if_possible(self) -> None:
+        with suppress(OSError, Diverged):  # it may be the reason why we are here; the last checkpoint stays
+            self.save()
+
+    @property
+    def saved(self) -> str:
+        """Where to find what was saved, for a message."""
+        if self.folder is None:
+            return "nothing was saved (--out DIR would)"
+        return f"the last checkpoint in {self.folder.path} is of step {self._saved}"

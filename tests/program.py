@@ -1,0 +1,40 @@
+"""Running the program `microgpt` as people do: in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "microgpt"]
+TINY = ["--n-embd", "4", "--n-head", "2", "--block-size", "4"]  # a model that trains in no time
+DOCUMENTS = ["ada", "bob", "cleo", "dora", "eve", "abcde", "beda", "coco"]
+
+
+def microgpt(*arguments: object, cwd: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end. Its output is text, with the line endings that the process wrote."""
+    command = [*COMMAND, *map(str, arguments)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **options}
+    done = subprocess.run(command, cwd=cwd, check=False, **options)
+    stdout, stderr = (stream.decode() if stream is not None else "" for stream in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(command, done.returncode, stdout, stderr)
+
+
+def started(*arguments: object, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a command; the caller waits for it."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=cwd, **options)
+
+
+def write_documents(folder: Path, documents: list[str] | None = None) -> Path:
+    path = folder / "documents.txt"
+    path.write_text("\n".join(documents or DOCUMENTS) + "\n", encoding="utf-8")
+    return path
+
+
+def lines_of(text: str) -> list[str]:
+    return text.replace(os.linesep, "\n").splitlines()
+
+
+def is_one_line(text: str) -> bool:
+    return text.count("\n") == 1 and text.endswith("\n") and "Traceback" not in text
