@@ -1,0 +1,143 @@
+"""`microgpt run --check N`: N steps in both ways, and every printed line and every loss compared.
+
+Both runs are processes of their own. In them, a call of the class's `backward` counts as a step and notes the bits of
+the loss; the call after the N-th ends the process, so that all of N steps' output is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .report import say
+
+START = (
+    "import sys; sys.path[:0] = [sys.argv.pop(1)]; from microgpt.accelerate.check import recorded; sys.exit(recorded())"
+)
+ENOUGH = 0  # the status of a process that was ended after its steps
+
+
+@dataclass
+class Record:
+    """What one of the two runs did."""
+
+    status: int
+    lines: list[bytes]
+    losses: list[str]
+    seconds: float
+    error: str
+
+
+def check(args: argparse.Namespace) -> int:
+    """Compare the runs and say how it went. Returns 0 if they are alike, 1 if not."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain, fast = (record(args, rung, os.path.join(folder, str(rung))) for rung in (0, args.rung))
+    if plain.status == fast.status == 1 and not plain.lines and "Error" in plain.error:
+        say(f"check: the script fails by itself: {plain.error.splitlines()[-1]}")
+        return 1
+    wrong = first_difference(plain, fast)
+    if wrong:
+        for line in wrong:
+            say(f"check: {line}")
+        return 1
+    steps = len(plain.losses)
+    say(f"check: {steps} steps alike, {len(plain.lines)} printed lines and the bits of {steps} losses")
+    say(f"check: {plain.seconds:.2f} s interpreted, {fast.seconds:.2f} s swapped, start included")
+    return 0
+
+
+def record(args: argparse.Namespace, rung: int, file: str) -> Record:
+    """Run the script on one rung for so many steps."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    settings = [str(rung), str(args.check), file, str(int(args.any_order))]
+    command = [sys.executable, "-c", START, package, *settings, args.script, *args.arguments]
+    start = time.perf_counter()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    seconds = time.perf_counter() - start
+    losses: list[str] = []
+    if os.path.exists(file):
+        with open(file, encoding="utf-8") as written:
+            losses = written.read().split()
+    return Record(done.returncode, done.stdout.splitlines(), losses, seconds, done.stderr.decode("utf-8", "replace"))
+
+
+def first_difference(plain: Record, fast: Record) -> list[str]:
+    for number, (a, b) in enumerate(zip(plain.lines, fast.lines), 1):
+        if a != b:
+            return [f"line {number} differs", f"  interpreted: {shown(a)}", f"  swapped:     {shown(b)}"]
+    if len(plain.lines) != len(fast.lines):
+        return [f"{len(plain.lines)} lines interpreted, but {len(fast.lines)} swapped", *last_words(plain, fast)]
+    for number, (one, other) in enumerate(zip(plain.losses, fast.losses), 1):
+        if one != other:
+            return [f"loss {number} differs in its bits: {one} interpreted, {other} swapped"]
+    if len(plain.losses) != len(fast.losses):
+        return [f"{len(plain.losses)} steps interpreted, but {len(fast.losses)} swapped", *last_words(plain, fast)]
+    if plain.status != fast.status:
+        return [f"exit status {plain.status} interpreted, but {fast.status} swapped", *last_words(plain, fast)]
+    return []
+
+
+def shown(line: bytes) -> str:
+    return line.decode("utf-8", "replace")
+
+
+def last_words(*records: Record) -> list[str]:
+    return [f"  {record.error.splitlines()[-1]}" for record in records if record.error]
+
+
+# ---- in the processes -----------------------------------------------------------------------------------------------
+
+
+def recorded() -> int:
+    """The main function of the two processes: rung, steps, file for the losses, any_order, script, its arguments."""
+    rung, steps, file, any_order, path, *arguments = sys.argv[1:]
+    from .run import execute, read
+    from .start import prepare
+    from .support import install
+
+    source = read(path)
+    install().on_class = watcher(int(steps), file)
+    code, _ = prepare(source, path, int(rung), bool(int(any_order)), watched=True)
+    return 1 if code is None else execute(code, path, arguments)
+
+
+def watcher(steps: int, file: str) -> Callable[[Any], None]:
+    """What is done to the class: its `backward` notes the loss, and ends the process when there were enough."""
+    losses: list[str] = []
+
+    def watch(kind: Any) -> None:
+        backward = kind.backward
+
+        def noted(self: Any) -> None:
+            if len(losses) == steps:
+                end(losses, file)
+            losses.append(bits(self))
+            with open(file, "w", encoding="utf-8") as out:
+                out.write("\n".join(losses))
+            backward(self)
+
+        kind.backward = noted
+
+    return watch
+
+
+def bits(loss: Any) -> str:
+    """The bits of a loss, whatever its number is called; "?" where there is none."""
+    for name in ("data", "val", "value"):
+        number = getattr(loss, name, None)
+        if isinstance(number, (float, int)):
+            return float(number).hex()
+    return "?"
+
+
+def end(losses: list[str], file: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ENOUGH)

@@ -1,0 +1,112 @@
+"""The subcommand `run` of the program: options, and the order of things."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+DESCRIPTION = """\
+Run a variant of the 200-line microgpt.py, unchanged, with the same output, byte for byte, many times faster.
+What is shown to mean the same is swapped for compiled code; all else runs as it is.
+"""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add `run` to a program's subcommands."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "run",
+        help="run your own variant of microgpt.py, unchanged, many times faster",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [options] script.py [its arguments]",
+    )
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="do not say on standard error what was swapped and left")
+    parser.add_argument("--explain", action="store_true", help="say also where the script differs, line by line")
+    parser.add_argument(
+        "--rung",
+        type=int,
+        choices=(0, 2, 3),
+        default=3,
+        help="the highest rung: 0 as it is, 2 the class alone, 3 vectors and Adam too (the default)",
+    )
+    parser.add_argument(
+        "--check",
+        type=steps,
+        metavar="N",
+        help="run N steps in both ways instead, and compare every printed line and the bits of every loss",
+    )
+    parser.add_argument(
+        "--any-order",
+        action="store_true",
+        help="also swap a class of the older form, with _prev as a set, whose sums have no defined order: "
+        "the last bits of its results change from run to run anyway",
+    )
+    parser.add_argument("script", help="the script to run")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments")
+
+
+def steps(text: str) -> int:
+    """A number of steps, at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 step is needed, not {number}")
+    return number
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the script. Returns the exit status; what the script itself raises to end the process passes through."""
+    from . import hook
+    from .report import report, say
+
+    hook.remove()
+    source = source_of(args.script)
+    if isinstance(source, str):
+        say(source)
+        return 2
+    if args.check:
+        from .check import check
+
+        return check(args)
+    from .start import prepare
+
+    code, findings = prepare(source, args.script, args.rung, args.any_order)
+    if code is None:
+        return 1
+    if not args.quiet:
+        report(findings, args.explain)
+    from .run import execute
+
+    return execute(code, args.script, args.arguments)
+
+
+def source_of(path: str) -> bytes | str:
+    """The script's source, or what is wrong with its path."""
+    from .run import read
+
+    if os.path.isdir(path):
+        return f"{path} is a folder; name the script in it"
+    try:
+        return read(path)
+    except FileNotFoundError:
+        return f"there is no file {path} here ({os.getcwd()})"
+    except OSError as error:
+        return f"cannot read {path}: {error.strerror or error}"
+
+
+def run_alone(arguments: list[str] | None = None) -> int:
+    """`python -m microgpt.accelerate script.py`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m microgpt.accelerate",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [options] script.py [its arguments]",
+    )
+    add_arguments(parser)
+    return main(parser.parse_args(sys.argv[1:] if arguments is None else arguments))

@@ -1,0 +1,114 @@
+"""Swaps in imported modules and in the cells of a notebook.
+
+`import microgpt.accelerate` puts a finder in front of the others; a module that defines the script's class, imported
+from then on, gets ours. `%load_ext microgpt` does the same for cells. Only that module or cell is looked at: what
+others do with the class is not known here, so its graphs stay node by node the script's (rung 2). Our class is shared
+by whoever uses the package, so it is never reshaped: a class with methods of its own becomes a subclass.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+from types import CodeType, ModuleType
+from typing import Any
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OUTSIDE = (
+    os.path.join(PACKAGE, ""),
+    *(os.path.join(sysconfig.get_path(key), "") for key in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+
+
+class Loader(importlib.machinery.SourceFileLoader):
+    """Compiles a module with its swaps. Nothing is cached on disk."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        path = self.get_filename(fullname)
+        return rewritten_code(self.get_data(path), path)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the user's own modules: source files outside the interpreter's and the installed packages' folders."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader or spec.origin is None:
+            return None
+        if os.path.abspath(spec.origin).startswith(OUTSIDE) or not mentions_a_class(spec.loader, spec.origin):
+            return None
+        spec.loader = Loader(fullname, spec.origin)
+        return spec
+
+
+def mentions_a_class(loader: importlib.machinery.SourceFileLoader, path: str) -> bool:
+    """Whether it is worth while to look at a module: most have nothing of the script's."""
+    try:
+        source = loader.get_data(path)
+    except OSError:
+        return False
+    return b"class " in source and b"backward" in source
+
+
+def rewritten_code(source: bytes | str, path: str) -> CodeType:
+    """A module's code with its swaps. Raises what compiling it raises."""
+    from .rewrite import TYPED, Options, rewrite
+    from .support import install
+
+    support = install()
+    rewritten = rewrite(source, path, Options(TYPED, shared=True), support.numbering())
+    support.expect(rewritten)
+    assert rewritten.code is not None
+    return rewritten.code
+
+
+_finder = Finder()
+
+
+def install() -> None:
+    """Look at every module that is imported from now on."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+
+
+def remove() -> None:
+    """Leave imports alone again."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+
+
+# ---- Jupyter --------------------------------------------------------------------------------------------------------
+
+
+class Cells(ast.NodeTransformer):
+    """A transformer of IPython's: swaps the class in a cell that defines it."""
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        from .rewrite import rewrite_cell
+        from .support import install
+
+        if isinstance(node, ast.Module) and any(isinstance(part, ast.ClassDef) for part in node.body):
+            support = install()
+            rewritten = rewrite_cell(node, support.numbering())
+            if rewritten is not None:
+                support.expect(rewritten)
+        return node
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """%load_ext microgpt"""
+    install()
+    shell.ast_transformers.append(Cells())
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """%unload_ext microgpt"""
+    remove()
+    shell.ast_transformers = [one for one in shell.ast_transformers if not isinstance(one, Cells)]

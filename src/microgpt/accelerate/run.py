@@ -1,0 +1,167 @@
+"""A script executed as the interpreter does it: as `__main__`, with its own arguments, folder and tracebacks."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib.machinery
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+from .report import say
+
+CYTHON = (".pyx", ".pxi", ".pxd")  # the ends of file names in frames of compiled code
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def read(path: str) -> bytes:
+    """The source of a script. Raises OSError."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def execute(code: CodeType, path: str, arguments: list[str]) -> int:
+    """Run code as the script at `path`. Returns the exit status; SystemExit and KeyboardInterrupt pass through.
+
+    An exception is shown by sys.excepthook, with the user's frames alone.
+    """
+    module = main_module(path)
+    sys.argv = [path, *arguments]
+    give_path(path)
+    sys.modules["__main__"] = module
+    try:
+        exec(code, module.__dict__)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        ours = is_limit(error)
+        show(error)
+        if ours:
+            say("the compiled class raised this. If the script would go on here by itself, run it with --rung 0")
+        if isinstance(error, KeyboardInterrupt):
+            end_by_signal()
+        return 1
+    return 0
+
+
+def end_by_signal() -> None:
+    """End as the interpreter does after a KeyboardInterrupt that nobody caught, so that a shell's loop ends too."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    if hasattr(signal, "SIGINT") and os.name == "posix":
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    raise SystemExit(130)
+
+
+def is_limit(error: BaseException) -> bool:
+    """Whether the compiled class refused what it cannot hold: what is no real number, children that are no Values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    refused = isinstance(error, TypeError) or (isinstance(error, ValueError) and "complex" in str(error))
+    return refused and bool(frames) and frames[-1].filename.endswith(CYTHON)
+
+
+def full_path(path: str) -> str:
+    """The script's path as the interpreter puts it into __file__ and tracebacks."""
+    if os.path.isabs(path):
+        return path
+    return os.path.join(os.getcwd(), path.removeprefix("." + os.sep))
+
+
+def main_module(path: str) -> ModuleType:
+    """The module that the interpreter makes for a script."""
+    module = ModuleType("__main__")
+    names: dict[str, Any] = module.__dict__
+    names["__file__"] = full_path(path)
+    names["__builtins__"] = sys.modules["builtins"]
+    names["__loader__"] = importlib.machinery.SourceFileLoader("__main__", full_path(path))
+    names["__cached__"] = None
+    if sys.version_info < (3, 14):
+        names["__annotations__"] = {}
+    return module
+
+
+def give_path(path: str) -> None:
+    """The script's folder in the place of what stands first on sys.path, and its own modules before ours."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if getattr(sys.flags, "safe_path", False):
+        return
+    sys.path[0:1] = [folder]
+    spec = importlib.machinery.PathFinder.find_spec("microgpt", [folder])
+    if spec is not None and spec.origin is not None and not in_package(spec.origin):
+        hide_package()
+
+
+def hide_package() -> None:
+    """Leave the name `microgpt` to the user's own file. What pickles name stays importable, and extension modules stay
+    too: they cannot be loaded twice."""
+    from .. import _pickling  # noqa: F401  (loaded now: later, the way to it leads through the user's file)
+
+    for name, module in list(sys.modules.items()):
+        is_source = str(getattr(module, "__file__", "")).endswith(".py")
+        if name == "microgpt" or (name.startswith("microgpt.") and name != "microgpt._pickling" and is_source):
+            del sys.modules[name]
+
+
+# ---- exceptions -----------------------------------------------------------------------------------------------------
+
+
+def in_package(file: str) -> bool:
+    return os.path.abspath(file).startswith(PACKAGE + os.sep) or file.endswith(CYTHON)
+
+
+def show(error: BaseException) -> None:
+    """Show an exception as the interpreter shows one that nobody caught."""
+    strip(error, set())
+    hook: Callable[..., Any] = sys.excepthook
+    try:
+        hook(type(error), error, error.__traceback__)
+    except SystemExit:
+        raise
+    except BaseException as second:
+        print("Error in sys.excepthook:", file=sys.stderr)
+        traceback.print_exception(strip(second, set()))
+        print("\nOriginal exception was:", file=sys.stderr)
+        traceback.print_exception(error)
+
+
+def strip(error: BaseException, seen: set[int]) -> BaseException:
+    """Take the frames of this package out of an exception, and out of those it came from."""
+    if id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = users_frames(error.__traceback__)
+        for other in (error.__cause__, error.__context__):
+            if other is not None:
+                strip(other, seen)
+    return error
+
+
+def users_frames(frames: TracebackType | None) -> TracebackType | None:
+    kept: list[TracebackType] = []
+    while frames is not None:
+        if not in_package(frames.tb_frame.f_code.co_filename):
+            kept.append(frames)
+        frames = frames.tb_next
+    made: TracebackType | None = None
+    for frame in reversed(kept):
+        made = TracebackType(made, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    if kept and is_runpy(kept[0]):
+        return users_frames_after_start(made)
+    return made
+
+
+def is_runpy(frame: TracebackType) -> bool:
+    return frame.tb_frame.f_globals.get("__name__") == "runpy"
+
+
+def users_frames_after_start(frames: TracebackType | None) -> TracebackType | None:
+    while frames is not None and is_runpy(frames):
+        frames = frames.tb_next
+    return frames

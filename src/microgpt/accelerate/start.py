@@ -1,0 +1,27 @@
+"""From a path to the code that runs: what `microgpt run` and its check have in common."""
+
+from __future__ import annotations
+
+import os
+from types import CodeType
+
+from .findings import Finding
+from .rewrite import Options, rewrite
+from .run import full_path, show
+from .support import install
+
+
+def prepare(
+    source: bytes, path: str, rung: int, any_order: bool = False, watched: bool = False
+) -> tuple[CodeType | None, list[Finding]]:
+    """The code of a script with its swaps, and what to report. Without code, the script's own error has been shown."""
+    support = install()
+    folder = os.path.dirname(os.path.realpath(path))
+    try:
+        options = Options(rung, any_order, folder=folder, watched=watched)
+        rewritten = rewrite(source, full_path(path), options, support.numbering())
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        show(error)
+        return None, []
+    support.expect(rewritten)
+    return rewritten.code, rewritten.findings

@@ -1,0 +1,237 @@
+"""What rewritten code calls: the compiled class in the place of the user's, and the compiled functions.
+
+A compiled function answers None where it is not surely right, and the user's own code beside the call takes over.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .. import _engine, _functional
+from .classes import OURS_ONLY, ClassPlan
+from .functions import HELPER
+from .optimizer import AdamLoop
+from .rewrite import Numbering, Rewritten
+
+
+class Support:
+    """The object behind the name `__microgpt__`."""
+
+    def __init__(self) -> None:
+        self.Value = _engine.Value
+        self.plans: list[ClassPlan] = []
+        self.loops: list[AdamLoop] = []
+        self.on_class: Callable[[type], None] = lambda kind: None
+        for name, function in vector_functions().items():
+            setattr(self, name, function)
+
+    def numbering(self) -> Numbering:
+        return Numbering(len(self.plans), len(self.loops))
+
+    def expect(self, rewritten: Rewritten) -> None:
+        """Know what the code of a script, rewritten with the `numbering` of now, will ask for."""
+        from .._adam import Adam
+
+        if rewritten.plan is not None:
+            self.plans.append(rewritten.plan)
+        self.loops += [AdamLoop(site, _engine.Value, Adam) for site in rewritten.sites]
+
+    def watch(self, kind: type) -> type:
+        """The decorator of a class that stays."""
+        self.on_class(kind)
+        return kind
+
+    def adam(self, number: int, *arguments: Any) -> Iterable[tuple[int, Any]]:
+        return self.loops[number].rest(*arguments)
+
+    def adopt(self, number: int) -> Callable[[type], type]:
+        """The decorator of the user's class, whose body holds only what is the user's own."""
+        plan = self.plans[number]
+
+        def decorate(mine: type) -> type:
+            kind: type = _engine.Value
+            if plan.subclass:
+                kind = shape_subclass(mine, plan)
+            elif not plan.shared:
+                shape_ours(mine, plan)
+            for loop in self.loops:
+                loop.kind = kind
+            self.on_class(kind)
+            return kind
+
+        return decorate
+
+
+def shape_ours(mine: type, plan: ClassPlan) -> None:
+    """Our class, made to answer as the user's does: with its additional methods, without those it lacks."""
+    kind: Any = _engine.Value
+    ignore_harmless(plan)
+    for name in (*OURS_ONLY, *(name for name in plan.missing if not name.startswith("__"))):
+        if name not in plan.kept and name in vars(kind):
+            delattr(kind, name)
+    give_methods(kind, mine, plan)
+    if "__repr__" not in plan.kept:
+        kind.__repr__ = bare_repr
+
+
+def ignore_harmless(plan: ClassPlan) -> None:
+    """Tell the compiled functions which changes of the class they need not mind: for each of them, functions.NEEDS
+    says on which methods it stands, and it is called only where those are the script's."""
+    _engine.ignore_changes({*OURS_ONLY, *plan.kept, *plan.missing, *plan.patched, "__repr__", "__rpow__"})
+    _engine.ignore_changes({"backward"})  # nothing is handed over where that is not the script's
+
+
+def shape_subclass(mine: type, plan: ClassPlan) -> type:
+    for name in (*OURS_ONLY, *(name for name in plan.missing if not name.startswith("__"))):
+        if name not in plan.kept:
+            setattr(mine, name, Absent(name))
+    give_methods(mine, mine, plan)
+    if "__repr__" not in plan.kept:
+        mine.__repr__ = bare_repr  # type: ignore[assignment]
+    return mine
+
+
+def give_methods(kind: Any, mine: type, plan: ClassPlan) -> None:
+    """The user's methods, other names of the attributes, and operators that must fail."""
+    for name in plan.kept:
+        setattr(kind, name, vars(mine)[name])
+    for ours, theirs in plan.fields.items():
+        if ours != theirs:
+            setattr(kind, theirs, vars(_engine.Value)[ours])
+    for name in (*plan.missing, *(["__rpow__"] if plan.mask_rpow else [])):
+        if name.startswith("__"):
+            setattr(kind, name, None)
+    if plan.float_root and "backward" not in plan.kept:
+        kind.backward = backward_from_float(_engine.Value.backward)
+
+
+def backward_from_float(backward: Callable[[Any], None]) -> Callable[[Any], None]:
+    """`backward` with 1.0 as the root's gradient: it gets it from a node above it, multiplied by the local gradient."""
+    new_value = _engine.Value
+
+    def from_float(self: Any) -> None:
+        self.grad = 0
+        backward(new_value(0.0, (self,), (1.0,)))
+
+    from_float.__name__ = "backward"
+    return from_float
+
+
+def bare_repr(self: object) -> str:
+    """What object's own repr would show, were the class the user's."""
+    kind = type(self)
+    module = "__main__" if kind is _engine.Value else kind.__module__
+    return f"<{module}.{kind.__name__} object at {id(self):#x}>"
+
+
+class Absent:
+    """An attribute that a subclass must not inherit."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__!r} object has no attribute {self.name!r}")
+
+
+# ---- vectors --------------------------------------------------------------------------------------------------------
+
+
+def vector_functions() -> dict[str, Callable[..., Any]]:
+    """Helpers around the compiled functions. Each returns None unless all of its first vector are Values."""
+    ours: set[type] = {_engine.Value}
+
+    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(x: Any, *others: Any) -> Any:
+            if type(x) is not list or set(map(type, x)) != ours:
+                return None
+            try:
+                return function(x, *others)
+            except Exception:
+                return None
+
+        return call
+
+    made = {name: guarded(getattr(_functional, name)) for name in ("linear", "softmax", "rmsnorm", "relu")}
+    made["add"] = guarded(same_length(_functional.add))
+    made["attention"] = evaluated(guarded(whole_heads(_functional.attention)))
+    return made | dot_products(_functional.linear, ours)
+
+
+def same_length(add: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(x: Any, y: Any) -> Any:
+        return add(x, y) if type(y) is list and len(x) == len(y) else None
+
+    return checked
+
+
+def evaluated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of arguments that are yet to be evaluated."""
+
+    def call(arguments: Callable[[], tuple[Any, ...]]) -> Any:
+        try:
+            given = arguments()
+        except Exception:
+            return None
+        return function(*given)
+
+    return call
+
+
+def whole_heads(attention: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(q: Any, keys: Any, values: Any, n_head: Any, head_dim: Any) -> Any:
+        if type(n_head) is not int or type(head_dim) is not int or n_head * head_dim != len(q):
+            return None
+        if type(keys) is not list or type(values) is not list or len(keys) != len(values):
+            return None
+        return attention(q, keys, values, n_head)
+
+    return checked
+
+
+def dot_products(linear: Callable[..., Any], ours: set[type]) -> dict[str, Callable[..., Any]]:
+    """sum(x * y) in its various spellings, as a matrix product with one row."""
+
+    def dot(x: Any, y: Any) -> Any:
+        if type(x) is not list or type(y) is not list or len(x) != len(y) or set(map(type, y)) != ours:
+            return None
+        try:
+            return linear(y, [x])[0]
+        except Exception:
+            return None
+
+    def squares(x: Any) -> Any:
+        return dot(x, x)
+
+    def dot_range(x: Any, y: Any, n: Any) -> Any:
+        return dot(x, y) if type(x) is list and type(n) is int and len(x) == n else None
+
+    def dot_length(x: Any, y: Any, like: Any) -> Any:
+        return dot(x, y) if type(x) is type(like) is list and len(x) == len(like) else None
+
+    def dot_column(x: Any, rows: Any, j: Any, like: Any) -> Any:
+        if not (type(x) is type(rows) is type(like) is list and len(x) == len(rows) == len(like) and type(j) is int):
+            return None
+        try:
+            return dot(x, [row[j] for row in rows])
+        except Exception:
+            return None
+
+    return {
+        "dot": dot,
+        "squares": squares,
+        "dot_range": dot_range,
+        "dot_length": dot_length,
+        "dot_column": dot_column,
+    }
+
+
+def install() -> Support:
+    """The one Support of this process, known to all rewritten code."""
+    present = getattr(builtins, HELPER, None)
+    if not isinstance(present, Support):
+        present = Support()
+        setattr(builtins, HELPER, present)
+    return present

@@ -1,0 +1,32 @@
+"""What people change in their copies of the script: each variant prints the same bytes through the swaps.
+
+The variants stand in variants/*.txt. Each says what the report must name, so that a swap that silently does not happen
+is found too, and what must not be swapped.
+"""
+
+from __future__ import annotations
+
+import pytest
+from running import Variant, assert_same, read_variants, small_gpt
+
+VARIANTS = [
+    pytest.param(variant, id=f"{file}: {variant.name}")
+    for file in ("swapped", "typed_only", "partly_left", "class_left")
+    for variant in read_variants(file)
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_prints_the_same(variant: Variant, tmp_path):
+    report = assert_same(small_gpt(*variant.changes), tmp_path)
+    for part in variant.said:
+        assert part in report, report
+    for part in variant.not_swapped:
+        assert not [line for line in report.splitlines() if part in line and ": swapped" in line], report
+
+
+@pytest.mark.parametrize("rung", [0, 2])
+def test_a_lower_rung_prints_the_same(rung, tmp_path):
+    report = assert_same(small_gpt(), tmp_path, rung)
+    assert ("class Value (line 16): swapped" in report) == (rung == 2)
+    assert "attention" not in report and "Adam" not in report
