@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
-SOURCES := $(wildcard src/*.py src/microgpt/*.p* src/microgpt/kernels/* src/microgpt/data/* src/microgpt_engine-stubs/*)
+SOURCES := $(wildcard src/*.py src/*/*.p* src/microgpt/*/*)
 
 .DELETE_ON_ERROR:
 .PHONY: train test bench lint annotate clean
@@ -32,7 +32,7 @@ lint: $(VENV)/installed $(VENV)/group-lint
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m mypy.stubtest --allowlist tools/stubtest-allowlist.txt --ignore-unused-allowlist \
-		microgpt._engine microgpt._adam microgpt_engine
+		microgpt._engine microgpt._adam microgpt._functional microgpt._fused microgpt_engine
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint src/microgpt
 	$(RUN) -m codespell_lib
 

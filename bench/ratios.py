@@ -8,6 +8,7 @@ Exit status: 0, or 2 with one line on stderr if the file cannot be read as such 
 """
 
 import json
+import re
 import statistics
 import sys
 from collections.abc import Callable
@@ -19,9 +20,14 @@ TITLES = {
     "graph": "Nodes of a graph that is kept until it is whole; freeing included",
     "backward": "backward(), a node",
     "adam": "Adam, a parameter",
+    "functions": "Functions over lists of Values: a multiply-add of linear and attention, else an element",
     "step": "A training step of the script, every variant in a process of its own",
+    "fused": "The fused GPT: a training step, a sampled name",
+    "fused scaling": "The fused GPT, larger models: a training step",
+    "run": "microgpt run: a training step of scripts that are not changed, beside the interpreter on the same file",
     "memory": "Memory of one large graph, a node",
     "import": "Starting Python (reference); starting it and importing the package (compiled)",
+    "command": "Starting Python (reference); a whole command from start to exit (compiled)",
 }
 Record = dict[str, Any]  # the extra_info of one benchmark
 Rows = dict[tuple[str, str], dict[str, Record]]  # (layer, what) -> variant -> record
@@ -85,7 +91,7 @@ def cells(what: str, variants: dict[str, Record]) -> tuple[str, ...]:
     ns, reference, floats = compiled.get("ns"), anything.get("reference_ns"), anything.get("floats_ns")
     ratio = f"{reference / ns:.1f} x" if ns and reference else ""
     above = time(ns - floats) if ns and floats else ""
-    if anything["layer"] == "import":  # the interpreter alone is no rival: the difference counts
+    if anything["layer"] in ("import", "command"):  # the interpreter alone is no rival: the difference counts
         ratio, above = "", time(ns - reference) if ns and reference else ""
     return what, time(reference), time(ns), ratio, time(floats), above
 
@@ -138,6 +144,10 @@ class Figures:
     def faster(self, what: str, measured: str = "ns") -> str:
         return f"{self.step(what)['reference_ns'] / self.step(what)[measured]:.1f} times"
 
+    def fused_faster(self, instruction_set: str) -> str:
+        record = self.of("fused", f"a training step, {instruction_set}")
+        return f"{record['reference_ns'] / record['ns']:,.0f} times"
+
     def above_bytecode(self) -> list[tuple[float, str]]:
         """Of the operations that make one node and have a counterpart on floats; the cheapest first."""
         records = [v["compiled"] for (layer, _), v in self.rows.items() if layer == "operation" and "compiled" in v]
@@ -150,12 +160,35 @@ class Figures:
         above, what = self.above_bytecode()[-1]
         return f"{what}: {time(above)}"
 
+    def worst_linear(self, direction: str) -> str:
+        """Of all shapes; the script's are 16 x 16, 64 x 16, 16 x 64 and about 27 x 16."""
+        of_shapes = [
+            (variants["compiled"]["ns"], what.removesuffix(f", {direction}").removeprefix("linear "))
+            for (layer, what), variants in self.rows.items()
+            if layer == "functions" and re.match(f"linear .*{direction}$", what) and "compiled" in variants
+        ]
+        ns, shape = max(of_shapes)
+        return f"{shape}: {time(ns)}"
+
+    def bytes_a_multiply_add(self) -> str:
+        of_shapes = [
+            (record["bytes_per_unit"], what.removeprefix("linear ").removesuffix(", forward"))
+            for (layer, what), variants in self.rows.items()
+            if layer == "functions" and "bytes_per_unit" in (record := variants.get("compiled", {}))
+        ]
+        size, shape = max(of_shapes)
+        return f"{shape}: {size:.1f} bytes"
+
     def importing(self) -> str:
         info = self.of("import", "import microgpt")
         return time(info["ns"] - info["reference_ns"])
 
+    def training(self) -> str:
+        return time(self.of("command", "train, 1,000 steps, 32,033 names")["ns"])
+
     def all(self) -> list[tuple[str, Callable[[], str], str]]:
         loop, adam = "whole step, the script's Adam loop", "whole step, the class Adam"
+        three, everything = "whole step, three functions and Adam", "whole step, all functions and Adam"
         return [
             ("forward, against plain floats without a graph", self.times_floats, "at most 1.15"),
             ("backward, a step", lambda: time(self.step("backward")["ns"]), "at most 0.5 ms"),
@@ -163,6 +196,14 @@ class Figures:
             ("a step with the script's own Adam loop, faster", lambda: self.faster(loop), "at least 40"),
             ("the same, if the graph cost nothing at all", lambda: self.faster(loop, "floats_ns"), ""),
             ("a step with the class Adam, faster", lambda: self.faster(adam), "at least 80"),
+            ("a step with linear, softmax, rmsnorm too, faster", lambda: self.faster(three), "at least 400"),
+            ("a step as train.py takes it, faster", lambda: self.faster(everything), "at least 1,000"),
+            ("a step as train.py takes it", lambda: time(self.step(everything)["ns"]), "at most 0.2 ms"),
+            ("a step of the fused GPT, faster, AVX-512", lambda: self.fused_faster("avx512"), "at least 12,000"),
+            ("a step of the fused GPT, faster, AVX2", lambda: self.fused_faster("avx2"), "at least 7,000"),
+            ("linear, forward, a multiply-add, worst shape", lambda: self.worst_linear("forward"), "at most 2 ns"),
+            ("linear, backward, a multiply-add, worst shape", lambda: self.worst_linear("backward"), "at most 4 ns"),
+            ("linear, in the arena, a multiply-add, worst shape", self.bytes_a_multiply_add, "at most 25 bytes"),
             ("above the bytecode: a node in the script's forward", self.above_in_forward, "at most 40 ns"),
             ("above the bytecode: median operation", self.median_operation, "at most 40 ns"),
             ("above the bytecode: worst operation", self.worst_operation, ""),
@@ -173,6 +214,7 @@ class Figures:
             ),
             ("a node, by the resident set", lambda: f"{self.memory()['bytes_per_node']:.1f} bytes", ""),
             ("import microgpt, above starting Python", self.importing, "at most 30 ms"),
+            ("microgpt train, 32,033 names, the whole process", self.training, "at most 250 ms"),
         ]
 
     def above_in_forward(self) -> str:

@@ -2,7 +2,8 @@
 
 Every variant runs in processes of its own, as the script a user would have (training_run.py says why and how). The
 processes come in turns, several times over, one at a time. A run takes the first dozen documents; over longer runs the
-reference becomes slower still, because of the collector, so a dozen is the conservative choice.
+reference becomes slower still, because of the collector, so a dozen is the conservative choice. The others go over the
+same documents several times, and their last round counts.
 BENCH_STEPS=1000 measures a whole training run; it takes some minutes.
 
 The floor: the same forward on plain floats builds no graph at all. No class of Values that leaves the forward in the
@@ -21,11 +22,12 @@ from measuring import Measured, Samples, worker
 
 from microgpt import reference
 
-RUNS = ("reference", "floats", "compiled", "compiled-adam")
+RUNS = ("reference", "floats", "compiled", "compiled-adam", "bulk-functions", "bulk")
 PARTS = ("forward", "backward", "adam")
 STEPS = int(os.environ.get("BENCH_STEPS", "12"))
 REPEATS = max(1, 60 // STEPS)
 WITH_LOOP, WITH_ADAM = "whole step, the script's Adam loop", "whole step, the class Adam"
+WITH_THREE, WITH_ALL = "whole step, three functions and Adam", "whole step, all functions and Adam"
 
 # (what, variant) -> the kind of run that shows it, and which of its parts make it up
 TESTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
@@ -42,6 +44,12 @@ TESTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     (WITH_LOOP, "reference"): ("reference", PARTS),
     (WITH_LOOP, "compiled"): ("compiled", PARTS),
     (WITH_ADAM, "compiled"): ("compiled-adam", PARTS),
+    ("forward, three functions", "compiled"): ("bulk-functions", ("forward",)),
+    ("backward, three functions", "compiled"): ("bulk-functions", ("backward",)),
+    (WITH_THREE, "compiled"): ("bulk-functions", PARTS),
+    ("forward, all functions", "compiled"): ("bulk", ("forward",)),
+    ("backward, all functions", "compiled"): ("bulk", ("backward",)),
+    (WITH_ALL, "compiled"): ("bulk", PARTS),
 }
 
 
@@ -103,7 +111,7 @@ def test_step(what: str, variant: str, measured: Measured, record: Callable[...,
     record(samples, variant, layer="step", what=what, unit="step", steps=steps, **more)
 
 
-@pytest.mark.parametrize("variant", ["compiled", "compiled-adam"])
+@pytest.mark.parametrize("variant", ["compiled", "compiled-adam", "bulk-functions", "bulk"])
 def test_losses_and_parameters_are_those_of_the_reference(variant: str, measured: Measured) -> None:
     """A faster step that computes something else would be no comparison."""
     steps = 1 if measured.quick else STEPS

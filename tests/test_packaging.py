@@ -1,5 +1,6 @@
 """What the installed package is, seen from outside."""
 
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -26,8 +27,9 @@ def test_the_version_is_the_same_everywhere():
     assert microgpt.__version__ in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_nothing_is_required_at_run_time():
-    assert metadata.requires("microgpt") in (None, [])
+def test_what_is_required_at_run_time_is_only_what_the_program_needs():
+    required = [line for line in metadata.requires("microgpt") or [] if "extra ==" not in line]
+    assert {re.split(r"\W", line)[0] for line in required} == {"rich", "safetensors"}
 
 
 @pytest.mark.parametrize("name", ["microgpt", "microgpt_engine"])
