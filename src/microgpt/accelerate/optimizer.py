@@ -161,8 +161,9 @@ class AdamLoop:
         """A compiled Adam that goes on from the user's lists."""
         if set(map(type, params)) != {self.kind} or not all(type(x) in (float, int) for x in (*m, *v)):
             return False
-        self.adam = self.make(params[:-1])
-        self.adam.load_state_dict({"t": t - 1, "m": m[:-1], "v": v[:-1]})
+        adam = self.make(params[:-1])
+        adam.load_state_dict({"t": t - 1, "m": m[:-1], "v": v[:-1]})
+        self.adam = adam  # not before it holds the lists' moments: give_back would write others into them
         self.lists = (params, m, v)
         self.show()
         return True
