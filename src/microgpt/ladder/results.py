@@ -112,7 +112,7 @@ class Results:
 
 
 def load(path: str | os.PathLike[str]) -> Results:
-    """The results in a bench.json. Raises OSError where it can't be read, UnreadableResults where it is no such file."""
+    """The results in a bench.json. OSError where it can't be read, UnreadableResults for any other file."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
         form = found.pop("format")
