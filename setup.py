@@ -17,6 +17,24 @@ from setuptools.command.build_ext import build_ext
 PACKAGE = "src/microgpt"
 # The C sources linked into each module.
 KERNELS = {"_engine": ["rows.c"], "_functional": [], "_adam": ["adam.c"], "_fused": ["fused.c", "adam.c"]}
+# reference.py as it is, through Cython: the rung that shows what compiling alone buys. Its annotations are for readers
+# and type checkers; taken at their word they would make C doubles of what the script keeps as ints.
+UNTYPED = "_compiled"
+UNTYPED_DIRECTIVES = {"annotation_typing": False, "binding": True}
+# Cython 3.3 answers -0.0 + 0 with -0.0 and 0.0 * -1 with 0.0: where a float meets an int, its shortcuts for zeros forget the
+# sign. Defined as macros, those four functions of the C code it generates are Python's own operators again.
+UNTYPED_MACROS = [
+    macro
+    for name in ("Add", "Multiply")
+    for first in ("xfloat", "xint")
+    for macro in (
+        (f"__Pyx_DEFINED_PyNumber_{name}_{first}_object", "1"),
+        (
+            f"__Pyx_PyNumber_{name}_{first}_object(a, b, in_place)",
+            f"((in_place) ? PyNumber_InPlace{name}(a, b) : PyNumber_{name}(a, b))",
+        ),
+    )
+]
 HEADERS = [*glob(f"{PACKAGE}/*.pxd"), *glob(f"{PACKAGE}/*/*.pxi"), *glob(f"{PACKAGE}/kernels/*.h")]
 
 ANNOTATE = os.environ.get("MICROGPT_ANNOTATE") == "1"
@@ -79,15 +97,25 @@ def build_folder() -> str:
     return os.path.join("build", "-".join(filter(None, chosen)))
 
 
+def untyped() -> Extension:
+    extension = Extension(f"microgpt.{UNTYPED}", [f"{PACKAGE}/reference.py"], depends=["setup.py"])
+    extension.define_macros = UNTYPED_MACROS
+    extension.cython_directives = UNTYPED_DIRECTIVES
+    return extension
+
+
 setup(
     ext_modules=[
-        Extension(
-            f"microgpt.{name}",
-            [f"{PACKAGE}/{name}.pyx", *(f"{PACKAGE}/kernels/{kernel}" for kernel in kernels)],
-            include_dirs=[PACKAGE],
-            depends=[*HEADERS, "setup.py"],
-        )
-        for name, kernels in KERNELS.items()
+        untyped(),
+        *(
+            Extension(
+                f"microgpt.{name}",
+                [f"{PACKAGE}/{name}.pyx", *(f"{PACKAGE}/kernels/{kernel}" for kernel in kernels)],
+                include_dirs=[PACKAGE],
+                depends=[*HEADERS, "setup.py"],
+            )
+            for name, kernels in KERNELS.items()
+        ),
     ],
     cmdclass={"build_ext": BuildExt},
     options={"build": {"build_base": build_folder()}},

@@ -1,8 +1,8 @@
 """Fixtures: the engines under test, and how hard Hypothesis tries.
 
-Most tests take `engine` and so run twice, on the interpreted reference and on the compiled engine. Tests of what only
-the compiled engine promises (memory, depth, pickling of deep graphs) take `compiled`. With `--script FILE` the class
-`Value` of a copy of the script joins in as a third engine, which holds the reference itself to account.
+Most tests take `engine` and so run three times: on the interpreted reference, on the same file through Cython (rung 1)
+and on the compiled engine. Tests of what only the compiled engine promises (memory, depth, pickling of deep graphs) take `compiled`. With `--script FILE` the class
+`Value` of a copy of the script joins in as one more, which holds the reference itself to account.
 """
 
 from __future__ import annotations
@@ -47,6 +47,12 @@ def compiled_engine() -> SimpleNamespace:
     return SimpleNamespace(name="compiled", compiled=True, extras=True, Value=microgpt.Value, Adam=microgpt.Adam)
 
 
+def untyped_engine() -> SimpleNamespace:
+    from microgpt import _compiled
+
+    return SimpleNamespace(name="untyped", compiled=False, extras=True, Value=_compiled.Value, Adam=_compiled.Adam)
+
+
 def script_engine(path: str) -> SimpleNamespace:
     """The class `Value` cut out of a script, which is not run otherwise."""
     from microgpt import reference
@@ -62,17 +68,17 @@ def script_engine(path: str) -> SimpleNamespace:
 def make_engine(name: str, config: pytest.Config) -> SimpleNamespace:
     if name == "script":
         return script_engine(config.getoption("script"))
-    return reference_engine() if name == "reference" else compiled_engine()
+    return {"reference": reference_engine, "untyped": untyped_engine, "compiled": compiled_engine}[name]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    third = ["script"] if metafunc.config.getoption("script") else []
+    more = ["script"] if metafunc.config.getoption("script") else []
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", ["reference", "compiled", *third], indirect=True)
+        metafunc.parametrize("engine", ["reference", "untyped", "compiled", *more], indirect=True)
     for fixture in ("rival", "rival_namespace"):
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(
-                fixture, ["compiled", *third], indirect=True, scope="module" if "_" in fixture else None
+                fixture, ["untyped", "compiled", *more], indirect=True, scope="module" if "_" in fixture else None
             )
 
 
