@@ -83,6 +83,28 @@ def instruction_set():
     return isa_name(isa).decode()
 
 
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define COMPILER "GCC " __VERSION__
+    #else
+    #define COMPILER "unknown"
+    #endif
+    #ifndef MICROGPT_FLAGS
+    #define MICROGPT_FLAGS "unknown"
+    #endif
+    """
+    const char *COMPILER
+    const char *MICROGPT_FLAGS
+
+
+def build():
+    """The C compiler that made the kernels, with its version, and the flags that it was given."""
+    return COMPILER.decode(), MICROGPT_FLAGS.decode()
+
+
 def _apply(name, double[::1] values):
     """For the tests: a list of the kernels' own exp, or of their powers "-0.5", "-1", "-1.5", "-2", of some doubles."""
     cdef int which = ["-0.5", "-1", "-1.5", "-2", "exp"].index(name)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 
-COMMANDS = ("train", "sample", "run", "info")  # in the order of the help
+COMMANDS = ("train", "sample", "run", "bench", "info")  # in the order of the help
 
 
 class Refused(Exception):

@@ -1,0 +1,143 @@
+"""`microgpt bench`: the same training run on every rung of the ladder, measured, in one table and as a report."""
+
+import argparse
+import os
+import random
+import shlex
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from .._files import replace_file
+from ..data import Tokenizer, embedded_names
+from ..model import GPTConfig
+from . import Refused, note
+from .options import whole
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..ladder.measure import Plan, Tell
+    from ..ladder.results import Results
+
+STEPS, ROUNDS = 12, 5
+QUICK_STEPS, QUICK_ROUNDS = 4, 2
+PICTURE, PAGE, FIGURES = "ladder.png", "report.html", "bench.json"
+PLACES = 150  # columns of the table where it is not shown on a terminal
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="compare the rungs of the ladder: interpreted, compiled, typed, bulk, fused",
+        description="Train the same model on the same names on every rung of the ladder, in turns, check that all "
+        "losses have the same bits, and print what a step takes on each.",
+        epilog="Example: `microgpt bench --out ladder` also writes ladder/report.html, ladder.png and bench.json",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: done within 20 seconds")
+    parser.add_argument("--out", metavar="DIR", help=f"write {PAGE}, {PICTURE} and {FIGURES} into this folder")
+    parser.add_argument(
+        "--steps", metavar="N", type=whole(1), help=f"names to train on, a step each (default: {STEPS})"
+    )
+    parser.add_argument("--rounds", metavar="N", type=whole(1), help=f"times to measure all (default: {ROUNDS})")
+    for name, default, what in (
+        ("--n-layer", 1, "layers of the model"),
+        ("--n-embd", 16, "its width"),
+        ("--n-head", 4, "its attention heads; divides --n-embd"),
+        ("--block-size", 16, "letters that it sees at a time"),
+    ):
+        parser.add_argument(name, metavar="N", type=whole(1), default=default, help=f"{what} (default: {default})")
+
+
+def main(options: argparse.Namespace) -> int:
+    if options.out:
+        _check_folder(options.out)
+    plan = _plan(options)
+    results = _measured(plan, options.quick)
+    output = Output()
+    from ..ladder import table
+
+    width = os.get_terminal_size(sys.stdout.fileno()).columns if output.terminal else PLACES
+    output.write(table.text(results, width))
+    if options.out:
+        _write(options.out, results)
+    return 0 if all(rung.same_bits for rung in results.rungs) else 1
+
+
+def _plan(options: argparse.Namespace) -> "Plan":
+    from ..ladder.measure import Plan
+
+    names = embedded_names()
+    tokenizer = Tokenizer(names)
+    random.Random(42).shuffle(names)
+    sizes = {name: getattr(options, name) for name in ("n_layer", "n_embd", "n_head", "block_size")}
+    try:
+        config = GPTConfig(tokenizer.vocab_size, **sizes)
+    except ValueError as error:
+        raise Refused(f"bench: {error}") from None
+    steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
+    documents = [tokenizer.encode(name) for name in names[:steps]]
+    if options.quick:
+        return Plan(config, documents, options.rounds or QUICK_ROUNDS, effort=0.1, patience=0.5)
+    return Plan(config, documents, options.rounds or ROUNDS)
+
+
+def _measured(plan: "Plan", quick: bool) -> "Results":
+    from datetime import datetime, timezone
+
+    from ..ladder import machine, measure
+    from ..ladder.results import Results
+
+    with machine.pinned_to_one_core() as core, _watched(plan.work) as tell:
+        where = machine.machine(core)
+        rungs, losses = measure.ladder(plan, tell)
+        sizes = measure.sizes(plan, tell)
+    config = plan.config
+    shape = {name: getattr(config, name) for name in ("n_layer", "n_embd", "n_head", "block_size", "vocab_size")}
+    return Results(
+        command=shlex.join(["microgpt", *sys.argv[1:]]),
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        machine=where,
+        software=machine.software(),
+        model={**shape, "parameters": config.num_params},
+        documents=f"{len(plan.documents)} of the names that come with microgpt",
+        rounds=plan.rounds,
+        losses=losses,
+        rungs=rungs,
+        sizes=sizes,
+    )
+
+
+def _watched(work: int) -> "AbstractContextManager[Tell]":
+    """Tells on standard error how far it is, if that is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext(lambda what: None)
+    from .watching import Watching
+
+    return Watching(work)
+
+
+# ---- the folder -----------------------------------------------------------------------------------------------------
+
+
+def _check_folder(path: str) -> None:
+    """Refused before measuring rather than after it, if nothing could be written there."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"--out {path}: {error.strerror}") from None
+    if not os.access(path, os.W_OK):
+        raise Refused(f"--out {path}: cannot be written")
+
+
+def _write(folder: str, results: "Results") -> None:
+    from ..ladder import report
+
+    replace_file(os.path.join(folder, FIGURES), results.to_json().encode())
+    replace_file(os.path.join(folder, PAGE), report.report_html(results).encode())
+    written = [PAGE, FIGURES]
+    try:
+        report.picture_png(results, os.path.join(folder, PICTURE))
+        written.append(PICTURE)
+    except report.NoMatplotlib as error:
+        note(f"no {PICTURE}: {error}")
+    note(f"written to {folder}: {', '.join(written)}")

@@ -1,0 +1,197 @@
+"""Measures the ladder: all rungs in turns, round by round, so that they share whatever the machine does meanwhile.
+
+A round of a rung is a fresh model that goes over the same documents, once or, where a pass takes no time, many times.
+The losses of the first pass are compared bit for bit with those of the lowest rung. Of the passes of a round counts the
+median, of the rounds the median, the least and the most. One round goes before and does not count.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..model import GPTConfig
+from . import DEPTH, memory
+from .results import PARTS, Rung, Size, Spread
+from .rungs import LADDER, Model, clock, fresh_parameters
+
+LR, NUM_STEPS = 0.01, 1000  # the script's
+WIDTHS = (16, 32, 64, 128)  # n_embd of the models that show how a step grows
+
+Tell = Callable[[str], None]  # what is going on, for whoever watches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    config, documents   the model, and the tokens of each document; a step takes one document
+    rounds              of every rung; more make the medians steadier
+    effort              share of the usual number of passes a round
+    patience            seconds that a step of a larger model may take; a rung that needs more is left out there
+    """
+
+    config: GPTConfig
+    documents: Sequence[list[int]]
+    rounds: int = 5
+    effort: float = 1.0
+    patience: float = 4.0
+
+    @property
+    def work(self) -> int:
+        """How often `tell` is called in all."""
+        return len(LADDER) * (self.rounds + 2) + len(WIDTHS)
+
+
+def ladder(plan: Plan, tell: Tell) -> tuple[list[Rung], list[str]]:
+    """Every rung's figures, from the lowest to the highest, and the losses of the lowest as float.hex."""
+    rounds = take_turns(plan, tell)
+    lowest = next(iter(LADDER))
+    losses = rounds[lowest].losses
+    base = statistics.median(rounds[lowest].ms["step"])
+    weighed = {}
+    for name in LADDER:
+        tell(f"{name}: memory")
+        weighed[name] = memory.measured(name, plan.config, plan.documents[:2])
+    nodes = weighed[lowest].nodes
+    rungs = [
+        rung_of(number, name, plan, rounds[name], base, losses, weighed[name], nodes)
+        for number, name in enumerate(LADDER)
+    ]
+    return rungs, [loss.hex() for loss in losses]
+
+
+class Rounds:
+    """What the rounds of one rung gave: milliseconds of a step by part, and the losses of the first pass."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, list[float]] = {part: [] for part in PARTS}
+        self.losses: list[float] = []
+        self.steady = True  # the losses were the same in every round
+
+    def add(self, ms: dict[str, float], losses: list[float], counts: bool) -> None:
+        if self.losses:
+            self.steady &= bits(losses) == bits(self.losses)
+        self.losses = self.losses or losses
+        if counts:
+            for part, value in ms.items():
+                self.ms[part].append(value)
+
+
+def take_turns(plan: Plan, tell: Tell) -> dict[str, Rounds]:
+    """The rounds of every rung; every second one goes down the ladder."""
+    found = {name: Rounds() for name in LADDER}
+    parameters = fresh_parameters(plan.config)
+    with deep_recursion(), frozen_heap():
+        for index in range(plan.rounds + 1):
+            for name in LADDER if index % 2 else reversed(list(LADDER)):
+                tell(f"{name}: round {index} of {plan.rounds}" if index else f"{name}: warming up")
+                model = LADDER[name].make(plan.config, parameters)
+                passes = max(1, round(LADDER[name].passes * plan.effort))
+                found[name].add(*one_round(model, plan.documents, passes), counts=index > 0)
+                del model
+                gc.collect()
+    return found
+
+
+def one_round(model: Model, documents: Sequence[list[int]], passes: int) -> tuple[dict[str, float], list[float]]:
+    """Milliseconds of a step by part, and the losses of the first pass."""
+    lrs = [LR * (1 - step / NUM_STEPS) for step in range(len(documents))]
+    done = [model.run(documents, lrs) for _ in range(passes)]
+    ms = {part: statistics.median(each.seconds[part] for each in done) / len(documents) * 1e3 for part in PARTS}
+    return ms, done[0].losses
+
+
+def rung_of(
+    number: int,
+    name: str,
+    plan: Plan,
+    rounds: Rounds,
+    base: float,
+    losses: list[float],
+    weighed: memory.Memory,
+    nodes: float | None,
+) -> Rung:
+    step = statistics.median(rounds.ms["step"])
+    return Rung(
+        number=number,
+        name=name,
+        holds=LADDER[name].holds,
+        ms={part: spread(values) for part, values in rounds.ms.items()},
+        ratio=base / step,
+        steps=len(plan.documents) * max(1, round(LADDER[name].passes * plan.effort)),
+        same_bits=rounds.steady and bits(rounds.losses) == bits(losses),
+        nodes=weighed.nodes,
+        ns_per_node=None if nodes is None else step * 1e6 / nodes,
+        bytes_per_node=weighed.bytes_per_node,
+        peak_bytes=weighed.peak_bytes,
+    )
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def bits(losses: Sequence[float]) -> list[str]:
+    return [loss.hex() for loss in losses]
+
+
+# ---- other sizes ----------------------------------------------------------------------------------------------------
+
+
+def sizes(plan: Plan, tell: Tell) -> list[Size]:
+    """Milliseconds a step of wider models, on each rung that does not take too long."""
+    found: list[Size] = []
+    longest = max(plan.documents, key=len)
+    with deep_recursion():
+        for width in WIDTHS:
+            tell(f"n_embd {width}")
+            config = GPTConfig(plan.config.vocab_size, n_embd=width)
+            expected = {} if not found else {name: ms * growth(found[-1], config) for name, ms in found[-1].ms.items()}
+            names = [name for name in LADDER if not found or expected.get(name, 1e99) < plan.patience * 1e3]
+            ms = {name: step_of(name, config, longest) for name in names}
+            found.append(Size(config.n_layer, width, config.n_head, config.block_size, config.num_params, ms))
+    return found
+
+
+def growth(last: Size, config: GPTConfig) -> float:
+    return config.num_params / last.parameters
+
+
+def step_of(name: str, config: GPTConfig, tokens: list[int]) -> float:
+    """Milliseconds of a step, the fastest of some: how many depends on how long one takes."""
+    model = LADDER[name].make(config, fresh_parameters(config))
+    first = clock()
+    model.run([tokens], [1e-4])
+    repeats = max(1, min(50, int(0.2 / (clock() - first))))
+    return min(model.run([tokens], [1e-4]).seconds["step"] for _ in range(repeats)) * 1e3
+
+
+# ---- fairness -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Room for the interpreted backward, which is recursive, under the frames of whoever measures."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@contextmanager
+def frozen_heap() -> Iterator[Any]:
+    """What is alive now is nothing that the cyclic collector has to look through, which would slow the lower rungs."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
