@@ -52,7 +52,7 @@ def main(options: argparse.Namespace) -> int:
     if options.out:
         _check_folder(options.out)
     plan = _plan(options)
-    results = _measured(plan, options.quick)
+    results = _measured(plan)
     output = Output()
     from ..ladder import table
 
@@ -81,16 +81,18 @@ def _plan(options: argparse.Namespace) -> "Plan":
     return Plan(config, documents, options.rounds or ROUNDS)
 
 
-def _measured(plan: "Plan", quick: bool) -> "Results":
+def _measured(plan: "Plan") -> "Results":
     from datetime import datetime, timezone
 
     from ..ladder import machine, measure
+    from ..ladder.others import others
     from ..ladder.results import Results
 
     with machine.pinned_to_one_core() as core, _watched(plan.work) as tell:
         where = machine.machine(core)
         rungs, losses = measure.ladder(plan, tell)
         sizes = measure.sizes(plan, tell)
+        beside = others(plan, tell, rungs[0], losses)
     config = plan.config
     shape = {name: getattr(config, name) for name in ("n_layer", "n_embd", "n_head", "block_size", "vocab_size")}
     return Results(
@@ -103,6 +105,7 @@ def _measured(plan: "Plan", quick: bool) -> "Results":
         rounds=plan.rounds,
         losses=losses,
         rungs=rungs,
+        others=beside,
         sizes=sizes,
     )
 

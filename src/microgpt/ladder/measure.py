@@ -17,8 +17,9 @@ from typing import Any
 
 from ..model import GPTConfig
 from . import DEPTH, memory
+from .graph import clock
 from .results import PARTS, Rung, Size, Spread
-from .rungs import LADDER, Model, clock, fresh_parameters
+from .rungs import LADDER, Model, fresh_parameters
 
 LR, NUM_STEPS = 0.01, 1000  # the script's
 WIDTHS = (16, 32, 64, 128)  # n_embd of the models that show how a step grows

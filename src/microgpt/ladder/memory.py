@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from ..model import GPTConfig
 from . import DEPTH
-from .rungs import LADDER, Graph, fresh_parameters
+from .graph import Graph
+from .rungs import LADDER, fresh_parameters
 
 STATUS = "/proc/self/status"
 
