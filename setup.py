@@ -21,8 +21,8 @@ KERNELS = {"_engine": ["rows.c"], "_functional": [], "_adam": ["adam.c"], "_fuse
 # and type checkers; taken at their word they would make C doubles of what the script keeps as ints.
 UNTYPED = "_compiled"
 UNTYPED_DIRECTIVES = {"annotation_typing": False, "binding": True}
-# Cython 3.3 answers -0.0 + 0 with -0.0 and 0.0 * -1 with 0.0: where a float meets an int, its shortcuts for zeros forget
-# the sign. Defined as macros, those four functions of the C code it generates are Python's own operators again.
+# Cython 3.3 answers -0.0 + 0 with -0.0 and 0.0 * -1 with 0.0: where a float meets an int, its shortcuts for zeros
+# forget the sign. As macros, those four functions of the C code it generates are Python's own operators again.
 UNTYPED_MACROS = [
     macro
     for name in ("Add", "Multiply")

@@ -1,8 +1,9 @@
 """Fixtures: the engines under test, and how hard Hypothesis tries.
 
 Most tests take `engine` and so run three times: on the interpreted reference, on the same file through Cython (rung 1)
-and on the compiled engine. Tests of what only the compiled engine promises (memory, depth, pickling of deep graphs) take `compiled`. With `--script FILE` the class
-`Value` of a copy of the script joins in as one more, which holds the reference itself to account.
+and on the compiled engine. Tests of what only the compiled engine promises (memory, depth, pickling of deep graphs)
+take `compiled`. With `--script FILE` the class `Value` of a copy of the script joins in as one more, which holds the
+reference itself to account.
 """
 
 from __future__ import annotations
