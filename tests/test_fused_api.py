@@ -231,6 +231,37 @@ def test_another_token_may_stand_at_the_ends():
         model.generate(random.Random(0), bos=1.5)
 
 
+@pytest.mark.parametrize("options", [{}, {"prompt": [2, 1]}, {"prompt": [3, 2, 1, 0]}, {"top_k": 2, "bos": 1}])
+def test_many_documents_in_one_call_are_those_of_as_many_calls(options):
+    model, temperature = model_of(), 1.5
+    ours, theirs = random.Random(3), random.Random(3)
+    many = model.generate_many(50, ours, temperature, **options)
+    assert many == [model.generate(theirs, temperature, **options) for _ in range(50)]
+    assert ours.getstate() == theirs.getstate()
+    assert model.generate_many(0, ours) == []
+
+
+def test_documents_of_one_call_are_lists_of_their_own():
+    first, second = model_of().generate_many(2, random.Random(1), prompt=[0, 1, 2, 3])
+    first.append(9)
+    assert second == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("count", "error"), [(-1, ValueError), (1.5, TypeError), ("two", TypeError)])
+def test_a_count_that_is_none_is_refused(count, error):
+    model = model_of()
+    with pytest.raises(error):
+        model.generate_many(count, random.Random(1))
+    assert model.generate_many(1, random.Random(1)) == [model.generate(random.Random(1))]
+
+
+def test_many_documents_see_the_parameters_of_the_call():
+    model, fresh = model_of(), model_of(1)
+    model.generate_many(3, random.Random(0))
+    model.load_state_dict(fresh.state_dict())
+    assert model.generate_many(9, random.Random(0), 1.0) == fresh.generate_many(9, random.Random(0), 1.0)
+
+
 def test_the_generator_sees_changed_parameters():
     model, fresh = model_of(), model_of(1)
     model.generate(random.Random(0))

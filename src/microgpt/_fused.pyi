@@ -59,6 +59,16 @@ class GPT:
         prompt: _Tokens = (),
         bos: int | None = None,
     ) -> list[int]: ...
+    def generate_many(
+        self,
+        count: SupportsIndex,
+        rng: _Random,
+        temperature: float = 0.5,
+        *,
+        top_k: SupportsIndex | None = None,
+        prompt: _Tokens = (),
+        bos: int | None = None,
+    ) -> list[list[int]]: ...
     def state_dict(self) -> dict[str, memoryview[float]]: ...
     def gradients(self) -> dict[str, memoryview[float]]: ...
     def moments(self) -> tuple[dict[str, memoryview[float]], dict[str, memoryview[float]]]: ...
