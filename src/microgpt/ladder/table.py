@@ -79,3 +79,12 @@ def times(ratio: float) -> str:
 
 def optional(value: Any, form: str) -> str:
     return UNKNOWN if value is None else form.format(value)
+
+
+def markdown(results: Results) -> str:
+    """The rungs as a table of a README."""
+    rows = [("rung", "what a script holds", "a step takes", "faster"), ("---", "---", "---:", "---:")]
+    for rung in results.rungs:
+        name = f"{rung.number} {rung.name}"
+        rows.append((name, rung.holds, f"{milliseconds(rung.ms['step'].median)} ms", times(rung.ratio)))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
