@@ -1,0 +1,90 @@
+# Who owns the numbers: buffers for Python, and the scratch memory of a thread.
+# A part of _fused.pyx, which includes it.
+
+cdef void *allocate(size_t n_bytes, void **memory) except NULL:
+    """Zeroed memory at a multiple of ALIGNMENT; `memory` gets what free() wants."""
+    memory[0] = calloc(1, n_bytes + ALIGNMENT) if n_bytes < SIZE_MAX - ALIGNMENT else NULL
+    if memory[0] == NULL:
+        raise MemoryError(f"no room for {n_bytes} bytes")
+    return <void *>((<uintptr_t>memory[0] + ALIGNMENT - 1) & ~<uintptr_t>(ALIGNMENT - 1))
+
+
+cdef class Doubles:
+    """A number for each parameter, in the order of state_dict; a writable buffer of bytes that lives while views of it do."""
+    cdef void *memory
+    cdef double *at
+    cdef size_t n
+
+    def __cinit__(self, size_t n):
+        self.at = <double *>allocate((n + 8) * sizeof(double), &self.memory)  # a register read at the end stays inside
+        self.n = n
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.at, self.n * sizeof(double), False, flags)
+
+
+cdef dict matrices(config, Doubles numbers):
+    """Name -> 2-D memoryview of doubles into `numbers`."""
+    whole = memoryview(numbers)
+    views = {}
+    start = 0
+    for name, (rows, columns) in config.shapes():
+        end = start + rows * columns * sizeof(double)
+        views[name] = whole[start:end].cast("d", (rows, columns))
+        start = end
+    return views
+
+
+cdef class Worker:
+    """What one thread needs to differentiate a document: scratch memory, gradients, the document's tokens."""
+    cdef const Sizes *sizes
+    cdef Workspace work
+    cdef void *memory
+    cdef size_t capacity                # positions there is room for
+    cdef readonly Doubles grads
+    cdef int32_t *tokens                # capacity + 1
+    cdef Document document
+    cdef double loss
+    cdef int status
+
+    def __cinit__(self, GPT model):
+        self.sizes = &model.sizes
+        self.grads = Doubles(model.params.n)
+        self.reserve(min(<size_t>FIRST_POSITIONS, model.sizes.block))
+
+    def __dealloc__(self):
+        free(self.memory)
+        PyMem_Free(self.tokens)
+
+    cdef int reserve(self, size_t positions) except -1:
+        """Room for so many positions; MemoryError leaves the old room."""
+        cdef size_t wanted = min(max(positions, 2 * self.capacity), self.sizes.block)
+        cdef Workspace work
+        cdef void *memory
+        cdef void *at
+        cdef int32_t *tokens
+        if positions <= self.capacity:
+            return 0
+        at = allocate(workspace_place(self.sizes, wanted, NULL, &work) or SIZE_MAX, &memory)
+        tokens = <int32_t *>PyMem_Malloc((wanted + 1) * sizeof(int32_t))
+        if tokens == NULL:
+            free(memory)
+            raise MemoryError
+        workspace_place(self.sizes, wanted, at, &work)
+        free(self.memory)
+        PyMem_Free(self.tokens)
+        self.memory, self.tokens, self.work, self.capacity = memory, tokens, work, wanted
+        return 0
+
+    cdef int read(self, tokens) except -1:
+        """Make this the document, as far as the model sees it."""
+        cdef size_t positions
+        tokens = token_list(tokens)
+        positions = positions_of(tokens, self.sizes)
+        self.reserve(positions)
+        read_tokens(tokens, positions + 1, self.sizes.vocab, self.tokens)
+        self.document.tokens, self.document.positions = self.tokens, positions
+        return 0
