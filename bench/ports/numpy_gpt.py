@@ -1,22 +1,23 @@
 """The training step on NumPy: forward and backward by hand over whole matrices, Adam over one flat array.
 
-A matrix of activations has a row for each of a document's n positions; in attention, arrays have the shape (heads, n, n)
-or (heads, n, head_dim). What is odd here was measured to be faster at the script's sizes, where a step is some eighty
-calls of a microsecond each: `np.dot` with a third argument instead of `@`, `take` instead of an index, `vecdot` instead
-of a sum of products, `np.sign(r)` instead of the mask `r > 0`.
+A matrix of activations has a row for each of a document's n positions; in attention, arrays have the shape (heads, n,
+head_dim) or (heads, n, n). What looks odd was measured to be faster at the script's sizes, where a step is some eighty
+calls of about a microsecond: `np.dot` with a third argument instead of `@`, `take` instead of an index, `vecdot`
+instead of a sum of products, `np.sign(r)` instead of the mask `r > 0`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from microgpt.model import GPTConfig
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Tokens: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 BETA1, BETA2, EPS = 0.85, 0.99, 1e-8
 NORM_EPS = 1e-5
@@ -51,7 +52,7 @@ class NumpyGPT:
         """The parameters now: name -> rows."""
         return {name: self.weights[name].tolist() for name, _ in self.config.shapes()}
 
-    def _forward_and_backward(self, inputs: Array, targets: Array, n: int) -> float:
+    def _forward_and_backward(self, inputs: Tokens, targets: Tokens, n: int) -> float:
         weights, grads = self.weights, self.grads
         embedded, scale = rmsnorm(weights["wte"].take(inputs, 0) + weights["wpe"][:n])
         x = embedded
@@ -109,9 +110,9 @@ class Layer:
         self.heads_out = self._attend(np.dot(self.x1, self.wqkv.T))
         x = x + np.dot(self.heads_out, self.wo.T)
         self.x2, self.scale2 = rmsnorm(x)
-        r = np.dot(self.x2, self.fc1.T)
-        self.hidden = np.maximum(r, 0, r)
-        x += np.dot(r, self.fc2.T)
+        self.hidden = np.dot(self.x2, self.fc1.T)
+        np.maximum(self.hidden, 0, out=self.hidden)
+        x += np.dot(self.hidden, self.fc2.T)
         return x
 
     def backward(self, dx: Array) -> Array:
@@ -131,16 +132,16 @@ class Layer:
         n = len(qkv)
         qkv[:, : self.width] *= self.scale
         self.q, self.k, self.v = q, k, v = self._by_heads(qkv, 3)
-        scores = q @ k.mT
+        scores: Array = q @ k.mT
         scores += self.mask[:n, :n]
         self.shares = softmax(scores)
         out = np.empty((n, self.width))
         np.matmul(self.shares, v, self._by_heads(out, 1)[0])
         return out
 
-    def _attend_backward(self, dout: Array) -> Array:
-        d = self._by_heads(dout, 1)[0]
-        dqkv = np.empty((len(dout), 3 * self.width))
+    def _attend_backward(self, dy: Array) -> Array:
+        d = self._by_heads(dy, 1)[0]
+        dqkv = np.empty((len(dy), 3 * self.width))
         dq, dk, dv = self._by_heads(dqkv, 3)
         np.matmul(self.shares.mT, d, dv)
         dscores = d @ self.v.mT
@@ -153,7 +154,8 @@ class Layer:
 
     def _by_heads(self, rows: Array, parts: int) -> Array:
         """A view of rows (n, parts * n_embd): (parts, heads, n, head_dim)."""
-        return rows.reshape(len(rows), parts, self.heads, self.head_dim).transpose(1, 2, 0, 3)
+        by_heads: Array = rows.reshape(len(rows), parts, self.heads, self.head_dim).transpose(1, 2, 0, 3)
+        return by_heads
 
 
 def split(config: GPTConfig, flat: Array) -> dict[str, Array]:
