@@ -79,8 +79,7 @@ class TorchGPT:
 
     def _attend(self, qkv: Tensor, n: int) -> Tensor:
         """(n, 3 * n_embd) -> (n, n_embd)"""
-        heads = qkv.view(1, n, 3, self.config.n_head, self.config.head_dim)
-        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind()
+        q, k, v = qkv.view(1, n, 3, self.config.n_head, self.config.head_dim).transpose(1, 3).unbind(2)
         out = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return out.transpose(1, 2).reshape(n, self.config.n_embd)
 
