@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
-SOURCES := $(wildcard src/*.py src/*/*.p* src/microgpt/*/*)
+SOURCES := $(wildcard src/*.py src/*/*.p* src/microgpt/*/* bench/ports/*.py)
 
 .DELETE_ON_ERROR:
 .PHONY: train test bench lint annotate clean
