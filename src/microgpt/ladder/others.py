@@ -50,11 +50,14 @@ def _pypy(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterator
 
 
 def _ports(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
-    from . import ports
+    from .ports import available
 
-    for make in ports.available():
-        tell(make.__name__)
-        port = make(plan.config, fresh_parameters(plan.config))
+    for source in available():
+        tell(source.library)
+        try:
+            port = source.load()(plan.config, fresh_parameters(plan.config))
+        except ImportError:  # a library that does not work is as good as none
+            continue
         first = [port.train_step(tokens, lr) for tokens, lr in zip(plan.documents, _rates(plan))]
         rounds = [_seconds(plan, port.train_step) for _ in range(plan.rounds)]
         ms = [seconds / len(plan.documents) * 1e3 for seconds in rounds]
