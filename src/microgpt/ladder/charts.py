@@ -107,7 +107,7 @@ def _axis(scale: LogScale) -> Markup:
     """The powers of ten above the bars. The first begins at its line, the last ends there: none sticks out."""
     labels = []
     for exponent in scale.decades(AXIS_LABELS):
-        place = _percent(scale.at(10.0**exponent))
+        place = _percent(scale.at_power(exponent))
         labels.append(tag("span", figures.tick(exponent), style=f"left: {place}; transform: translateX(-{place})"))
     return tag("div", tag("div", *labels, class_="axis"), class_="row", aria_hidden="true")
 

@@ -49,8 +49,11 @@ def span(least: float, most: float) -> str:
 
 def tick(exponent: int) -> str:
     """A power of ten of milliseconds on an axis: 1 µs, 10 µs, 100 µs, 1 ms."""
-    number, unit = duration(10.0**exponent).split(SPACE)
-    return (number.rstrip("0").rstrip(".") if "." in number and "e" not in number else number) + SPACE + unit
+    unit, of_unit = next(
+        ((unit, power) for unit, power in (("s", 3), ("ms", 0), ("µs", -3)) if exponent >= power), ("ns", -6)
+    )
+    power = exponent - of_unit
+    return (f"{10**power:,}" if 0 <= power <= 5 else f"1e{power}") + SPACE + unit
 
 
 def memory(size: float | None) -> str:

@@ -92,7 +92,7 @@ def _bar(axes: Any, place: int, rung: Rung, scale: LogScale) -> None:
 def _axes(axes: Any, rows: Sequence[Rung], scale: LogScale) -> None:
     exponents = scale.decades(9)
     axes.set(xlim=(0, 1.02), ylim=(max(1, len(rows)) - 0.45, -0.55))
-    axes.set_xticks([scale.at(10.0**exponent) for exponent in exponents], [figures.tick(each) for each in exponents])
+    axes.set_xticks([scale.at_power(exponent) for exponent in exponents], [figures.tick(each) for each in exponents])
     axes.set_yticks([])
     axes.grid(axis="x", color=RULE, linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)

@@ -50,7 +50,7 @@ def plot(results: Results, kinds: Mapping[str, str]) -> Markup:
     if not lines:
         return Markup("")
     heights = apart([line.last[1] for line in lines])
-    ticks = [_height(up, 10.0**exponent) for exponent in up.decades()]
+    ticks = [_height(up.at_power(exponent)) for exponent in up.decades()]
     paths = [tag("path", d="".join(f"M0 {y:.2f}H100" for y in ticks), class_="grid")]
     paths += [tag("path", d=_leader(line, y), class_="leader") for line, y in zip(lines, heights)]
     paths += [tag("path", d=_path(line), class_=f"line {line.kind}") for line in lines]
@@ -94,14 +94,14 @@ def _across(across: LogScale, parameters: int) -> float:
     return MARGIN + (1 - 2 * MARGIN) * across.at(parameters)
 
 
-def _height(up: LogScale, ms: float) -> float:
-    return HEIGHT * (1 - up.at(ms))
+def _height(part: float) -> float:
+    return HEIGHT * (1 - part)
 
 
 def _line(name: str, kind: str, sizes: Sequence[Size], across: LogScale, up: LogScale) -> Line | None:
     ordered = sorted((size for size in sizes if size.parameters > 0), key=lambda size: size.parameters)
     points = [
-        (_across(across, size.parameters), _height(up, size.ms[name])) if _drawn(size.ms.get(name)) else None
+        (_across(across, size.parameters), _height(up.at(size.ms[name]))) if _drawn(size.ms.get(name)) else None
         for size in ordered
     ]
     return Line(name, kind, points) if any(points) else None
@@ -131,7 +131,7 @@ def _mark(kind: str, point: tuple[float, float]) -> Markup:
 
 def _up_labels(up: LogScale) -> list[Markup]:
     return [
-        tag("span", figures.tick(exponent), class_="up", style=f"top: {_height(up, 10.0**exponent):.1f}px")
+        tag("span", figures.tick(exponent), class_="up", style=f"top: {_height(up.at_power(exponent)):.1f}px")
         for exponent in up.decades(AXIS_LABELS)
     ]
 

@@ -94,8 +94,8 @@ def _about_bars(results: Results) -> Markup:
     return tag(
         "p",
         "The scale is logarithmic: each grid line is ten times the one before it. "
-        f"Bars end at the median, thin lines go from the least to the most of {_rounds(results)}. "
-        "Hatched bars are no rungs.",
+        f"Bars end at the median, thin lines go from the least to the most of {_rounds(results)}."
+        f"{' Hatched bars are no rungs.' if results.others else ''}",
         class_="note",
     )
 
@@ -156,8 +156,8 @@ def _decimal(loss: str) -> str:
 def _about_rounds(results: Results) -> str:
     return (
         f"All rungs trained the same model on the same documents in one run, {_rounds(results)} each, in turns, so "
-        "that what slows the machine down for a while slows all of them. A figure is the median of the rounds; the spread "
-        "goes from the least to the most."
+        "that what slows the machine down for a while slows all of them. A figure is the median of the rounds; the "
+        "spread goes from the least to the most."
     )
 
 

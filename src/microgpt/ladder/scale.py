@@ -18,9 +18,13 @@ class LogScale:
 
     def at(self, value: float) -> float:
         """0 at the low end, 1 at the high end; the middle of a scale without extent."""
+        return self.at_power(math.log10(value))
+
+    def at_power(self, exponent: float) -> float:
+        """The same for a power of ten."""
         if self.high <= self.low:
             return 0.5
-        return min(1.0, max(0.0, (math.log10(value) - self.low) / (self.high - self.low)))
+        return min(1.0, max(0.0, (exponent - self.low) / (self.high - self.low)))
 
     def decades(self, most: int = 99) -> list[int]:
         """The powers of ten on the scale, as exponents; every other, third ... where there are more than `most`."""
