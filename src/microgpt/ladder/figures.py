@@ -102,3 +102,9 @@ def compact(value: float) -> str:
             shown = float(f"{value / size:.1e}") if value < 100 * size else value / size
             return f"{shown:.{0 if shown >= 10 else 1}f}{unit}"
     return f"{value:.0f}"
+
+
+def cut(name: str, most: int) -> str:
+    """A name in one line of at most so many letters."""
+    line = " ".join(name.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -83,8 +83,12 @@ def verdict(results: Results) -> str:
 
 def what_each_rung_buys(results: Results) -> str:
     """How many times faster each rung is than the one before it."""
-    rungs = [rung for rung in results.rungs if rung.number is not None and figures.known(rung.ratio) and rung.ratio > 0]
-    told = [f"{rung.name} {figures.ratio(rung.ratio / before.ratio)}" for before, rung in pairwise(rungs)]
+    rungs = [rung for rung in results.rungs if rung.number is not None]
+    told = [
+        f"{rung.name} {figures.ratio(rung.ratio / before.ratio)}"
+        for before, rung in pairwise(rungs)
+        if figures.known(before.ratio) and figures.known(rung.ratio) and before.ratio > 0
+    ]
     return f"Times faster than the rung before it: {listed(told)}." if told else "Time of a training step."
 
 

@@ -106,18 +106,14 @@ def _words(axes: Any, rows: Sequence[Rung]) -> None:
     sides = axes.get_yaxis_transform()  # x in parts of the axes, y in rows
     for place, rung in enumerate(rows):
         spread = step(rung)
-        name = _cut(rung.name) if rung.number is None else f"{rung.number}  {_cut(rung.name)}"
+        name = figures.cut(rung.name, LONGEST)
+        name = name if rung.number is None else f"{rung.number}  {name}"
         time = figures.duration(spread.median if spread else None)
         gain = "baseline" if rung.number == 0 else figures.times_faster(rung.ratio)
         style = {"transform": sides, "va": "center", "parse_math": False}
         axes.text(-0.015, place, name, ha="right", fontsize=10, weight="bold", color=INK, **style)
         axes.text(1.115, place, time, ha="right", fontsize=10, weight="bold", color=INK, **style)
         axes.text(1.135, place, _small(gain, rung), ha="left", fontsize=8.5, color=SOFT, linespacing=1.25, **style)
-
-
-def _cut(name: str) -> str:
-    line = " ".join(name.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 def _small(gain: str, rung: Rung) -> str:

@@ -17,6 +17,7 @@ from .scale import LogScale, exactly, for_axis
 HEIGHT = 340.0  # pixels between the top and the bottom of the axes
 LINE = 20.0  # pixels that a label at the end of a line needs
 AXIS_LABELS = 9
+LONGEST = 14  # letters of a name at the end of a line; the table has it in full
 MARGIN = 0.04  # of the width, left and right of the marks
 CLOSE, CLOSE_ON_A_PHONE = 0.09, 0.27  # labels of sizes nearer than this part of the width would touch
 
@@ -57,13 +58,14 @@ def plot(results: Results, kinds: Mapping[str, str]) -> Markup:
     drawing = tag("svg", *paths, viewBox=f"0 0 100 {HEIGHT:.0f}", preserveAspectRatio="none", aria_hidden="true")
     marks = [_mark(line.kind, point) for line in lines for point in line.points if point]
     ends = [
-        tag("span", line.name, class_=f"end {line.kind}", style=f"top: {y:.1f}px") for line, y in zip(lines, heights)
+        tag("span", figures.cut(line.name, LONGEST), class_=f"end {line.kind}", style=f"top: {y:.1f}px")
+        for line, y in zip(lines, heights)
     ]
     longest = max(len(line.name) for line in lines)
     names_of_axes = [tag("span", "a step", class_="up-name"), tag("span", "parameters", class_="across-name")]
     axes = [*_up_labels(up), *_across_labels(results.sizes, across), *names_of_axes]
     area = tag("div", drawing, *marks, *axes, *ends, class_="area", role="img", aria_label=_in_words(results, lines))
-    return tag("div", area, class_="plot", style=f"--height: {HEIGHT:.0f}px; --gutter: {min(longest, 14)}ch")
+    return tag("div", area, class_="plot", style=f"--height: {HEIGHT:.0f}px; --gutter: {min(longest, LONGEST)}ch")
 
 
 def apart(wanted: Sequence[float]) -> list[float]:
