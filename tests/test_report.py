@@ -206,6 +206,8 @@ def test_memory_is_drawn_from_zero():
     assert [fills(row)[0] for row in peak] == pytest.approx(
         [100 * size / 14_200_000 for size in (14_100_000, 14_200_000, 4_130_000, 912_000, 207_000)], abs=0.01
     )
+    note = "Nodes of a step's graph: interpreted 59,623, compiled 59,623, typed 59,623 and bulk 2,931."
+    assert note in page().section("memory").text
     assert graph[-1].text == "4 fused no graph" and peak[-1].text == "4 fused 207 kB"
 
 

@@ -231,6 +231,20 @@ def test_nothing_sticks_out_covers_other_text_or_is_cut_off_at_any_width(visit, 
     assert found == {width: [] for width in WIDTHS}
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_marks_of_the_lines_cover_no_label(visit, width):
+    shown = visit(example(), width)
+    boxes = [[each, *shown.boxes(each)] for each in (".area span", ".mark")]
+    placed = [
+        [name, left, top, left + across, top + up]
+        for name, *found in boxes
+        for left, top, across, up, _ in found
+        if across
+    ]
+    assert (".area span", ".mark") not in {tuple(sorted(pair)) for pair in overlapping(placed)}
+    assert len(placed) > 20 + 5
+
+
 def test_the_check_for_covered_text_would_find_some():
     assert overlapping([["a", 0, 0, 10, 10], ["b", 5, 5, 15, 15]]) == [("a", "b")]
     assert overlapping([["a", 0, 0, 10, 10], ["b", 10, 0, 20, 10], ["c", 0, 10, 10, 20]]) == []

@@ -15,7 +15,7 @@ from . import figures, headline
 from .charts import kind, plain_bars, share_bars, step_bars
 from .markup import Markup, markup, tag
 from .plot import plot
-from .results import Results
+from .results import Results, Rung
 from .sheet import graph_figure, rung_table, size_table
 
 # Nothing may be fetched, whatever gets into the page: a browser that honours this refuses even to try.
@@ -119,17 +119,21 @@ def _notes() -> Markup:
 
 
 def _memory(results: Results) -> Markup:
-    graph = plain_bars(
-        results.rungs,
-        lambda rung: rung.bytes_per_node,
-        lambda rung: graph_figure(rung, figures.memory(rung.bytes_per_node)),
-    )
+    """Two charts. A node of one rung stands for more than that of another, so their numbers are told with the first."""
+    graph = plain_bars(results.rungs, lambda rung: rung.bytes_per_node, _bytes_a_node)
     peak = plain_bars(results.rungs, lambda rung: rung.peak_bytes, lambda rung: figures.memory(rung.peak_bytes))
-    panels = [
-        tag("div", tag("h3", title), bars)
-        for title, bars in (("A node of the graph", graph), ("A process at its peak", peak))
-    ]
-    return tag("div", *panels, class_="panels")
+    nodes = [f"{rung.name} {figures.count(rung.nodes)}" for rung in results.rungs if figures.known(rung.nodes)]
+    note = tag("p", f"Nodes of a step's graph: {headline.listed(nodes)}.", class_="note") if nodes else ""
+    return tag(
+        "div",
+        tag("div", tag("h3", "A node of the graph"), graph, note),
+        tag("div", tag("h3", "A process at its peak"), peak),
+        class_="panels",
+    )
+
+
+def _bytes_a_node(rung: Rung) -> str:
+    return graph_figure(rung, figures.memory(rung.bytes_per_node))
 
 
 def _about_losses(results: Results) -> str:
