@@ -46,7 +46,8 @@ def test_importing_leaves_documents_and_the_network_alone():
 
 
 @pytest.mark.parametrize(
-    "file", ["py.typed", "_engine.pyi", "_engine.pxd", "_adam.pyi", "data/names.txt", "data/README.md"]
+    "file",
+    ["py.typed", "_engine.pyi", "_engine.pxd", "_adam.pyi", "data/names.txt", "data/README.md", "ladder/report.css"],
 )
 def test_types_and_data_are_installed(file):
     assert (PACKAGE / file).is_file()
