@@ -206,12 +206,5 @@ def test_the_table_fits_a_terminal(results):
         assert len(line) <= 100
 
 
-@pytest.mark.parametrize(
-    ("ms", "shown"), [(1234.5, "1,234"), (100.0, "100"), (9.876, "9.88"), (0.1234, "0.123"), (0.01089, "0.0109")]
-)
-def test_milliseconds_have_three_digits_that_count(ms, shown):
-    assert table.milliseconds(ms) == shown
-
-
 def test_bench_json_is_json_with_a_format(results):
     assert json.loads(results.to_json())["format"] == 1

@@ -39,8 +39,9 @@ def test_the_machine_and_the_command_of_the_saved_run_are_named(results):
 
 
 def test_the_picture_was_drawn_from_the_saved_run():
-    from microgpt.ladder.report import source_of
     from PIL import Image
+
+    from microgpt.ladder.picture import source_of
 
     with Image.open(PICTURE) as picture:
         assert picture.text["Source"] == source_of(BENCH.read_text("utf-8"))

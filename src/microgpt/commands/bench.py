@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STEPS, ROUNDS = 12, 5
 QUICK_STEPS, QUICK_ROUNDS = 4, 2
 PICTURE, PAGE, FIGURES = "ladder.png", "report.html", "bench.json"
-PLACES = 150  # columns of the table where it is not shown on a terminal
+PLACES = 200  # columns of the table where it is not shown on a terminal
 
 
 def add_parser(commands: Any) -> None:
@@ -133,14 +133,14 @@ def _check_folder(path: str) -> None:
 
 
 def _write(folder: str, results: "Results") -> None:
-    from ..ladder import report
+    from ..ladder import picture, report
 
     replace_file(os.path.join(folder, FIGURES), results.to_json().encode())
     replace_file(os.path.join(folder, PAGE), report.report_html(results).encode())
     written = [PAGE, FIGURES]
     try:
-        report.picture_png(results, os.path.join(folder, PICTURE))
+        picture.picture_png(results, os.path.join(folder, PICTURE))
         written.append(PICTURE)
-    except report.NoMatplotlib as error:
-        note(f"no {PICTURE}: {error}")
+    except picture.PictureUnavailable as error:
+        note(str(error))
     note(f"written to {folder}: {', '.join(written)}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from . import figures
 from .results import Results, Rung
 
 UNKNOWN = "-"
-COLUMNS = ("rung", "a script holds", "ms a step", "faster", "forward", "backward", "Adam", "nodes", "ns/node")
-COLUMNS_OF_MEMORY = ("bytes/node", "peak")
+COLUMNS = (
+    *("rung", "a script holds", "a step", "faster", "forward", "backward", "Adam"),
+    *("nodes", "time a node", "memory a node", "peak"),
+)
 
 
 def text(results: Results, width: int | None = None) -> str:
@@ -19,7 +21,7 @@ def text(results: Results, width: int | None = None) -> str:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, title in enumerate((*COLUMNS, *COLUMNS_OF_MEMORY)):
+    for number, title in enumerate(COLUMNS):
         table.add_column(title, justify="left" if number < 2 else "right", no_wrap=number != 1)
     for rung in (*results.rungs, *results.others):
         table.add_row(*map(Text, cells(rung)))
@@ -32,21 +34,26 @@ def text(results: Results, width: int | None = None) -> str:
 
 def cells(rung: Rung) -> tuple[str, ...]:
     """What stands in the rung's row."""
-    label = f"{'' if rung.number is None else f'{rung.number} '}{rung.name}"
-    parts = (
-        milliseconds(rung.ms[part].median) if part in rung.ms else UNKNOWN for part in ("forward", "backward", "adam")
-    )
-    return (
-        label,
-        rung.holds,
-        milliseconds(rung.ms["step"].median),
+    parts = (rung.ms[part].median if part in rung.ms else None for part in ("forward", "backward", "adam"))
+    found = (
+        figures.duration(rung.ms["step"].median),
         times(rung.ratio),
-        *parts,
-        optional(rung.nodes, "{:,.0f}"),
-        optional(rung.ns_per_node, "{:,.3g}"),
-        optional(rung.bytes_per_node, "{:,.0f}"),
-        UNKNOWN if rung.peak_bytes is None else f"{rung.peak_bytes / 1e6:,.1f} MB",
+        *map(figures.duration, parts),
+        figures.count(rung.nodes),
+        figures.duration(None if rung.ns_per_node is None else rung.ns_per_node / 1e6),
+        figures.memory(rung.bytes_per_node),
+        figures.memory(rung.peak_bytes),
     )
+    return label(rung), rung.holds, *(UNKNOWN if each == figures.MISSING else plain(each) for each in found)
+
+
+def label(rung: Rung) -> str:
+    return rung.name if rung.number is None else f"{rung.number} {rung.name}"
+
+
+def plain(text: str) -> str:
+    """With spaces that are everywhere the same."""
+    return text.replace(figures.SPACE, " ")
 
 
 def below(results: Results) -> Iterator[str]:
@@ -64,27 +71,17 @@ def below(results: Results) -> Iterator[str]:
     )
     yield (
         f"{machine['cpu']}, {software['instruction_set']}; {software['python']}; {software['compiler']}; "
-        f"load {optional(machine['load'], '{}')} at the start"
+        f"load {UNKNOWN if machine['load'] is None else machine['load']} at the start"
     )
 
 
-def milliseconds(ms: float) -> str:
-    """Three digits that count."""
-    return f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}" if ms >= 0.1 else f"{ms:.4f}"
-
-
 def times(ratio: float) -> str:
-    return f"{ratio:,.0f} x" if ratio >= 10 else f"{ratio:.2g} x"
-
-
-def optional(value: Any, form: str) -> str:
-    return UNKNOWN if value is None else form.format(value)
+    return f"{figures.ratio(ratio)} x"
 
 
 def markdown(results: Results) -> str:
     """The rungs as a table of a README."""
     rows = [("rung", "what a script holds", "a step takes", "faster"), ("---", "---", "---:", "---:")]
     for rung in results.rungs:
-        name = f"{rung.number} {rung.name}"
-        rows.append((name, rung.holds, f"{milliseconds(rung.ms['step'].median)} ms", times(rung.ratio)))
+        rows.append((label(rung), rung.holds, plain(figures.duration(rung.ms["step"].median)), times(rung.ratio)))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
