@@ -11,7 +11,7 @@ TITLES = {
     "ladder": "A training step on every rung, the same documents and the same losses",
     "fused": "The fused GPT: a training step among many, the script's model",
     "generation": "A sampled name on every rung, the same names",
-    "scaling in nodes": "Graphs of a thousand to ten million nodes, a node",
+    "scaling in nodes": "Graphs of a thousand to ten million nodes, a node; freeing is part of building",
     "scaling in model size": "Larger models, a training step: a multiply-add of its matrix products",
     "run": "microgpt run: a training step of scripts that are not changed, beside the interpreter on the same file",
     "memory": "Memory of one large graph, a node",

@@ -26,6 +26,10 @@ def load(path: str) -> dict[str, Any]:
         raise Unreadable(f"{path}: not json: {error}") from error
     if not isinstance(run, dict) or not isinstance(run.get("benchmarks"), list):
         raise Unreadable(f"{path}: not a file of pytest-benchmark (it has no list of benchmarks)")
+    for part in (run, run.get("machine_info", {})):
+        for name in ("machine_info", "commit_info", "cpu", "microgpt"):
+            if not isinstance(part, dict) or not isinstance(part.get(name, {}), dict):
+                raise Unreadable(f"{path}: not a file of pytest-benchmark ({name} is no table)")
     return run
 
 
@@ -66,3 +70,16 @@ def time(ns: float | None) -> str:
         if abs(ns) < 1000 * size or unit == "s":
             return f"{ns / size:.3g} {unit}" if abs(ns) < 1000 * size else f"{ns / size:.0f} {unit}"
     raise AssertionError
+
+
+def kind(run: dict[str, Any]) -> tuple[str, ...]:
+    """The kind of machine: within one, ratios may be compared. CPU, Python, instruction set."""
+    info = run.get("machine_info") or {}
+    cpu, build = info.get("cpu") or {}, info.get("microgpt") or {}
+    model = f"family {cpu.get('family', '?')} model {cpu.get('model', '?')}"
+    minor = ".".join(str(info.get("python_version", "?")).split(".")[:2])
+    return (
+        f"{cpu.get('brand_raw', 'unknown CPU')} {model}",
+        f"{info.get('python_implementation', 'Python')} {minor}",
+        str(build.get("instruction_set", "?")),
+    )

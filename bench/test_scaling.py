@@ -50,7 +50,7 @@ def rounds_of(nodes: int) -> int:
 
 def measure_nodes(shape: str, size: str, variant: str, measured: Measured) -> Any:
     nodes, rounds = (1_000, 1) if measured.quick else (NODES[size], rounds_of(NODES[size]))
-    rounds = rounds if variant == "compiled" else min(rounds, 9)
+    rounds = rounds if variant == "compiled" else min(rounds, 5)
     return measured(
         ("nodes", shape, size, variant),
         lambda: worker("scaling_run.py", variant, shape, str(nodes), str(rounds)),
@@ -84,7 +84,7 @@ def test_nodes(
     more = {"nodes": nodes, "reference_nodes": other["nodes"], "first_ns": here["first"][direction] / nodes * 1e9}
     if held and (variant == "compiled" or nodes >= 100_000):  # the kernel counts in pages
         more |= {"bytes": held, "bytes_per_node": held / nodes}
-    what = f"{shape}, {size} nodes, {'built and freed' if direction == 'build' else 'backward'}"
+    what = f"{shape}, {size}, {'building' if direction == 'build' else 'backward'}"
     group = f"{shape}, {direction}"
     record(samples, variant, layer="scaling in nodes", what=what, unit="node", group=group, **more)
 
