@@ -123,8 +123,12 @@ def verdict(change: Change, threshold: float) -> str:
     return word if change.certain else f"{word}, within the spread"
 
 
-def shown(yardstick: str, ratio: Ratio) -> str:
-    if yardstick == "floats":
+def held_against(layer: str, yardstick: str) -> str:
+    return "Python alone" if layer in ("import", "command") else NAMES[yardstick]
+
+
+def shown(layer: str, yardstick: str, ratio: Ratio) -> str:
+    if yardstick == "floats" or layer in ("import", "command"):
         return f"{ratio.value:.2f} times"
     return f"{1 / ratio.value:.0%}" if yardstick == "peak" else f"{1 / ratio.value:,.1f} x"
 
@@ -135,9 +139,9 @@ def line(what: str, *cells: str) -> str:
 
 def row(change: Change, threshold: float) -> str:
     layer, what, _, yardstick = change.key
-    before, now = shown(yardstick, change.before), shown(yardstick, change.now)
+    before, now = (shown(layer, yardstick, ratio) for ratio in (change.before, change.now))
     percent = f"{change.factor - 1:+.0%}"
-    return line(f"{layer}: {what}", NAMES[yardstick], before, now, percent, verdict(change, threshold))
+    return line(f"{layer}: {what}", held_against(layer, yardstick), before, now, percent, verdict(change, threshold))
 
 
 def table(changes: list[Change], threshold: float, everything: bool) -> list[str]:
@@ -177,10 +181,10 @@ def missing(base: Run, latest: Run) -> list[str]:
         ("Not in the saved run", latest.ratios.keys() - base.ratios.keys()),
     ):
         for layer in TITLES:
-            whats = sorted({what for of_layer, what, _, _ in keys if of_layer == layer})
-            if whats:
-                more = f" and {len(whats) - 3} more" if len(whats) > 3 else ""
-                lines.append(f"{title}: {layer}: {'; '.join(whats[:3])}{more}")
+            names = sorted({what for of_layer, what, _, _ in keys if of_layer == layer})
+            if names:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                lines.append(f"{title}: {layer}: {'; '.join(names[:3])}{more}")
     return lines
 
 
