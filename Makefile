@@ -1,6 +1,7 @@
 # make train      train on names and print new ones (makes .venv and installs the package first)
 # make test       run the tests; a part of them: make test ARGS="-k adam"
 # make bench      time everything against the interpreted script, print the ratios
+# make bench-compare   hold them against a saved run: BASE=bench/results/NAME.json THRESHOLD=1.25 (see bench/README.md)
 # make lint       style, types and spelling
 # make annotate   show which lines of the Cython sources call into Python
 # make clean      remove all that was made here
@@ -13,8 +14,11 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
 SOURCES := $(wildcard src/*.py src/*/*.p* src/microgpt/*/* bench/ports/*.py)
 
+BENCH_TABLES := --benchmark-group-by=group --benchmark-sort=name --benchmark-columns=median,iqr,rounds
+THRESHOLD ?= 1.25
+
 .DELETE_ON_ERROR:
-.PHONY: train test bench lint annotate clean
+.PHONY: train test bench bench-compare lint annotate clean
 
 train: $(VENV)/installed
 	$(RUN) train.py
@@ -24,8 +28,11 @@ test: $(VENV)/installed $(VENV)/group-test
 
 bench: $(VENV)/installed $(VENV)/group-test
 	mkdir -p bench/results
-	$(RUN) -m pytest bench --benchmark-json=bench/results/latest.json $(ARGS)
+	$(RUN) -m pytest bench --benchmark-json=bench/results/latest.json $(BENCH_TABLES) $(ARGS)
 	$(RUN) bench/ratios.py bench/results/latest.json
+
+bench-compare: $(VENV)/made
+	$(RUN) bench/compare.py bench/results/latest.json $(BASE) --threshold $(THRESHOLD)
 
 lint: $(VENV)/installed $(VENV)/group-lint
 	$(RUN) -m ruff check .

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 N_EMBD, N_HEAD, N_LAYER, BLOCK_SIZE = 16, 4, 1, 16
 HEAD_DIM = N_EMBD // N_HEAD
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+VOCAB_SIZE = len(LETTERS) + 1
 
 # Used only where the package's own list of names cannot be found.
 FEW_NAMES = """
@@ -152,7 +154,12 @@ def setting(how: Arithmetic, seed: int = 42) -> Setting:
     docs = names()
     random.shuffle(docs)
     uchars = sorted(set("".join(docs)))
-    vocab_size = len(uchars) + 1
+    state_dict = parameters(how, len(uchars) + 1)
+    return Setting(docs, uchars, state_dict, flat(state_dict))
+
+
+def parameters(how: Arithmetic, vocab_size: int) -> dict[str, Any]:
+    """Fresh matrices under the script's names, drawn from `random` in the script's order."""
 
     def matrix(rows: int, columns: int, std: float = 0.08) -> list[list[Any]]:
         return [[how.number(random.gauss(0, std)) for _ in range(columns)] for _ in range(rows)]
@@ -167,8 +174,31 @@ def setting(how: Arithmetic, seed: int = 42) -> Setting:
             state_dict[f"layer{i}.{name}"] = matrix(N_EMBD, N_EMBD)
         state_dict[f"layer{i}.mlp_fc1"] = matrix(4 * N_EMBD, N_EMBD)
         state_dict[f"layer{i}.mlp_fc2"] = matrix(N_EMBD, 4 * N_EMBD)
-    params = [p for mat in state_dict.values() for row in mat for p in row]
-    return Setting(docs, uchars, state_dict, params)
+    return state_dict
+
+
+def flat(state_dict: dict[str, Any]) -> list[Any]:
+    """Every number of every matrix, in the order in which they were drawn."""
+    return [p for mat in state_dict.values() for row in mat for p in row]
+
+
+def resize(n_embd: int, n_layer: int, block_size: int) -> None:
+    """From now on everything here is of that size."""
+    global N_EMBD, HEAD_DIM, N_LAYER, BLOCK_SIZE
+    N_EMBD, HEAD_DIM, N_LAYER, BLOCK_SIZE = n_embd, n_embd // N_HEAD, n_layer, block_size
+
+
+def filled(how: Arithmetic) -> Setting:
+    """A model of the present size, and one document of random letters that fills its block."""
+    random.seed(1)
+    state_dict = parameters(how, VOCAB_SIZE)
+    return Setting([letters(BLOCK_SIZE - 1)], list(LETTERS), state_dict, flat(state_dict))
+
+
+def letters(n: int) -> str:
+    """`n` letters that are the same in every process; with a token at both ends they fill n + 1 positions."""
+    rng = random.Random(2)
+    return "".join(rng.choice(LETTERS) for _ in range(n))
 
 
 def tokens_of(doc: str, uchars: list[str]) -> list[int]:

@@ -9,6 +9,7 @@ clock that it lets a benchmark choose: it reads our seconds, and does the statis
 import gc
 import json
 import os
+import statistics
 import subprocess
 import sys
 import types
@@ -81,6 +82,35 @@ class Measured:
 
     def rounds(self, full: int) -> int:
         return 1 if self.quick else full
+
+
+# ---- how far a figure can be trusted ----
+
+
+def quartiles(numbers: list[float]) -> tuple[float, float]:
+    """The lower and the upper; twice the same for a single number."""
+    if len(numbers) == 1:
+        return numbers[0], numbers[0]
+    lower, _, upper = statistics.quantiles(numbers, n=4, method="inclusive")
+    return lower, upper
+
+
+def medians(samples: list[float], repeats: int | None) -> list[float]:
+    """The median of every repeat, where samples of one repeat follow each other; None: each sample is a repeat.
+
+    A repeat over a dozen documents has samples as different as the documents, which is no uncertainty.
+    """
+    size = len(samples) // repeats if repeats else 1
+    return [statistics.median(samples[i : i + size]) for i in range(0, len(samples), size)]
+
+
+def spread(mine: list[float], theirs: list[float], repeats: int | None) -> tuple[float, float]:
+    """Quartiles of the ratio mine / theirs over the repeats, taken pair by pair where they came in turns."""
+    ours, others = medians(mine, repeats), medians(theirs, repeats)
+    if len(ours) == len(others):
+        return quartiles([a / b for a, b in zip(ours, others)])
+    (low, high), (other_low, other_high) = quartiles(ours), quartiles(others)
+    return low / other_high, high / other_low
 
 
 # ---- handing over ----

@@ -9,10 +9,10 @@ import gc
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import gpt as model
+from process_memory import most, now
 
 import microgpt
 from microgpt import reference
@@ -20,15 +20,6 @@ from microgpt import reference
 engine, documents = sys.argv[1], int(sys.argv[2])
 in_arena = engine == "compiled"
 how = model.on_values(microgpt.Value if in_arena else reference.Value)
-
-
-def memory(which: str) -> int:
-    """Bytes in memory, from the kernel's account of this process: VmRSS now, VmHWM the most there ever was.
-
-    Not getrusage: its maximum begins with that of the process which started this one.
-    """
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(which))
 
 
 def loss_over(docs: list[str]) -> Any:
@@ -40,15 +31,15 @@ docs, uchars, state_dict, params = model.setting(how)
 sys.setrecursionlimit(100_000)
 gc.collect()
 nodes_before = microgpt.arena_stats()["nodes"]
-before = memory("VmRSS")
+before = now()
 start = time.perf_counter()
 loss = loss_over(docs[:documents])
 seconds = time.perf_counter() - start
 gc.collect()
-graph = memory("VmRSS") - before
+graph = now() - before
 arena = microgpt.arena_stats()
 loss.backward()
-peak = memory("VmHWM") - before
+peak = most() - before
 known = {id(p) for p in params}
 nodes = sum(id(node) not in known for node in model.nodes_under(loss))
 print(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gpt as model
+import instruction_sets
 import pytest
 from measuring import Measured, Run, Samples, fresh_module, take_turns, worker
 
@@ -19,7 +20,6 @@ from microgpt import reference
 
 LOOP, CLASS = "the script's loop", "the class Adam"
 TESTS = [(LOOP, "floats"), (LOOP, "reference"), (LOOP, "compiled"), (CLASS, "reference"), (CLASS, "compiled")]
-INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
 
 def start() -> tuple[list[float], list[float]]:
@@ -75,16 +75,17 @@ def all_ways(rounds: int) -> tuple[Samples, int]:
 def test_adam(what: str, variant: str, measured: Measured, record: Callable[..., None]) -> None:
     everything, count = measured("adam", lambda: all_ways(measured.rounds(41)))
     samples = {name.split(", ")[1]: s for name, s in everything.items() if name.startswith(what)}
-    record(samples, variant, layer="adam", what=what, per=count, unit="parameter")
+    rung = 2 if what == LOOP else 3
+    record(samples, variant, layer="adam", what=what, rung=rung, per=count, unit="parameter")
 
 
-@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("instruction_set", instruction_sets.NAMES)
 def test_adam_by_instruction_set(instruction_set: str, measured: Measured, record: Callable[..., None]) -> None:
     """Each in a process of its own; the reference is the class in Python, timed above in the same session."""
     everything, count = measured("adam", lambda: all_ways(measured.rounds(41)))
-    found = worker("adam_run.py", str(measured.rounds(201)), env={"MICROGPT_ISA": instruction_set})
+    found = worker("adam_run.py", str(measured.rounds(201)), env=instruction_sets.environment(instruction_set))
     if "unsupported" in found:
         pytest.skip(found["unsupported"])
     samples = {"reference": everything[f"{CLASS}, reference"], "compiled": found["seconds"]}
     what = f"the class Adam, {instruction_set}"
-    record(samples, "compiled", layer="adam", what=what, per=count, unit="parameter")
+    record(samples, "compiled", layer="adam", what=what, rung=3, isa=instruction_set, per=count, unit="parameter")

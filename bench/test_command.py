@@ -62,4 +62,4 @@ def test_command(
         runs = {"reference": timed(["-c", "pass"], folder), "compiled": timed(["-c", PROGRAM, *COMMANDS[what]], folder)}
         return take_turns(runs, measured.rounds(15))
 
-    record(measured(("command", what), measure), variant, layer="command", what=what, unit="process")
+    record(measured(("command", what), measure), variant, layer="command", what=what, rung=None, unit="process")

@@ -132,4 +132,4 @@ def test_function(name: str, direction: str, variant: str, measured: Measured, r
     more: dict[str, float] = {}
     if variant == "compiled" and name.startswith("linear") and direction == "forward":
         more = memory(name, measured.quick)
-    record(samples, variant, layer="functions", what=f"{name}, {direction}", per=per, unit=unit, **more)
+    record(samples, variant, layer="functions", what=f"{name}, {direction}", rung=3, per=per, unit=unit, **more)

@@ -27,4 +27,4 @@ def timed(program: str) -> Run:
 def test_import(variant: str, measured: Measured, record: Callable[..., None]) -> None:
     runs = {name: timed(program) for name, program in PROGRAMS.items()}
     samples = measured("import", lambda: take_turns(runs, measured.rounds(21)))
-    record(samples, variant, layer="import", what="import microgpt", unit="process")
+    record(samples, variant, layer="import", what="import microgpt", rung=None, unit="process")

@@ -70,6 +70,7 @@ def script(what: str, steps: int) -> str:
             f"    times.append(time.perf_counter())\n    doc = docs[step % {DOCUMENTS}]\n",
         ),
         ("temperature = 0.5", "times.append(time.perf_counter())\ntemperature = 0.5"),
+        ("for sample_idx in range(4):", "for sample_idx in range(1):"),  # not measured here
         *CHANGES[what],
     ]
     for old, new in changes:
@@ -104,12 +105,11 @@ def test_run(
         folder = tmp_path_factory.mktemp("run")
         samples: Samples = {way: [] for way in WAYS}
         for _ in range(turns):
-            slow, said = run("reference", what, DOCUMENTS, folder)
-            fast, said_fast = run("compiled", what, DOCUMENTS * (1 if measured.quick else 30), folder)
-            assert measured.quick is False or said == said_fast
+            slow, said = run("reference", what, 1 if measured.quick else DOCUMENTS, folder)
+            fast, said_fast = run("compiled", what, 1 if measured.quick else 30 * DOCUMENTS, folder)
             assert said[0] == said_fast[0]  # later steps have other learning rates, since their number differs
             samples["reference"] += slow
             samples["compiled"] += fast
         return samples
 
-    record(measured(("run", what), measure), variant, layer="run", what=what, unit="step")
+    record(measured(("run", what), measure), variant, layer="run", what=what, rung=3, unit="step", repeats=turns)

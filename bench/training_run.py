@@ -1,12 +1,6 @@
-"""A training run as the script does one, timed: `training_run.py VARIANT STEPS` prints one line of json.
+"""A training run as the script does one, timed: `training_run.py VARIANT STEPS [N_EMBD N_LAYER BLOCK_SIZE]`.
 
-VARIANT  reference      the pure-Python class and the script's Adam loop
-         compiled       the compiled class and the script's Adam loop
-         compiled-adam  the compiled class and the compiled Adam
-         bulk-functions the same, and the script's three functions (linear, softmax, rmsnorm) replaced by the compiled
-                        ones; its gpt() stays as it is, attention scalar by scalar
-         bulk           train.py's way: every vector by a compiled function, and the compiled Adam
-         floats         no graph at all: the forward on plain floats, the loop over bare slotted objects
+Prints one line of json. VARIANT is one of rungs.py. With sizes, all steps take one document, which fills the block.
 
 Each run has a process to itself, for fairness. Most of the time of the pure-Python class goes to the cyclic garbage
 collector, whose cost depends on everything else that is alive: the heap of a test runner would make the reference
@@ -17,9 +11,11 @@ The loop stands at the level of the module, as in the script, since names are sl
 function; and the names of one step live into the next, so the old graph is freed in the middle of the new forward, and
 that is where its freeing is billed. Forward is timed from the choice of the document to the finished loss.
 
-Losses and parameters are those of the first STEPS steps. So are the times of the reference, whose collector makes every
-later step slower. The others, which take a thousandth of the time, go over the same documents again and again and give
+Losses and parameters are those of the first STEPS steps. So are the times of rungs 0 and 1, whose collector makes every
+later step slower. The others, which take a fraction of the time, go over the same documents again and again and give
 the times of the last round: the first few steps of a process fetch their memory from the system, page by page.
+
+On floats there is no gradient: the Adam loop goes over bare slotted objects with made-up ones.
 """
 
 import hashlib
@@ -30,62 +26,32 @@ import sys
 import time
 
 import gpt as model
+import rungs
+from process_memory import most, now
 
-variant, steps = sys.argv[1], int(sys.argv[2])
-rounds = 1 if variant == "reference" else 4
-optimizer = None
-if variant == "floats":
-    how = model.on_floats()
-elif variant == "reference":
-    from microgpt.reference import Value as ReferenceValue
-
-    how = model.on_values(ReferenceValue)
-else:
-    import microgpt
-    from microgpt import Adam, Value
-
-    how = model.on_values(Value)
-if variant == "bulk-functions":
-    model.linear, model.rmsnorm = microgpt.linear, microgpt.rmsnorm
-    how = how._replace(softmax=microgpt.softmax)
-
-docs, uchars, state_dict, params = model.setting(how)
+variant, steps, sizes = sys.argv[1], int(sys.argv[2]), [int(size) for size in sys.argv[3:]]
+if sizes:
+    model.resize(*sizes)
+rounds = 1 if variant in ("reference", "untyped") or sizes else 4
+rung = rungs.of(variant)
+how, gpt, surprise_at, mean = rung.how, rung.gpt, rung.surprise_at, rung.mean
+docs, uchars, state_dict, params = model.filled(how) if sizes else model.setting(how)
+optimizer = rung.adam(params) if rung.adam else None
 if variant == "floats":
     params = [model.Cell(p) for p in params]
     for p in params:
         p.grad = random.gauss(0, 0.01)
-elif variant in ("compiled-adam", "bulk", "bulk-functions"):
-    optimizer = Adam(params)
 
 
 def digest():
     return hashlib.sha256(struct.pack(f"<{len(params)}d", *[p.data for p in params])).hexdigest()
 
 
-def surprise_at(logits, target_id):
-    probs = how.softmax(logits)
-    return how.surprise(probs[target_id])
-
-
-def mean(losses):
-    return (1 / len(losses)) * sum(losses)
-
-
-gpt = model.gpt
-if variant == "bulk":
-    from microgpt.model import gpt as gpt_of_functions
-
-    surprise_at, mean = microgpt.cross_entropy, microgpt.mean
-    config = microgpt.GPTConfig(len(uchars) + 1, model.N_LAYER, model.N_EMBD, model.N_HEAD, model.BLOCK_SIZE)
-
-    def gpt(state_dict, how, *rest):
-        return gpt_of_functions(config, state_dict, *rest)
-
-
 BOS, block_size, n_layer = len(uchars), model.BLOCK_SIZE, model.N_LAYER
 learning_rate, beta1, beta2, eps_adam = 0.01, 0.85, 0.99, 1e-8
 m, v = [0.0] * len(params), [0.0] * len(params)
 num_steps = 1000
+before = now()
 clock, times, seen = time.perf_counter, [], []
 
 for step in range(rounds * steps):
@@ -119,10 +85,10 @@ for step in range(rounds * steps):
     times.append((forward_done - started, backward_done - forward_done, done - backward_done))
     seen.append(float(getattr(loss, "data", loss)).hex())
     if step == steps - 1:
-        params_sha256 = digest()
+        peak_bytes, params_sha256 = most() - before, digest()
     if variant == "floats":
         for p in params:
             p.grad = random.gauss(0, 0.01)
 
-found = {"times": times[-steps:], "losses": seen[:steps], "params_sha256": params_sha256}
+found = {"times": times[-steps:], "losses": seen[:steps], "params_sha256": params_sha256, "bytes": peak_bytes}
 print(json.dumps({"variant": variant, **found}))

@@ -1,0 +1,204 @@
+"""How time and memory grow: with the number of nodes, and with the size of the model.
+
+**Nodes.** Graphs of 1e3 to 1e7 nodes in three shapes (graphs.py), built, freed and differentiated in processes of their
+own (scaling_run.py), a node. The reference goes up to 1e5, in the chain to 1e3: it ends at Python's recursion limit.
+Where it cannot follow, it is its largest graph of that shape that the compiled engine is held against, a node for a
+node (`reference_nodes`); that is to the reference's advantage, whose collector makes larger graphs dearer.
+
+**Model size.** A training step on a document that fills the block, for rungs 0, 2, 3 and 4, each as far as its time and
+its memory go, divided by the multiply-adds of the matrix products, forward and backward. Where the interpreter takes
+too long, the ratio is again to its largest model (`reference_size`). `step_ns` is the step itself. Of the fused rung,
+`flops_per_second` counts multiplications and additions of forward and backward, and `peak_share` divides it by what
+the same tile of registers does on numbers that never leave the first-level cache. All rungs must have the same loss.
+"""
+
+import random
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gpt as model
+import graphs
+import pytest
+from measuring import Measured, Samples, worker
+from peak import operations, peak, seconds_of
+
+from microgpt import GPT, GPTConfig, _memory, reference
+
+# ---- nodes ----------------------------------------------------------------------------------------------------------
+
+NODES = {"1e3": 1_000, "1e4": 10_000, "1e5": 100_000, "1e6": 1_000_000, "1e7": 10_000_000}
+REFERENCE_NODES = {
+    "a chain": ("1e3",),
+    "a wide tree": ("1e3", "1e4", "1e5"),
+    "layers of the script": ("1e3", "1e4", "1e5"),
+}
+BYTES_A_NODE = 150  # the node, its handle, the list of backward, and some more: what must be free
+NODE_TESTS = [
+    pytest.param(shape, direction, size, variant, id=f"{shape}-{direction}-{size}-{variant}")
+    for shape in graphs.SHAPES
+    for direction in ("build", "backward")
+    for size in NODES
+    for variant in ("reference", "compiled")
+    if variant == "compiled" or size in REFERENCE_NODES[shape]
+]
+
+
+def rounds_of(nodes: int) -> int:
+    return max(3, min(41, 4_000_000 // nodes))
+
+
+def measure_nodes(shape: str, size: str, variant: str, measured: Measured) -> Any:
+    nodes, rounds = (1_000, 1) if measured.quick else (NODES[size], rounds_of(NODES[size]))
+    rounds = rounds if variant == "compiled" else min(rounds, 5)
+    return measured(
+        ("nodes", shape, size, variant),
+        lambda: worker("scaling_run.py", variant, shape, str(nodes), str(rounds)),
+    )
+
+
+def seconds_a_node(found: Any, direction: str) -> list[float]:
+    return [seconds / found["nodes"] for seconds in found[direction]]
+
+
+def too_large(size: str) -> str | None:
+    need, free = BYTES_A_NODE * NODES[size], _memory.available()
+    if NODES[size] < 1_000_000 or (free is not None and free >= need):
+        return None
+    return f"needs {_memory.readable(need)} of memory, {'unknown' if free is None else _memory.readable(free)} is free"
+
+
+@pytest.mark.parametrize(("shape", "direction", "size", "variant"), NODE_TESTS)
+def test_nodes(
+    shape: str, direction: str, size: str, variant: str, measured: Measured, record: Callable[..., None]
+) -> None:
+    if not measured.quick and (reason := too_large(size)):
+        pytest.skip(reason)
+    beside = size if size in REFERENCE_NODES[shape] else REFERENCE_NODES[shape][-1]
+    other = measure_nodes(shape, beside, "reference", measured)
+    here = other if variant == "reference" else measure_nodes(shape, size, variant, measured)
+    assert beside != size or here["result"] == other["result"]
+    samples: Samples = {"reference": seconds_a_node(other, direction), variant: seconds_a_node(here, direction)}
+    nodes = here["nodes"]
+    held = here["arena_bytes"] if variant == "compiled" else here["resident_bytes"]
+    more = {"nodes": nodes, "reference_nodes": other["nodes"], "first_ns": here["first"][direction] / nodes * 1e9}
+    if held and (variant == "compiled" or nodes >= 100_000):  # the kernel counts in pages
+        more |= {"bytes": held, "bytes_per_node": held / nodes}
+    what = f"{shape}, {size}, {'building' if direction == 'build' else 'backward'}"
+    group = f"{shape}, {direction}"
+    record(samples, variant, layer="scaling in nodes", what=what, unit="node", group=group, **more)
+
+
+@pytest.mark.parametrize("shape", graphs.SHAPES)
+def test_the_graphs_have_as_many_nodes_as_they_say(shape: str) -> None:
+    for wanted in (1_000, 2_345):
+        graph = graphs.SHAPES[shape](reference.Value, wanted)
+        assert graph.nodes == len(model.nodes_under(graph.root))
+        assert 0.5 < graph.nodes / wanted <= 1.01
+
+
+# ---- model size -----------------------------------------------------------------------------------------------------
+
+
+class Size(NamedTuple):
+    n_embd: int
+    n_layer: int
+    block_size: int
+
+    def __str__(self) -> str:
+        return f"n_embd {self.n_embd}, n_layer {self.n_layer}, {self.block_size} positions"
+
+    def config(self) -> GPTConfig:
+        return GPTConfig(model.VOCAB_SIZE, n_embd=self.n_embd, n_layer=self.n_layer, block_size=self.block_size)
+
+    def operations(self) -> float:
+        return operations(self.config(), self.block_size)
+
+
+SIZES = [
+    *(Size(16, 1, block_size) for block_size in (8, 16, 64, 256)),
+    *(Size(n_embd, 1, 16) for n_embd in (32, 64, 128, 256)),
+    *(Size(64, n_layer, 64) for n_layer in (1, 2, 8)),
+    Size(256, 2, 128),
+]
+
+
+class Rung(NamedTuple):
+    name: str
+    number: int
+    variant: str  # of training_run.py
+    most: float  # operations of a step: with more of them it takes too long, or too much memory
+
+
+RUNGS = {
+    rung.name: rung
+    for rung in (
+        Rung("0 interpreted", 0, "reference", 4e5),
+        Rung("2 typed", 2, "compiled", 5e6),
+        Rung("3 bulk", 3, "bulk", 3e7),
+        Rung("4 fused", 4, "fused", 1e12),
+    )
+}
+SIZE_TESTS = [
+    pytest.param(size, rung.name, id=f"{size}-{rung.name}")
+    for size in SIZES
+    for rung in RUNGS.values()
+    if size.operations() <= rung.most
+]
+LARGEST_INTERPRETED = max(
+    (size for size in SIZES if size.operations() <= RUNGS["0 interpreted"].most), key=Size.operations
+)
+
+
+def with_values(size: Size, rung: str, measured: Measured) -> Any:
+    """Some steps on the same document, of which the first fetches memory and does not count."""
+    steps = 1 if measured.quick else 4 if rung == "0 interpreted" else 12
+    return measured(
+        ("size", size, rung),
+        lambda: worker("training_run.py", RUNGS[rung].variant, str(steps), *map(str, size)),
+    )
+
+
+def steps_of(found: Any) -> list[float]:
+    seconds = [sum(parts) for parts in found["times"]]
+    return seconds[1:] or seconds
+
+
+def fused(size: Size, measured: Measured) -> tuple[list[float], float, str]:
+    """Seconds of each step, the fastest of forward and backward alone, and the first loss."""
+    random.seed(1)  # as model.filled draws its parameters
+    gpt = GPT(size.config(), random)
+    end = model.VOCAB_SIZE - 1
+    document = [end, *(model.LETTERS.index(letter) for letter in model.letters(size.block_size - 1)), end]
+    rounds = measured.rounds(max(5, min(200, int(2e9 / size.operations()))))
+    loss = gpt.loss(document)
+    step = [seconds_of(lambda: gpt.train_step(document, 1e-5)) for _ in range(rounds)]
+    gradient = min(seconds_of(lambda: gpt.backward(document)) for _ in range(rounds))
+    return step, gradient, loss.hex()
+
+
+@pytest.mark.parametrize(("size", "rung"), SIZE_TESTS)
+def test_model_size(size: Size, rung: str, measured: Measured, record: Callable[..., None]) -> None:
+    beside = size if size.operations() <= RUNGS["0 interpreted"].most else LARGEST_INTERPRETED
+    other = with_values(beside, "0 interpreted", measured)
+    more: dict[str, Any] = {"params": size.config().num_params, "reference_size": str(beside)}
+    samples: Samples = {"reference": [s * size.operations() / beside.operations() for s in steps_of(other)]}
+    variant = "reference" if rung == "0 interpreted" else "compiled"
+    if rung == "4 fused":
+        samples[variant], gradient, loss = fused(size, measured)
+        samples["peak"] = [size.operations() / peak(measured)]
+        rate = size.operations() / gradient
+        more |= {"flops_per_second": rate, "peak_share": rate / peak(measured)}
+    else:
+        found = with_values(size, rung, measured)
+        samples[variant], loss, more["bytes"] = steps_of(found), found["losses"][0], found["bytes"]
+    known = measured(("loss", size), lambda: loss)
+    assert loss == known, "the rungs disagree"
+    more["step_ns"] = statistics.median(samples[variant]) * 1e9
+    where = {
+        "layer": "scaling in model size",
+        "what": f"{size}: {rung}",
+        "rung": RUNGS[rung].number,
+        "group": str(size),
+    }
+    record(samples, variant, **where, per=size.operations() / 2, unit="multiply-add", **more)
