@@ -11,16 +11,17 @@ from ._graphs import Graph
 from ._operations import Operation
 
 MOST_BANDS = 10  # boxes of a summary, beside the leaves and the root
-LONGEST = 60  # characters of a label or a number
+LONGEST = 60  # characters of a label
+LONGEST_NUMBER = 24  # characters; longer ones are shown with an exponent
 ESCAPES = str.maketrans(
     {**{character: f"\\{character}" for character in '\\"{}|<>'}, "&": "&amp;", "\n": "\\n", "\r": "\\n", "\t": " "}
 )
 
 
-def escape(text: str) -> str:
+def escape(text: str, longest: int = LONGEST) -> str:
     """Text for a field of a record or another label between double quotes, cut where it is long."""
-    if len(text) > LONGEST:
-        text = text[: LONGEST - 1] + "…"
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
     printable = [character if _is_printable(character) else "\N{REPLACEMENT CHARACTER}" for character in text]
     return "".join(printable).translate(ESCAPES)
 
@@ -36,7 +37,8 @@ def _is_printable(character: str) -> bool:
 def show_number(number: Any, format: str) -> str:
     """A number as `format` has it; what is no real number, as it shows itself."""
     try:
-        return str(format % number)
+        shown = str(format % number)
+        return shown if len(shown) <= LONGEST_NUMBER else f"{number:.4e}"
     except OverflowError:
         return f"an int of {number.bit_length():,} bits"
     except (TypeError, ValueError):
@@ -58,7 +60,7 @@ def _box(name: str, label: str) -> str:
 
 
 def _operation_node(name: str, operation: Operation) -> str:
-    note = f', tooltip="{escape(operation.note)}"' if operation.note else ""
+    note = f', tooltip="{escape(operation.note, 200)}"' if operation.note else ""
     return f'    {name} [label="{escape(operation.label)}"{note}]'
 
 

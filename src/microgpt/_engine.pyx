@@ -32,10 +32,10 @@ from microgpt._contribute cimport fits_int
 from microgpt._kernels cimport choose_isa
 from microgpt._handles cimport constant, finish, handle_point, handle_take, int_mark
 from microgpt._layout cimport (
-    BLOCK_NODES, BY_HAND, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, OF_ABS, OF_COS, OF_EXP, OF_GELU,
-    OF_GELU_TANH, OF_LOG, OF_PLUS, OF_POWER, OF_POWER_OF_NUMBER, OF_RELU, OF_SIGMOID, OF_SILU, OF_SIN, OF_SQRT, OF_TANH, OF_TIMES,
-    ONES, PLACE_MASK, RESULTS, SPARE_HANDLES, SPECIAL, Arena, Block, Children, Dots, Handle, LocalGrads, Operands, RowKernels, block_of, cold_void, likely,
-    unlikely,
+    BLOCK_NODES, BY_HAND, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, OF_ABS, OF_COS, OF_EXP,
+    OF_GELU, OF_GELU_TANH, OF_LOG, OF_PLUS, OF_POWER, OF_POWER_OF_NUMBER, OF_RELU, OF_SIGMOID, OF_SILU, OF_SIN, OF_SQRT,
+    OF_TANH, OF_TIMES, ONES, PLACE_MASK, RESULTS, SPARE_HANDLES, SPECIAL, Arena, Block, Children, Dots, Handle, LocalGrads,
+    Operands, RowKernels, block_of, cold_void, likely, unlikely,
 )
 from microgpt._records cimport (
     classes_reserve, dot_row, has_operands, make_special, operands_allocate, operands_free, row_id, shared_id,

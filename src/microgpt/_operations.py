@@ -9,6 +9,7 @@ written to since no longer fits its sum. What no candidate explains is "f".
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -105,9 +106,7 @@ def _of_one(x: float, data: float, slope: float) -> Operation:
     kind = _kind(names[0])
     if telling and len(names) == 1:
         return Operation(kind, names[0])
-    return Operation(
-        f"{kind}?", f"{names[0]}?", f"{' or '.join(names)}, or a function of your own that does the same here"
-    )
+    return Operation(f"{kind}?", f"{names[0]}?", f"{' and '.join(names)} do the same here, and others may")
 
 
 def _is_telling(x: float, data: float, slope: float) -> bool:
@@ -138,18 +137,23 @@ def _functions(x: float, data: float, slope: float) -> Iterator[str]:
 
 def _powers(x: float, data: float, slope: float) -> Iterator[str]:
     """**n: the slope is n * data / x."""
-    guess = slope * x / data if data else math.nan
-    for n in dict.fromkeys([*_near(guess), *EXPONENTS]):
-        if _gives(lambda of_x: of_x**n, x, data, slope):  # noqa: B023
-            yield f"**{n:.6g}"
+    if _is_normal(data) and _is_normal(slope):
+        for n in dict.fromkeys([*_near(slope * x / data), *EXPONENTS]):
+            if _gives(lambda of_x: of_x**n, x, data, slope):  # noqa: B023
+                yield f"**{n:.6g}"
 
 
 def _powers_of_numbers(x: float, data: float, slope: float) -> Iterator[str]:
     """c**: the slope is log(c) * data."""
-    log = slope / data if data else math.nan
-    for c in _near(math.exp(log) if log < 700 else math.nan):
-        if _gives(lambda of_x: c**of_x, x, data, slope):  # noqa: B023
-            yield f"{c:.6g}**"
+    if _is_normal(data) and _is_normal(slope) and slope / data < 700:
+        for c in _near(math.exp(slope / data)):
+            if _gives(lambda of_x: c**of_x, x, data, slope):  # noqa: B023
+                yield f"{c:.6g}**"
+
+
+def _is_normal(number: float) -> bool:
+    """Whether a number has all its digits; of others, an exponent cannot be found."""
+    return sys.float_info.min <= abs(number) < math.inf
 
 
 def _near(number: float) -> Iterator[float]:
