@@ -131,7 +131,7 @@ cdef union FirstGrad:
 
 ctypedef struct LocalGrads:             # 16 bytes
     FirstGrad first
-    double second                       # d node / d child1; without one, OF_...; with DOT: the gradient its hidden terms have so far
+    double second                       # d node / d child1; without one: OF_...; with DOT: its hidden terms' gradient so far
 
 ctypedef struct Children:               # 8 bytes
     uint32_t first                      # id, 0 for none; with DOT, during a walk: where it stands (see _dots.pxd)
