@@ -91,6 +91,10 @@ def test_functions_of_negative_numbers_are_named(engine, number):
     assert operation(x**-3) == "**-3"
 
 
+def test_exp_of_0_is_named(engine):  # the largest of every softmax
+    assert operation(engine.Value(0.0).exp()) == "exp"
+
+
 @pytest.mark.parametrize("cls", [microgpt.Value, Labelled, Bare])
 @given(a=numbers, b=numbers)
 def test_the_compiled_engine_knows_sums_and_products(cls, a, b):

@@ -144,10 +144,10 @@ def _powers(x: float, data: float, slope: float) -> Iterator[str]:
 
 
 def _powers_of_numbers(x: float, data: float, slope: float) -> Iterator[str]:
-    """c**: the slope is log(c) * data."""
+    """c**: the slope is log(c) * data. Where c is e, that is exp."""
     if _is_normal(data) and _is_normal(slope) and slope / data < 700:
         for c in _near(math.exp(slope / data)):
-            if _gives(lambda of_x: c**of_x, x, data, slope):  # noqa: B023
+            if abs(c - math.e) > 1e-14 and _gives(lambda of_x: c**of_x, x, data, slope):  # noqa: B023
                 yield f"{c:.6g}**"
 
 
