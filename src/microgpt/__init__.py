@@ -7,6 +7,7 @@ from ._functional import add, attention, cross_entropy, linear, mean, relu, rmsn
 TYPE_CHECKING = False  # type checkers take it for True; typing's own would cost the import of typing
 if TYPE_CHECKING:
     from ._fused import GPT
+    from .drawing import draw_dot
     from .model import GPTConfig
     from .trainer import Trainer
 
@@ -22,6 +23,7 @@ __all__ = [
     "arena_stats",
     "attention",
     "cross_entropy",
+    "draw_dot",
     "linear",
     "mean",
     "relu",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 # Loaded when first asked for, since what they need would double the time of `import microgpt`; name -> module.
-_LATER = {"GPT": "_fused", "GPTConfig": "model", "Trainer": "trainer"}
+_LATER = {"GPT": "_fused", "GPTConfig": "model", "Trainer": "trainer", "draw_dot": "drawing"}
 
 
 def __getattr__(name: str) -> object:

@@ -124,6 +124,8 @@ cdef inline void block_start(Arena *arena, Block *block) noexcept:
     if block.first_id & IN_LEAF_BLOCK:
         memset(block.in_dots, 0, sizeof(block.in_dots))
         memset(block.free_places, 0, sizeof(block.free_places))
+    else:
+        memset(block.by_hand, 0, sizeof(block.by_hand))
     block.used = block.prepared = block.spanned = 0
     block.n_free = 0
     block.has_start = False

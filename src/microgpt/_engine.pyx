@@ -22,7 +22,7 @@ from cpython.object cimport PyObject, PyObject_Size
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, log, pow, sin, sqrt, tanh
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from microgpt._arena cimport (
     arena_bytes, arena_start, collect, graph_begins, handles_gone, leaf_append, leaf_in_dots, leaf_place_free,
     local_grads_next, result_append, results_reserve,
@@ -32,9 +32,10 @@ from microgpt._contribute cimport fits_int
 from microgpt._kernels cimport choose_isa
 from microgpt._handles cimport constant, finish, handle_point, handle_take, int_mark
 from microgpt._layout cimport (
-    BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, PLACE_MASK, RESULTS,
-    SPARE_HANDLES, SPECIAL, Arena, Block, Children, Dots, Handle, LocalGrads, Operands, RowKernels, block_of, cold_void, likely,
-    unlikely,
+    BLOCK_NODES, BY_HAND, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, OF_ABS, OF_COS, OF_EXP,
+    OF_GELU, OF_GELU_TANH, OF_LOG, OF_PLUS, OF_POWER, OF_POWER_OF_NUMBER, OF_RELU, OF_SIGMOID, OF_SILU, OF_SIN, OF_SQRT,
+    OF_TANH, OF_TIMES, ONES, PLACE_MASK, RESULTS, SPARE_HANDLES, SPECIAL, Arena, Block, Children, Dots, Handle, LocalGrads,
+    Operands, RowKernels, block_of, cold_void, likely, unlikely,
 )
 from microgpt._records cimport (
     classes_reserve, dot_row, has_operands, make_special, operands_allocate, operands_free, row_id, shared_id,
@@ -66,6 +67,7 @@ cdef Arena *engine_arena() noexcept:
 include "engine/handles.pxi"
 include "engine/subclasses.pxi"
 include "engine/numbers.pxi"
+include "engine/operations.pxi"
 include "engine/results.pxi"
 include "engine/operators.pxi"
 include "engine/links.pxi"
@@ -226,30 +228,30 @@ cdef class Value:
         cdef double x = self.numbers[0]
         if unlikely(x <= 0.0):
             math.log(self.data)
-        return unary(self, log(x), 1.0 / x, 0)
+        return unary(self, log(x), 1.0 / x, 0, OF_LOG)
 
     def exp(self):
         """e**x; local gradient e**x. OverflowError past the range of a float."""
         cdef double result = checked_exp(self.numbers[0])
-        return unary(self, result, result, 0)
+        return unary(self, result, result, 0, OF_EXP)
 
     def relu(self):
         """max(0, x); local gradient 1 where x > 0, else 0. The result is the int 0 for x <= 0 and for NaN, as in the script."""
         cdef double x = self.numbers[0]
         if x > 0.0:
-            return unary(self, x, 1.0, DATA_INT * self.data_int)
-        return unary(self, 0.0, 0.0, DATA_INT)
+            return unary(self, x, 1.0, DATA_INT * self.data_int, OF_RELU)
+        return unary(self, 0.0, 0.0, DATA_INT, OF_RELU)
 
     def tanh(self):
         """Hyperbolic tangent t; local gradient 1 - t**2."""
         cdef double square, t = tanh(self.numbers[0])
         power(t, 2.0, &square)
-        return unary(self, t, 1.0 - square, 0)
+        return unary(self, t, 1.0 - square, 0, OF_TANH)
 
     def sigmoid(self):
         """s = 1 / (1 + e**-x); local gradient s * (1 - s). OverflowError for x below about -709."""
         cdef double s = logistic(self.numbers[0])
-        return unary(self, s, s * (1.0 - s), 0)
+        return unary(self, s, s * (1.0 - s), 0, OF_SIGMOID)
 
     def sqrt(self):
         """Square root s; local gradient 0.5 / s. ValueError for x < 0, ZeroDivisionError for x = 0."""
@@ -259,26 +261,26 @@ cdef class Value:
         s = sqrt(x)
         if s == 0.0:
             raise ZeroDivisionError("the derivative of sqrt at 0 is infinite")
-        return unary(self, s, 0.5 / s, 0)
+        return unary(self, s, 0.5 / s, 0, OF_SQRT)
 
     def sin(self):
         """Sine, x in radians; local gradient cos x. ValueError for infinite x."""
         cdef double x = self.numbers[0]
         if isinf(x):
             math.sin(x)
-        return unary(self, sin(x), cos(x), 0)
+        return unary(self, sin(x), cos(x), 0, OF_SIN)
 
     def cos(self):
         """Cosine, x in radians; local gradient -sin x. ValueError for infinite x."""
         cdef double x = self.numbers[0]
         if isinf(x):
             math.cos(x)
-        return unary(self, cos(x), -sin(x), 0)
+        return unary(self, cos(x), -sin(x), 0, OF_COS)
 
     def abs(self):
         """|x|; local gradient 1 for x > 0, -1 for x < 0, 0 elsewhere."""
         cdef double x = self.numbers[0]
-        return unary(self, fabs(x), 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0, DATA_INT * self.data_int)
+        return unary(self, fabs(x), 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0, DATA_INT * self.data_int, OF_ABS)
 
     def silu(self):
         """x * s with s = 1 / (1 + e**-x); local gradient s * (1 + x * (1 - s)). OverflowError for x below about -709.
@@ -287,7 +289,7 @@ cdef class Value:
         """
         cdef double x = self.numbers[0]
         cdef double s = logistic(x)
-        return unary(self, x * s, s * (1.0 + x * (1.0 - s)), 0)
+        return unary(self, x * s, s * (1.0 + x * (1.0 - s)), 0, OF_SILU)
 
     def gelu(self, approximate="none"):
         """Gaussian error linear unit, Hendrycks and Gimpel (2016), by PyTorch's two formulas.
@@ -300,7 +302,7 @@ cdef class Value:
         cdef double p, t, cube, square, t_square
         if approximate == "none":
             p = 0.5 * (1.0 + <double>python_erf(x / SQRT_2))
-            return unary(self, x * p, p + x * exp(-0.5 * x * x) / SQRT_2_PI, 0)
+            return unary(self, x * p, p + x * exp(-0.5 * x * x) / SQRT_2_PI, 0, OF_GELU)
         if approximate != "tanh":
             raise ValueError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
         power(x, 3.0, &cube)
@@ -308,7 +310,8 @@ cdef class Value:
         t = tanh(SQRT_2_OVER_PI * (x + 0.044715 * cube))
         power(t, 2.0, &t_square)
         return unary(self, 0.5 * x * (1.0 + t),
-                     0.5 * (1.0 + t) + 0.5 * x * (1.0 - t_square) * SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * square), 0)
+                     0.5 * (1.0 + t) + 0.5 * x * (1.0 - t_square) * SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * square), 0,
+                     OF_GELU_TANH)
 
     def backward(self):
         """Set self.grad to 1 and add to the grad of every Value below it the derivative of self with respect to it.

@@ -24,7 +24,8 @@ from microgpt._dots cimport dots_allocate, hidden_allocate, hidden_grads
 from microgpt._engine cimport Value, engine_arena, handles_add, real_exp, real_power, value_as_built
 from microgpt._handles cimport finish, handle_point, handle_take
 from microgpt._layout cimport (
-    BLOCK_NODES, DATA_INT, DOT, GRAD0_INT, HIDDEN_FLOAT, IN_LEAF_BLOCK, ONES, PLACE_MASK, RESULTS, SPECIAL,
+    BLOCK_NODES, DATA_INT, DOT, GRAD0_INT, HIDDEN_FLOAT, IN_LEAF_BLOCK, OF_EXP, OF_LOG, OF_PLUS_NUMBER, OF_POWER, OF_RELU,
+    OF_TIMES_NUMBER, ONES, PLACE_MASK, RESULTS, SPECIAL,
     Arena, Block, Dots, Handle, block_of,
 )
 from microgpt._records cimport dot_row
@@ -178,9 +179,9 @@ def relu(x):
         reserve(size)
         for k in range(start, start + size):
             if vector.data[k] > 0.0:
-                append_unary(vector.data[k], id_at(&vector, k), 1.0, 0)
+                append_unary(vector.data[k], id_at(&vector, k), 1.0, 0, OF_RELU)
             else:
-                append_unary(0.0, id_at(&vector, k), 0.0, DATA_INT)
+                append_unary(0.0, id_at(&vector, k), 0.0, DATA_INT, OF_RELU)
         hand_out(results, start, size)
         start += size
     return results
@@ -203,9 +204,9 @@ cdef list rmsnorm_vector(const Vector *x, list results):
     real_power(ms * inverse + 1e-5, -1.5, &slope)
     append_rows(dots, &ms, 1)
     node = open_block().first_id + open_block().used - 1
-    node = append_unary(ms * inverse, node, inverse, 0)
-    node = append_unary(ms * inverse + 1e-5, node, 1.0, GRAD0_INT)
-    node = append_unary(scale, node, -0.5 * slope, 0)
+    node = append_unary(ms * inverse, node, inverse, 0, OF_TIMES_NUMBER)
+    node = append_unary(ms * inverse + 1e-5, node, 1.0, GRAD0_INT, OF_PLUS_NUMBER)
+    node = append_unary(scale, node, -0.5 * slope, 0, OF_POWER)
     while start < x.n:
         n = min(x.n - start, <uint32_t>BLOCK_NODES)
         reserve(n)
@@ -254,9 +255,9 @@ cdef int append_exps(const Vector *logits, Vector *exps, double scale, bint scal
         reserve(3)
         node = id_at(logits, k)
         if scaled:
-            node = append_unary(logit, node, scale, 0)
-        node = append_unary(exponent, node, 1.0, GRAD0_INT)
-        exps.ids[k] = append_unary(exps.data[k], node, exps.data[k], 0)
+            node = append_unary(logit, node, scale, 0, OF_TIMES_NUMBER)
+        node = append_unary(exponent, node, 1.0, GRAD0_INT, OF_PLUS_NUMBER)
+        exps.ids[k] = append_unary(exps.data[k], node, exps.data[k], 0, OF_EXP)
     return 0
 
 
@@ -269,7 +270,7 @@ cdef int append_weights(const Vector *exps, uint32_t total, double total_data, V
     real_power(total_data, -2.0, &slope)
     for k in range(exps.n):
         reserve(1)
-        weights.ids[k] = append_unary(inverse, total, -1.0 * slope, 0)
+        weights.ids[k] = append_unary(inverse, total, -1.0 * slope, 0, OF_POWER)
     weights.is_range = exps.n <= BLOCK_NODES
     if weights.is_range:
         reserve(exps.n)
@@ -364,8 +365,8 @@ def cross_entropy(logits, target):
         raise ValueError("math domain error: the logarithm of a probability of 0")
     surprise = log(weight.data[0])
     reserve(2)
-    node = append_unary(surprise, weight.ids[0], 1.0 / weight.data[0], 0)
-    local_grads_next(arena, -1.0, 0.0)
+    node = append_unary(surprise, weight.ids[0], 1.0 / weight.data[0], 0, OF_LOG)
+    local_grads_next(arena, -1.0, OF_TIMES_NUMBER)
     return finish(arena, handle_take(arena), surprise * -1.0, node, 0, GRAD0_INT)
 
 
@@ -390,7 +391,7 @@ def mean(losses):
     share_of_one = 1.0 / <double>vector.n
     append_sum(&vector, &total_data, &total)
     reserve(1)
-    local_grads_next(arena, share_of_one, 0.0)
+    local_grads_next(arena, share_of_one, OF_TIMES_NUMBER)
     return finish(arena, handle_take(arena), total_data * share_of_one, total, 0, 0)
 
 

@@ -73,6 +73,27 @@ cdef enum:                              # Block.flags
     SPECIAL = 128                       # of a subclass: see Block.classes
     DOT = NARY | ONES                   # both: one row of a Dots record
 
+cdef enum:                              # LocalGrads.second of a node with one child: which operation made it
+    BY_HAND = 0                         # the constructor
+    OF_LOG
+    OF_EXP
+    OF_RELU
+    OF_TANH
+    OF_SIGMOID
+    OF_SQRT
+    OF_SIN
+    OF_COS
+    OF_ABS
+    OF_SILU
+    OF_GELU
+    OF_GELU_TANH
+    OF_POWER                            # x ** number
+    OF_POWER_OF_NUMBER                  # number ** x
+    OF_PLUS_NUMBER                      # x + number, x * number where the number has no node: in functions over lists
+    OF_TIMES_NUMBER
+    OF_PLUS                             # of two children: not stored, see operation_of
+    OF_TIMES
+
 cdef enum:                              # kinds of blocks, and the lowest bit of their numbers
     RESULTS = 0
     LEAVES = 1
@@ -110,7 +131,7 @@ cdef union FirstGrad:
 
 ctypedef struct LocalGrads:             # 16 bytes
     FirstGrad first
-    double second                       # d node / d child1; with DOT: the gradient its hidden terms have so far
+    double second                       # d node / d child1; without one: OF_...; with DOT: its hidden terms' gradient so far
 
 ctypedef struct Children:               # 8 bytes
     uint32_t first                      # id, 0 for none; with DOT, during a walk: where it stands (see _dots.pxd)
@@ -148,6 +169,7 @@ ctypedef struct Block:
     Dots *dots_prepared                 # the latest whose references are worked out
     Chunk *chunks                       # where the records stand, the latest first
     uint64_t in_dots[BLOCK_WORDS]       # leaves: bit set when a Dots record has this node among its operands
+    uint64_t by_hand[BLOCK_WORDS]       # results: bit set when the constructor made this node, not an operation
     uint64_t free_places[BLOCK_WORDS]   # leaves: bit set where a place below `used` is free
     uint32_t n_free                     # leaves: how many
     uint32_t free_from                  # leaves: no free place stands before this one

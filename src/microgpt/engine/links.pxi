@@ -41,9 +41,10 @@ cdef uint32_t node_append(double data, Operands *operands) except 0:
         node = result_append(&arena, data, 0, 0, LEAF, NULL)
         link_many(node, operands)
         return node
-    local_grads_next(&arena, operands.local_grads[0], operands.local_grads[1] if n == 2 else 0.0)
+    local_grads_next(&arena, operands.local_grads[0], operands.local_grads[1] if n == 2 else BY_HAND)
     node = result_append(&arena, data, operands.children[0], operands.children[1] if n == 2 else 0,
                          operand_flags(operands), NULL)
+    set_by_hand(node)
     operands_free(&arena, operands)
     return node
 

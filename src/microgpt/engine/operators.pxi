@@ -98,7 +98,7 @@ cdef object add_of_class(object left, object right):
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] + (<Handle *>right).numbers[0]
     is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
-    return result_of_class(cls, number, (left, right), (1, 1), is_int)
+    return result_of_class(cls, number, (left, right), (1, 1), is_int, OF_PLUS)
 
 
 cdef cold_void multiply_others(object left, object right, PyObject **result) except *:
@@ -135,7 +135,7 @@ cdef object multiply_of_class(object left, object right):
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] * (<Handle *>right).numbers[0]
     is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
-    return result_of_class(cls, number, (left, right), (right.data, left.data), is_int)
+    return result_of_class(cls, number, (left, right), (right.data, left.data), is_int, OF_TIMES)
 
 
 # ---- ** -----------------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ cdef object raise_to(object self, object exponent):
         if PyFloat_CheckExact(exponent) or is_int:
             power(base.numbers[0], number, &data)
             power(base.numbers[0], number - 1.0, &slope)
-            return unary(self, data, number * slope, 0)
+            return unary(self, data, number * slope, 0, OF_POWER)
     return raise_objects(self, exponent)
 
 
@@ -205,7 +205,7 @@ cdef object raise_objects(object self, object exponent):
         real_result(raised)
     need_number(raised, "the result of **", &data, &data_int)
     need_number(exponent * number ** (exponent - 1), "a local gradient", &slope, &slope_int)
-    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int)
+    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int, OF_POWER)
 
 
 cdef object power_of_number(object base, object self):
@@ -220,7 +220,7 @@ cdef object power_of_number(object base, object self):
         real_result(raised)
     need_number(raised, "the result of **", &data, &data_int)
     need_number(math.log(base) * raised, "a local gradient", &slope, &slope_int)
-    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int)
+    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int, OF_POWER_OF_NUMBER)
 
 
 # ---- - and /, which the script expresses by the others -------------------------------------------------------------------
@@ -297,7 +297,7 @@ cdef object subtract_from_number(double number, bint number_int, Handle *b):
 cdef inline uint32_t inverted(Handle *value, double inverse, double slope) noexcept:
     """`value ** -1`, whose data and derivative are known, as a node without a handle, in a reserved place."""
     value.used = True
-    local_grads_next(&arena, slope, 0.0)
+    local_grads_next(&arena, slope, OF_POWER)
     return result_append(&arena, inverse, value.id, 0, 0, NULL)
 
 

@@ -15,23 +15,26 @@ cdef inline Handle *begin(uint32_t n) except NULL:
     return handle_take(&arena)
 
 
-cdef object unary(object self, double data, double local_grad, uint32_t flags):
+cdef object unary(object self, double data, double local_grad, uint32_t flags, uint32_t operation):
     """The result of a function of one Value."""
     if likely(is_plain(<PyObject *>self)):
         handle = begin(1)
         (<Handle *>self).used = True
-        local_grads_next(&arena, local_grad, 0.0)
+        local_grads_next(&arena, local_grad, operation)
         return finish(&arena, handle, data, (<Handle *>self).id, 0, flags)
-    return result_of_class(type(self), data, (self,), (number_object(local_grad, flags & GRAD0_INT),), flags & DATA_INT)
+    return result_of_class(type(self), data, (self,), (number_object(local_grad, flags & GRAD0_INT),), flags & DATA_INT,
+                           operation)
 
 
-cdef object result_of_class(object cls, double data, tuple children, tuple local_grads, bint is_int):
+cdef object result_of_class(object cls, double data, tuple children, tuple local_grads, bint is_int, uint32_t operation):
     """The result of an operation on a subclass: an instance of it, made as the script makes its own."""
     number = number_object(data, is_int)
     if constructor_takes(cls, 3):
-        return cls(number, children, local_grads)
-    made = class_instance(cls)
-    initialise(made, number, children, local_grads)
+        made = cls(number, children, local_grads)
+    else:
+        made = class_instance(cls)
+        initialise(made, number, children, local_grads)
+    note_operation(made, children, operation)
     return made
 
 

@@ -23,8 +23,8 @@ cdef inline void hand_out(list results, uint32_t start, uint32_t n) noexcept:
         list_set(results, start + k, <PyObject *>handle)
 
 
-cdef inline uint32_t append_unary(double data, uint32_t child, double local_grad, uint32_t flags) noexcept:
-    local_grads_next(arena, local_grad, 0.0)
+cdef inline uint32_t append_unary(double data, uint32_t child, double local_grad, uint32_t flags, uint32_t operation) noexcept:
+    local_grads_next(arena, local_grad, operation)
     return result_append(arena, data, child, 0, flags, NULL)
 
 
