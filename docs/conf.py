@@ -9,7 +9,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 project = "microgpt"
 author = "The microgpt contributors"
 extensions = ["myst_parser", "extension"]
-exclude_patterns = ["README.md"]
 nitpicky = True
 
 myst_enable_extensions = ["deflist"]
