@@ -19,7 +19,7 @@ html_title = "microgpt"
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
 html_copy_source = False
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#8a4b08", "color-brand-content": "#8a4b08"},
     "dark_css_variables": {"color-brand-primary": "#f0b060", "color-brand-content": "#f0b060"},

@@ -3,7 +3,7 @@
     {excerpt}           a block of the real sources, by tools/excerpts.py, under a caption that leads to the whole file
     {picture}           an SVG of docs/pictures, in the page itself, so that it takes the page's colours
     {source}`path`      a link to the whole file, for which the site has a page of its own
-    {annotated}`name`   a link to Cython's annotated page of a source file: `make annotate`
+    {annotated}`path`   a link to Cython's annotated page of a source file: `make annotate`; `index`: to all
     {{ ms fused }}      a measured figure, by tools/excerpts_figures.py
 
 Whatever one of them does not find is an error, and stops the build.
@@ -11,10 +11,11 @@ Whatever one of them does not find is an error, and stops the build.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import excerpts
 import excerpts_figures
@@ -70,7 +71,7 @@ class ExcerptDirective(SphinxDirective):
         caption = nodes.paragraph(classes=["excerpt-caption"])
         caption += nodes.reference("", "", nodes.literal(text=path), refuri=source_uri(self.env, path), internal=True)
         for k, each in enumerate(found):
-            lines = f"{each.first}–{each.last}" if each.last > each.first else f"{each.first}"
+            lines = f"{each.first}-{each.last}" if each.last > each.first else f"{each.first}"
             caption += nodes.Text(", " if k else " · lines ")
             caption += nodes.reference("", lines, refuri=source_uri(self.env, path, each.first), internal=True)
         page = annotated_page(path)
@@ -82,16 +83,17 @@ class ExcerptDirective(SphinxDirective):
 
 
 class PictureDirective(Directive):
-    """```{picture} name``` with the caption as content."""
+    """The caption is its content; `alt` says what is to be seen, to those who don't see it."""
 
     required_arguments = 1
     has_content = True
-    option_spec = {"alt": directives.unchanged_required}
+    option_spec: ClassVar = {"alt": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         svg = (PICTURES / f"{self.arguments[0]}.svg").read_text("utf-8")
         svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(self.options["alt"])}" ', 1)
-        caption = f"<figcaption>{escape(' '.join(self.content))}</figcaption>"
+        caption = re.sub(r"`(.+?)`", r"<code>\1</code>", escape(" ".join(self.content)))
+        caption = f"<figcaption>{caption}</figcaption>" if caption else ""
         return [nodes.raw("", f'<figure class="picture">{svg}{caption}</figure>', format="html")]
 
 
@@ -109,6 +111,8 @@ class AnnotatedRole(SphinxRole):
             raise ExtensionError(f"{self.env.docname}: {self.text} has no annotated page; run `make annotate` first")
         uri = f"{up_from(self.env.docname)}annotate/{page}"
         label = nodes.literal(text=self.text.removeprefix(PACKAGE))
+        if self.text == "index":
+            label = nodes.inline(text="a list of those pages")
         return [nodes.reference("", "", label, refuri=uri, internal=True)], []
 
 

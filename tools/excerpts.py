@@ -29,10 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = {".py": "python", ".pyx": "cython", ".pxd": "cython", ".pxi": "cython", ".h": "c", ".c": "c"}
 FENCE = re.compile(r"^```\{excerpt\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-PYTHON_DEFINITION = (
-    r"^ *(?:(?:async )?def|cdef|cpdef) (?:[^(]*[ *])?{name}\(|^ *(?:cdef |ctypedef )?(?:class|struct|enum|union) {name}\b"
-)
-C_DEFINITION = r"^[A-Za-z].*?(?:\bISA\({name}\)|[ *]{name})\([^;]*$|^\}} (?:ISA\({name}\)|{name});"
+PYTHON_DEFINITION = r"^ *(?:(?:async )?def|cdef|cpdef) (?:[^(]*[ *])?{name}\(|^ *(?:cdef |ctypedef )?(?:class|struct|enum|union) {name}\b"
+C_DEFINITION = r"^[A-Za-z].*?(?:\bISA\({name}\)|[ *]{name})\((?!.*\);$)|^\}} (?:ISA\({name}\)|{name});"
 
 
 class ExcerptError(LookupError):

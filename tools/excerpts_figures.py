@@ -25,7 +25,7 @@ from pathlib import Path
 from microgpt.ladder.results import Results, load
 
 BENCH = Path(__file__).resolve().parent.parent / "docs" / "bench.json"
-PLACE = re.compile(r"\{\{ *(.*?) *\}\}")
+PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 CHART_WIDTH, BAR_HEIGHT, ROW_HEIGHT = 400, 14, 44  # as wide as a phone
 
 
@@ -67,6 +67,11 @@ def rounded(number: float) -> str:
     return f"{number:.{2 if number < 1 else 1 if number < 10 else 0}f}".removesuffix(".0")
 
 
+def factor(ratio: float) -> str:
+    """How many times; three digits of more than a thousand."""
+    return rounded(round(ratio, 2 - math.floor(math.log10(ratio))) if ratio >= 1000 else ratio)
+
+
 def known(number: float | None) -> float:
     """A figure that was measured; KeyError for None."""
     if number is None:
@@ -82,7 +87,7 @@ def _ms(results: Results, rung: str, part: str = "step") -> str:
 
 
 def _times(results: Results, rung: str, other: str, part: str = "step") -> str:
-    return rounded(results.rung(rung).ms[part].median / results.rung(other).ms[part].median)
+    return factor(results.rung(rung).ms[part].median / results.rung(other).ms[part].median)
 
 
 def _share(results: Results, rung: str, part: str) -> str:
@@ -107,7 +112,7 @@ def _table(results: Results) -> str:
     lines = ["| rung | a step | times faster | forward | backward | Adam |", "|---|--:|--:|--:|--:|--:|"]
     for rung in results.rungs:
         parts = [duration(rung.ms[part].median) if part in rung.ms else "" for part in ("forward", "backward", "adam")]
-        cells = [f"{rung.number} {rung.name}", duration(rung.ms["step"].median), rounded(rung.ratio), *parts]
+        cells = [f"{rung.number} {rung.name}", duration(rung.ms["step"].median), factor(rung.ratio), *parts]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -139,7 +144,7 @@ FIGURES: dict[str, Callable[..., str]] = {
     "run": _run,
     "table": _table,
     "chart": _chart,
-    "ratio": lambda results, rung: rounded(results.rung(rung).ratio),
+    "ratio": lambda results, rung: factor(results.rung(rung).ratio),
     "nodes": lambda results, rung: f"{known(results.rung(rung).nodes):,.0f}",
     "ns_per_node": lambda results, rung: rounded(known(results.rung(rung).ns_per_node)),
     "bytes_per_node": lambda results, rung: rounded(known(results.rung(rung).bytes_per_node)),
