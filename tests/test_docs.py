@@ -9,8 +9,8 @@ Blocks of its pages, by the words behind the backticks:
     ```text                output, or nothing that is run
     ```{anything}          Sphinx's, or our own: see docs/extension.py
 
-In output, `...` stands for anything. Every block runs by itself in a folder that belongs to its page, with the programs of
-this interpreter first on PATH.
+In output, `...` stands for anything. Every block runs by itself in a folder that belongs to its page, with the programs
+of this interpreter first on PATH.
 """
 
 import os
@@ -86,21 +86,9 @@ def is_as_shown(output, shown):
 
 
 def run(command, folder, **options):
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "120",
-    }
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        **options,
-    )
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 120, **options}
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, **options)
     assert done.returncode == 0, f"{command}: exit status {done.returncode}\n{done.stdout}"
     return done.stdout
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Gather Cython's annotated pages in one folder, with an index: python tools/annotate_pages.py BUILD_FOLDER TARGET
 
-BUILD_FOLDER is where setup.py has built with MICROGPT_ANNOTATE=1; the pages lie in it beside the generated C. The index says
-of each how many of its lines call into Python.
+BUILD_FOLDER is where setup.py has built with MICROGPT_ANNOTATE=1; the pages lie in it beside the generated C. The index
+says of each how many of its lines call into Python.
 """
 
 import re

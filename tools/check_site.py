@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Check every link of a built site: python tools/check_site.py FOLDER
 
-Links inside must lead to a file, and to an anchor in it where they name one. Links outside must be well-formed, https, and
-are not followed; pictures, styles, scripts and fonts must not come from outside at all.
+Links inside must lead to a file, and to an anchor in it where they name one. Links outside must be well-formed and
+https, and are not followed; pictures, styles, scripts and fonts must not come from outside at all.
 """
 
 from __future__ import annotations

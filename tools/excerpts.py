@@ -29,7 +29,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = {".py": "python", ".pyx": "cython", ".pxd": "cython", ".pxi": "cython", ".h": "c", ".c": "c"}
 FENCE = re.compile(r"^```\{excerpt\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-PYTHON_DEFINITION = r"^ *(?:(?:async )?def|cdef|cpdef) (?:[^(]*[ *])?{name}\(|^ *(?:cdef |ctypedef )?(?:class|struct|enum|union) {name}\b"
+PYTHON_DEFINITION = (
+    r"^ *(?:(?:async )?def|cdef|cpdef) (?:[^(]*[ *])?{name}\("
+    r"|^ *(?:cdef |ctypedef )?(?:class|struct|enum|union) {name}\b"
+)
 C_DEFINITION = r"^[A-Za-z].*?(?:\bISA\({name}\)|[ *]{name})\((?!.*\);$)|^\}} (?:ISA\({name}\)|{name});"
 
 
@@ -39,7 +42,7 @@ class ExcerptError(LookupError):
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Lines of a file, counted from 1, both ends included; text is what they say, without the indentation they share."""
+    """Lines of a file, counted from 1, both ends included; text is what they say, less the indentation they share."""
 
     path: str
     first: int

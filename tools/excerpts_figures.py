@@ -102,8 +102,8 @@ def _peak(results: Results, rung: str) -> str:
 def _run(results: Results) -> str:
     machine, software = results.machine, results.software
     return (
-        f"`{results.command}` on {machine['cpu']} ({machine['cores']} cores, {machine['system']}), {software['python']}, "
-        f"{software['compiler']}, {software['libc']}, kernels for {software['instruction_set']}; medians of "
+        f"`{results.command}` on {machine['cpu']} ({machine['cores']} cores, {machine['system']}), "
+        f"{software['python']}, {software['compiler']}, {software['libc']}, kernels for {software['instruction_set']}; medians of "
         f"{results.rounds} rounds in turns"
     )
 
