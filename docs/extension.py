@@ -25,12 +25,15 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 PICTURES = Path(__file__).parent / "pictures"
 ANNOTATED = excerpts.ROOT / "build" / "annotate" / "html"
 PACKAGE = "src/microgpt/"
+
+
+logger = logging.getLogger(__name__)
 
 
 def up_from(docname: str) -> str:
@@ -41,7 +44,8 @@ def up_from(docname: str) -> str:
 def source_uri(env: Any, path: str, line: int | None = None) -> str:
     """From the page being read to that of a source file, which the site will have then."""
     if not (excerpts.ROOT / path).is_file():
-        raise ExtensionError(f"{env.docname}: there is no file {path}")
+        logger.error("there is no file %s", path, location=env.docname)
+        return ""
     env.course_sources.setdefault(env.docname, set()).add(path)
     return f"{up_from(env.docname)}source/{path}.html" + (f"#line-{line}" if line else "")
 
@@ -108,7 +112,7 @@ class AnnotatedRole(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         page = annotated_page(self.text)
         if page is None:
-            raise ExtensionError(f"{self.env.docname}: {self.text} has no annotated page; run `make annotate` first")
+            logger.error("%s has no annotated page: `make annotate`", self.text, location=self.env.docname)
         uri = f"{up_from(self.env.docname)}annotate/{page}"
         label = nodes.literal(text=self.text.removeprefix(PACKAGE))
         if self.text == "index":
@@ -124,7 +128,7 @@ def fill_figures(app: Sphinx, docname: str, source: list[str]) -> None:
     try:
         source[0] = excerpts_figures.fill(source[0], excerpts_figures.results())
     except excerpts_figures.FigureError as error:
-        raise ExtensionError(f"{docname}: {error}") from None
+        logger.error("%s", error.args[0], location=docname)
 
 
 def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:

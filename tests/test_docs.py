@@ -341,7 +341,7 @@ def test_a_figure_that_was_not_measured_is_an_error(words):
     [(113.4, "113 ms"), (84.02, "84 ms"), (4.213, "4.2 ms"), (0.16, "0.16 ms"), (0.011, "11 µs"), (0.0025, "2.5 µs")],
 )
 def test_times_are_written_in_fitting_units(ms, text):
-    assert excerpts_figures.duration(ms) == text
+    assert excerpts_figures.duration(ms).replace("\u00a0", " ") == text
 
 
 # ---- links ----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from microgpt.ladder.results import Results, load
 
+NBSP = "\u00a0"
 BENCH = Path(__file__).resolve().parent.parent / "docs" / "bench.json"
 PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 CHART_WIDTH, BAR_HEIGHT, ROW_HEIGHT = 400, 14, 44  # as wide as a phone
@@ -56,8 +57,8 @@ def results() -> Results:
 
 
 def duration(ms: float) -> str:
-    """Milliseconds with three digits, microseconds below a tenth of one."""
-    return f"{rounded(ms)} ms" if ms >= 0.1 else f"{rounded(1000 * ms)} µs"
+    """Milliseconds, or microseconds below a tenth of one; the unit stays in the line of the number."""
+    return f"{rounded(ms)}{NBSP}ms" if ms >= 0.1 else f"{rounded(1000 * ms)}{NBSP}µs"
 
 
 def rounded(number: float) -> str:
@@ -92,19 +93,19 @@ def _times(results: Results, rung: str, other: str, part: str = "step") -> str:
 
 def _share(results: Results, rung: str, part: str) -> str:
     ms = results.rung(rung).ms
-    return f"{100 * ms[part].median / ms['step'].median:.0f} %"
+    return f"{100 * ms[part].median / ms['step'].median:.0f}{NBSP}%"
 
 
 def _peak(results: Results, rung: str) -> str:
-    return f"{rounded(known(results.rung(rung).peak_bytes) / 1e6)} MB"
+    return f"{rounded(known(results.rung(rung).peak_bytes) / 1e6)}{NBSP}MB"
 
 
 def _run(results: Results) -> str:
     machine, software = results.machine, results.software
     return (
         f"`{results.command}` on {machine['cpu']} ({machine['cores']} cores, {machine['system']}), "
-        f"{software['python']}, {software['compiler']}, {software['libc']}, kernels for {software['instruction_set']}; medians of "
-        f"{results.rounds} rounds in turns"
+        f"{software['python']}, {software['compiler']}, {software['libc']}, "
+        f"kernels for {software['instruction_set']}; medians of {results.rounds} rounds in turns"
     )
 
 
