@@ -3,7 +3,8 @@
 # make bench      time everything against the interpreted script, print the ratios
 # make bench-compare   hold them against a saved run: BASE=bench/results/NAME.json THRESHOLD=1.25 (see bench/README.md)
 # make lint       style, types and spelling
-# make annotate   show which lines of the Cython sources call into Python
+# make annotate   show which lines of the Cython sources call into Python: build/annotate/html/index.html
+# make docs       build the course and check its links: build/site/index.html
 # make clean      remove all that was made here
 #
 # Another interpreter: make PYTHON=python3.12 (after make clean).
@@ -18,7 +19,7 @@ BENCH_TABLES := --benchmark-group-by=group --benchmark-sort=name --benchmark-col
 THRESHOLD ?= 1.25
 
 .DELETE_ON_ERROR:
-.PHONY: train test bench bench-compare lint annotate clean
+.PHONY: train test bench bench-compare lint annotate docs clean
 
 train: $(VENV)/installed
 	$(RUN) train.py
@@ -45,7 +46,13 @@ lint: $(VENV)/installed $(VENV)/group-lint
 
 annotate: $(VENV)/made
 	. $(VENV)/build-env && MICROGPT_ANNOTATE=1 $(PIP) wheel --quiet --no-deps --wheel-dir build/annotate .
-	@ls build/annotate/*/src/microgpt/*.html
+	$(RUN) tools/annotate_pages.py build/annotate build/annotate/html
+
+docs: $(VENV)/installed $(VENV)/group-docs annotate
+	rm -rf build/site
+	$(RUN) -m sphinx -q -n -W --keep-going -E -d build/doctrees docs build/site
+	cp -r build/annotate/html build/site/annotate
+	$(RUN) tools/check_site.py build/site
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks
