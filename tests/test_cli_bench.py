@@ -27,7 +27,7 @@ def test_it_prints_a_row_for_each_rung_and_that_the_losses_are_the_same(done):
     assert [re.match(r"(\d) (\w+) ", line).groups() for line in lines[1:6]] == [
         (str(number), name) for number, name in enumerate(RUNGS)
     ]
-    assert "The losses of 1 steps are the same on all 5 rungs, to the last bit." in lines
+    assert "The losses are the same on all 5 rungs, to the last bit (steps: 1)." in lines
 
 
 def test_it_writes_the_page_the_picture_and_the_figures(done):
@@ -57,6 +57,11 @@ def test_bench_json_holds_what_was_measured(done):
         (["--rounds", "many"], "--rounds: a whole number is expected"),
         (["--out", "file"], "--out file: File exists"),
         (["--out", "file/folder"], "--out file/folder: Not a directory"),
+        (["--n-embd", "100000"], "the interpreted rungs need about"),
+        (
+            ["--n-layer", "2000", "--n-embd", "1", "--n-head", "1", "--block-size", "1", "--steps", "1"],
+            "too deep for the interpreted rungs",
+        ),
         (["--slowly"], "unknown: --slowly (see microgpt bench --help)"),
     ],
 )

@@ -191,7 +191,7 @@ def test_the_table_has_a_row_for_each_rung_and_says_that_the_bits_are_the_same(r
     lines = table.text(results).splitlines()
     for number, (name, line) in enumerate(zip(LADDER, lines[1:])):
         assert line.startswith(f"{number} {name}")
-    assert "The losses of 3 steps are the same on all 5 rungs, to the last bit." in lines
+    assert "The losses are the same on all 5 rungs, to the last bit (steps: 3)." in lines
 
 
 def test_what_was_not_measured_is_a_dash_and_never_zero(results):

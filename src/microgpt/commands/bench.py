@@ -8,6 +8,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from .. import _memory
 from .._files import replace_file
 from ..data import Tokenizer, embedded_names
 from ..model import GPTConfig
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 STEPS, ROUNDS = 12, 5
 QUICK_STEPS, QUICK_ROUNDS = 4, 2
 PICTURE, PAGE, FIGURES = "ladder.png", "report.html", "bench.json"
+NODES_A_PARAMETER, BYTES_A_NODE = 2, 250  # a product and a sum at each position; as Python objects
 PLACES = 200  # columns of the table where it is not shown on a terminal
 
 
@@ -52,7 +54,11 @@ def main(options: argparse.Namespace) -> int:
     if options.out:
         _check_folder(options.out)
     plan = _plan(options)
-    results = _measured(plan)
+    _check_memory(plan)
+    try:
+        results = _measured(plan)
+    except RecursionError:
+        raise Refused("this model is too deep for the interpreted rungs; fewer or narrower layers fit") from None
     output = Output()
     from ..ladder import table
 
@@ -73,12 +79,22 @@ def _plan(options: argparse.Namespace) -> "Plan":
     try:
         config = GPTConfig(tokenizer.vocab_size, **sizes)
     except ValueError as error:
-        raise Refused(f"bench: {error}") from None
+        raise Refused(str(error)) from None
     steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
     documents = [tokenizer.encode(name) for name in names[:steps]]
     if options.quick:
         return Plan(config, documents, options.rounds or QUICK_ROUNDS, effort=0.1, patience=0.5)
     return Plan(config, documents, options.rounds or ROUNDS)
+
+
+def _check_memory(plan: "Plan") -> None:
+    """Refused where the graph of one step would not fit into memory as Python objects."""
+    longest = max(map(len, plan.documents))
+    nodes = NODES_A_PARAMETER * plan.config.num_params * min(longest, plan.config.block_size)
+    needed, free = nodes * BYTES_A_NODE, _memory.available()
+    if free is not None and needed > free:
+        wanted, there = _memory.readable(needed), _memory.readable(free)
+        raise Refused(f"the interpreted rungs need about {wanted} for this model, and {there} are free")
 
 
 def _measured(plan: "Plan") -> "Results":

@@ -85,12 +85,16 @@ class Rounds:
 
 
 def take_turns(plan: Plan, tell: Tell) -> dict[str, Rounds]:
-    """The rounds of every rung; every second one goes down the ladder."""
+    """The rounds of every rung; every second one goes down the ladder, the first one up.
+
+    RecursionError where the model is too deep for a recursive backward: the interpreted one comes first and says so,
+    where the compiled one would run out of stack.
+    """
     found = {name: Rounds() for name in LADDER}
     parameters = fresh_parameters(plan.config)
     with deep_recursion(), frozen_heap():
         for index in range(plan.rounds + 1):
-            for name in LADDER if index % 2 else reversed(list(LADDER)):
+            for name in reversed(list(LADDER)) if index % 2 else LADDER:
                 tell(f"{name}: round {index} of {plan.rounds}" if index else f"{name}: warming up")
                 model = LADDER[name].make(plan.config, parameters)
                 passes = max(1, round(LADDER[name].passes * plan.effort))

@@ -62,8 +62,8 @@ def below(results: Results) -> Iterator[str]:
     if odd:
         yield f"LOSSES DIFFER from those of the interpreted rung: {', '.join(odd)}"
     else:
-        count = len(results.losses)
-        yield f"The losses of {count} steps are the same on all {len(results.rungs)} rungs, to the last bit."
+        steps = len(results.losses)
+        yield f"The losses are the same on all {len(results.rungs)} rungs, to the last bit (steps: {steps})."
     yield (
         f"{model['parameters']:,} parameters (n_layer {model['n_layer']}, n_embd {model['n_embd']}, "
         f"n_head {model['n_head']}, block_size {model['block_size']}), {results.documents}; "
