@@ -17,7 +17,7 @@ goes on in a slower function beside them, which evaluates the script's own expre
 Thread-safety: all of it runs under the GIL; every operation on the arena is done between two Python calls.
 """
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.long cimport PyLong_AsDouble, PyLong_Check
+from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
 from cpython.object cimport PyObject, PyObject_Size
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
@@ -41,8 +41,8 @@ from microgpt._records cimport (
 )
 from microgpt._references cimport refer_to_seen, see_children, targets_reserve
 from microgpt._python cimport (
-    Error, MappingMethods, NumberMethods, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype,
-    PyType_Modified, PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor,
+    Error, MappingMethods, NumberMethods, PyLong_AsLongLongAndOverflow, PyObject_Free, PyObject_Init, PyObject_Malloc,
+    PyType_IsSubtype, PyType_Modified, PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor,
     error_put_back, error_take, owned, reference_count, slot, type_of, vectorcallfunc,
 )
 
@@ -157,7 +157,7 @@ cdef class Value:
     @_children.setter
     def _children(self, children):
         need_node(<Handle *>self, "_children")
-        relink(<Handle *>self, tuple(children), local_grads_of(<Handle *>self))
+        relink(<Handle *>self, links_tuple(children, "children"), local_grads_of(<Handle *>self))
 
     @property
     def _local_grads(self):
@@ -168,7 +168,7 @@ cdef class Value:
     @_local_grads.setter
     def _local_grads(self, local_grads):
         need_node(<Handle *>self, "_local_grads")
-        relink(<Handle *>self, children_of(<Handle *>self), tuple(local_grads))
+        relink(<Handle *>self, children_of(<Handle *>self), links_tuple(local_grads, "local gradients"))
 
     def __add__(left, right):
         cdef PyObject *result = NULL
@@ -379,6 +379,17 @@ VALUE.tp_as_mapping = &no_mapping
 VALUE.tp_vectorcall = <vectorcallfunc>value_vectorcall
 VALUE.tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE                 # a script may assign `Value.gelu = f`, as on a class of its own
 PyType_Modified(VALUE)
+
+
+cdef bytes own_name
+
+
+def rename(str name):
+    """Call the class by another name, without a module, in its repr and in the words of errors."""
+    global own_name
+    own_name = name.encode()
+    VALUE.tp_name = own_name
+    PyType_Modified(VALUE)
 
 
 def arena_stats():

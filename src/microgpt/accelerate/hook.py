@@ -64,7 +64,8 @@ def rewritten_code(source: bytes | str, path: str) -> CodeType:
 
     support = install()
     rewritten = rewrite(source, path, Options(TYPED, shared=True), support.numbering())
-    support.expect(rewritten)
+    if rewritten.swapped:
+        support.expect(rewritten)
     assert rewritten.code is not None
     return rewritten.code
 

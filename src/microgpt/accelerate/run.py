@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from .report import say
+from .refusal import Refused, refusals
 
 CYTHON = (".pyx", ".pxi", ".pxd")  # the ends of file names in frames of compiled code
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -37,16 +37,20 @@ def execute(code: CodeType, path: str, arguments: list[str]) -> int:
     try:
         exec(code, module.__dict__)
     except SystemExit:
-        raise
+        if not refusals.say():
+            raise
+        return 1
+    except Refused as error:
+        traceback.print_exception(strip(error, set()))
+        refusals.say()
+        return 1
     except BaseException as error:
-        ours = is_limit(error)
         show(error)
-        if ours:
-            say("the compiled class raised this. If the script would go on here by itself, run it with --rung 0")
+        refusals.say()
         if isinstance(error, KeyboardInterrupt):
             end_by_signal()
         return 1
-    return 0
+    return 1 if refusals.say() else 0
 
 
 def end_by_signal() -> None:
@@ -59,13 +63,6 @@ def end_by_signal() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     raise SystemExit(130)
-
-
-def is_limit(error: BaseException) -> bool:
-    """Whether the compiled class refused what it cannot hold: what is no real number, children that are no Values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    refused = isinstance(error, TypeError) or (isinstance(error, ValueError) and "complex" in str(error))
-    return refused and bool(frames) and frames[-1].filename.endswith(CYTHON)
 
 
 def full_path(path: str) -> str:

@@ -90,6 +90,8 @@ cdef object add_of_class(object left, object right):
             return right + left
         left, right = right, left
     if not is_value(<PyObject *>right):
+        if unlikely(on_strange is not None) and not keeps_its_kind(right):
+            ask_operand((<Value>left).data + right, right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -127,6 +129,8 @@ cdef object multiply_of_class(object left, object right):
             return right * left
         left, right = right, left
     if not is_value(<PyObject *>right):
+        if unlikely(on_strange is not None) and not keeps_its_kind(right):
+            ask_operand((<Value>left).data * right, right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -171,6 +175,7 @@ cdef double real_result(object result) except? -1.0:
     """The float of what `**` gave on the numbers themselves."""
     cdef double value
     cdef bint is_int
+    ask(result, "the result of **")
     if isinstance(result, complex):
         raise ValueError("a negative number to a fractional power is complex; a Value holds real numbers")
     need_number(result, "the result of **", &value, &is_int)
@@ -182,6 +187,8 @@ cdef object raise_to(object self, object exponent):
     cdef Handle *base = <Handle *>self
     cdef double number, data, slope
     cdef bint is_int
+    if unlikely(on_strange is not None) and (isinstance(exponent, complex) or is_value(<PyObject *>exponent)):
+        ask((<Value>self).data ** exponent, "the result of **")
     if isinstance(exponent, complex):
         raise TypeError("the exponent of ** must be a real number, not 'complex'")
     if is_value(<PyObject *>exponent):
@@ -212,7 +219,7 @@ cdef object power_of_number(object base, object self):
     """base ** self: data c**x, local gradient log(c) * c**x."""
     cdef double data, slope
     cdef bint data_int, slope_int
-    if read_number(base, &data, &data_int) == 0:
+    if on_strange is not None or read_number(base, &data, &data_int) == 0:
         return NotImplemented
     number = self.data
     raised = base ** number
