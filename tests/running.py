@@ -6,12 +6,13 @@ trace; elsewhere it is a process of its own.
 
 from __future__ import annotations
 
+import builtins
+import importlib.machinery
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -90,21 +91,32 @@ def act(action) -> int:
         return action() or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        error.__traceback__ = script_frames(error.__traceback__)
+        sys.excepthook(type(error), error, error.__traceback__)  # with its suggestions, as the interpreter has them
         return 1
+
+
+def script_frames(frames):
+    """Without the frames of this file, as the interpreter would have it."""
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return frames
 
 
 def plainly(source: str, name: str) -> None:
     """A script as the interpreter runs it, as far as its output goes."""
     import types
 
+    path = os.path.abspath(name)
     module = types.ModuleType("__main__")
-    module.__dict__["__file__"] = name
+    module.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None)
+    module.__dict__.update(__loader__=importlib.machinery.SourceFileLoader("__main__", path))
+    module.__dict__.update({} if sys.version_info >= (3, 14) else {"__annotations__": {}})
     sys.argv = [name]
     sys.modules["__main__"] = module
     sys.setrecursionlimit(20_000)
-    exec(compile(source, name, "exec"), module.__dict__)
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
 
 
 def swapped(source: str, name: str, rung: int = 3) -> int:
@@ -122,11 +134,11 @@ def swapped(source: str, name: str, rung: int = 3) -> int:
 
 def in_both_ways(source: str, folder: Path, rung: int = 3) -> tuple[Run, Run]:
     """The runs of a script, as it is and with swaps."""
+    (folder / "script.py").write_text(source, "utf-8")
     if hasattr(os, "fork"):
         plain = forked(lambda: plainly(source, "script.py"), folder)
         return plain, forked(lambda: swapped(source, "script.py", rung), folder)
     script = folder / "script.py"
-    script.write_text(source, "utf-8")
     return interpreted(script), accelerated(script, flags=["--rung", str(rung)])
 
 
@@ -163,6 +175,11 @@ def small_gpt(*changes: tuple[str, str]) -> str:
         assert old in source, old
         source = source.replace(old, new)
     return source
+
+
+def same_text(text: str) -> str:
+    """Text without the addresses of objects, which no two runs have in common."""
+    return re.sub(r" at 0x[0-9a-f]+>", " at 0x>", text)
 
 
 def assert_same(source: str, folder: Path, rung: int = 3) -> str:

@@ -18,6 +18,7 @@ Thread-safety: all of it runs under the GIL; every operation on the arena is don
 """
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
+from cpython.number cimport PyNumber_Add, PyNumber_Multiply
 from cpython.object cimport PyObject, PyObject_Size
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
@@ -123,6 +124,8 @@ cdef class Value:
         """The value itself: a float, or an int where the script would show one."""
         if unlikely(self.id == 0):
             need_node(<Handle *>self, "data")
+        if unlikely(too_large):
+            ask_number()
         return number_object(self.numbers[0], self.data_int)
 
     @data.setter

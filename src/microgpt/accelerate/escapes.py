@@ -10,6 +10,7 @@ from .forms import METHODS
 from .program import Program
 
 TAKES_CLASSES = ("isinstance", "issubclass", "map", "filter")
+FUNCTIONS_OF_ONE = {"log", "exp", "relu"}
 ATTRIBUTES_OF_CLASSES = ("__name__", "__qualname__", "__module__")
 
 
@@ -132,7 +133,8 @@ def methods_shown(program: Program, plan: ClassPlan) -> set[str]:
         and not program.may_mean(node)
     }
     for call in program.calls("getattr"):
-        names |= {str(argument.value) for argument in call.args[1:2] if isinstance(argument, ast.Constant)}
+        name = call.args[1] if len(call.args) > 1 else None
+        names |= {str(name.value)} if isinstance(name, ast.Constant) else FUNCTIONS_OF_ONE
     return {name for name in names if name in plan.ours and name in METHODS}
 
 

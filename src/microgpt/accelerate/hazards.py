@@ -20,7 +20,7 @@ CLASS_MODULES = {
     *("concurrent.futures", "dill", "cloudpickle", "joblib", "pympler", "numba"),
 }
 CLASS_CALLS = {"id", "sys.getsizeof", "sys.getrefcount", "sys.exc_info", "sys.getallocatedblocks", "help"}
-CLASS_CALLS |= {"sys.settrace", "sys.unraisablehook", "typing.get_type_hints", "types.FunctionType", "types.MethodType"}
+CLASS_CALLS |= {"sys.settrace", "sys.unraisablehook", "typing.get_type_hints", "dataclasses.fields"}
 CLASS_ATTRIBUTES = {
     *("RecursionError", "__weakref__", "__new__", "__setattr__", "__delattr__", "__getattribute__", "__sizeof__"),
     *("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__subclasses__"),
@@ -66,7 +66,8 @@ def asks_for_what_differs(program: Program) -> str:
         if isinstance(node, ast.Attribute) and not isinstance(program.parents.get(node), ast.Call):
             return f"line {node.lineno} looks at a constructor"
     if "logging" in program.roots:
-        for node in program.mentions("exception"):
+        shown = [node for node in program.nodes if isinstance(node, ast.keyword) and node.arg == "exc_info"]
+        for node in [*program.mentions("exception"), *shown]:
             return f"line {line_of(node)} shows the frames of an exception"
     for node in program.values("getattr", "setattr", "hasattr", "delattr", "vars", "dir"):
         return f"line {node.lineno} hands on {ast.unparse(node)}"

@@ -100,7 +100,7 @@ def ignore_harmless(plan: ClassPlan) -> None:
 def shape_subclass(mine: type, plan: ClassPlan) -> type:
     for name in (*OURS_ONLY, *(name for name in plan.missing if not name.startswith("__"))):
         if name not in plan.kept:
-            setattr(mine, name, Absent(name))
+            setattr(mine, name, not_absolute if name == "__abs__" else Absent(name))
     give_methods(mine, mine, plan)
     if "__repr__" not in plan.kept:
         mine.__repr__ = bare_repr  # type: ignore[assignment]
@@ -128,6 +128,10 @@ def not_implemented(*operands: Any) -> Any:
 
 def not_negative(value: Any) -> Any:
     raise TypeError(f"bad operand type for unary -: {type(value).__name__!r}")
+
+
+def not_absolute(value: Any) -> Any:
+    raise TypeError(f"bad operand type for abs(): {type(value).__name__!r}")
 
 
 def backward_from_float(backward: Callable[[Any], None]) -> Callable[[Any], None]:

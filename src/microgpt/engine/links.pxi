@@ -11,7 +11,8 @@ cdef Operands *read_operands(tuple children, tuple local_grads) except NULL:
     try:
         for k in range(operands.n_children):
             if not is_value(<PyObject *>children[k]):
-                ask(children[k], "a child")
+                if on_strange is not None:
+                    on_strange(children[k], "a child")
                 raise TypeError(f"children must be Values, not {type(children[k]).__name__!r}")
             operands.children[k] = (<Handle *>children[k]).id
         for k in range(operands.n_grads):

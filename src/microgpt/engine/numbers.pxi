@@ -72,10 +72,28 @@ cdef inline bint keeps_its_kind(object number) noexcept:
     return overflow == 0 and fits_int(<double>whole)
 
 
+cdef bint too_large = False             # a result of ints was, while somebody wanted to know
+
+
+cdef inline uint32_t whole_mark(double *value, bint is_int) noexcept:
+    """int_mark, and a note where ints gave a number that the script would show as an int and this class cannot."""
+    global too_large
+    cdef uint32_t mark = int_mark(value, is_int)
+    if unlikely(is_int and not mark):
+        too_large = on_strange is not None
+    return mark
+
+
 cdef inline int ask(object number, str what) except -1:
     if unlikely(on_strange is not None) and not keeps_its_kind(number):
         on_strange(number, what)
     return 0
+
+
+cdef cold_void ask_number() except *:
+    """Before a number is looked at, once one was too large."""
+    if on_strange is not None:
+        on_strange(1 << 53, "a result")
 
 
 cdef int ask_operand(object result, object number) except -1:

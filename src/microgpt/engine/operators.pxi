@@ -31,7 +31,7 @@ cdef inline object add_number(Handle *a, double number, bint is_int):
     cdef uint32_t other = constant(&arena, number, is_int)
     cdef double data = a.numbers[0] + number
     a.used = True
-    return finish(&arena, handle, data, a.id, other, ONES | int_mark(&data, a.data_int & is_int))
+    return finish(&arena, handle, data, a.id, other, ONES | whole_mark(&data, a.data_int & is_int))
 
 
 cdef inline object multiply_number(Handle *a, double number, bint is_int):
@@ -39,7 +39,7 @@ cdef inline object multiply_number(Handle *a, double number, bint is_int):
     cdef uint32_t flags = is_int * GRAD0_INT | a.data_int * GRAD1_INT
     cdef Handle *handle = begin(2)
     cdef uint32_t other = constant(&arena, number, is_int)
-    flags |= int_mark(&data, a.data_int & is_int)
+    flags |= whole_mark(&data, a.data_int & is_int)
     a.used = True
     local_grads_next(&arena, number, a.numbers[0])
     return finish(&arena, handle, data, a.id, other, flags)
@@ -49,7 +49,7 @@ cdef object add_values(Handle *a, Handle *b):
     """+ of plain Values, ints too."""
     cdef Handle *handle = begin(1)
     cdef double data = a.numbers[0] + b.numbers[0]
-    cdef uint32_t flags = ONES | int_mark(&data, a.data_int & b.data_int)
+    cdef uint32_t flags = ONES | whole_mark(&data, a.data_int & b.data_int)
     a.used = b.used = True
     return finish(&arena, handle, data, a.id, b.id, flags)
 
@@ -58,7 +58,7 @@ cdef object multiply_values(Handle *a, Handle *b):
     """* of plain Values, ints too."""
     cdef Handle *handle = begin(1)
     cdef double data = a.numbers[0] * b.numbers[0]
-    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | int_mark(&data, a.data_int & b.data_int)
+    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | whole_mark(&data, a.data_int & b.data_int)
     local_grads_next(&arena, b.numbers[0], a.numbers[0])
     a.used = b.used = True
     return finish(&arena, handle, data, a.id, b.id, flags)
@@ -91,7 +91,7 @@ cdef object add_of_class(object left, object right):
         left, right = right, left
     if not is_value(<PyObject *>right):
         if unlikely(on_strange is not None) and not keeps_its_kind(right):
-            ask_operand((<Value>left).data + right, right)
+            ask_operand(PyNumber_Add((<Value>left).data, right), right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -99,7 +99,7 @@ cdef object add_of_class(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] + (<Handle *>right).numbers[0]
-    is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
+    is_int = whole_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
     return result_of_class(cls, number, (left, right), (1, 1), is_int)
 
 
@@ -130,7 +130,7 @@ cdef object multiply_of_class(object left, object right):
         left, right = right, left
     if not is_value(<PyObject *>right):
         if unlikely(on_strange is not None) and not keeps_its_kind(right):
-            ask_operand((<Value>left).data * right, right)
+            ask_operand(PyNumber_Multiply((<Value>left).data, right), right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -138,7 +138,7 @@ cdef object multiply_of_class(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] * (<Handle *>right).numbers[0]
-    is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
+    is_int = whole_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
     return result_of_class(cls, number, (left, right), (right.data, left.data), is_int)
 
 
@@ -272,7 +272,7 @@ cdef inline uint32_t negated(Handle *value, double *data, bint *is_int) noexcept
     cdef uint32_t minus_one = constant(&arena, -1.0, True)
     cdef uint32_t flags
     data[0] = value.numbers[0] * -1.0
-    flags = int_mark(data, value.data_int)
+    flags = whole_mark(data, value.data_int)
     is_int[0] = flags != 0
     value.used = True
     local_grads_next(&arena, -1.0, value.numbers[0])
@@ -287,7 +287,7 @@ cdef object subtract(Handle *a, Handle *b):
     cdef uint32_t other = negated(b, &data, &is_int)
     data += a.numbers[0]
     a.used = True
-    return finish(&arena, handle, data, a.id, other, ONES | int_mark(&data, is_int & a.data_int))
+    return finish(&arena, handle, data, a.id, other, ONES | whole_mark(&data, is_int & a.data_int))
 
 
 cdef object subtract_from_number(double number, bint number_int, Handle *b):
@@ -298,7 +298,7 @@ cdef object subtract_from_number(double number, bint number_int, Handle *b):
     cdef uint32_t left = negated(b, &data, &is_int)
     cdef uint32_t right = constant(&arena, number, number_int)
     data += number
-    return finish(&arena, handle, data, left, right, ONES | int_mark(&data, is_int & number_int))
+    return finish(&arena, handle, data, left, right, ONES | whole_mark(&data, is_int & number_int))
 
 
 cdef inline uint32_t inverted(Handle *value, double inverse, double slope) noexcept:
