@@ -106,7 +106,8 @@ class Cells(ast.NodeTransformer):
 def load_ipython_extension(shell: Any) -> None:
     """%load_ext microgpt"""
     install()
-    shell.ast_transformers.append(Cells())
+    if not any(isinstance(one, Cells) for one in shell.ast_transformers):
+        shell.ast_transformers.append(Cells())
 
 
 def unload_ipython_extension(shell: Any) -> None:

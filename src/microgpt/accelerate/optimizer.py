@@ -11,12 +11,14 @@ holds afterwards what it would have held. Whatever the compiled Adam does not ta
 from __future__ import annotations
 
 import ast
+from _thread import RLock
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import forms
 from .findings import Finding
+from .frames import is_from_outside
 from .functions import call, later, placed, reload
 from .match import Match, plain_statements
 from .program import Program
@@ -125,22 +127,28 @@ class AdamLoop:
     adam: Any = None
     lists: tuple[Any, Any, Any] = (None, None, None)  # params, m, v that it was made from
     shown: list[list[float]] = field(default_factory=list)  # the moments as last written to the user's lists
+    lock: Any = field(default_factory=RLock)
 
     def rest(self, params: Any, settings: Callable[[], tuple[Any, ...]]) -> Iterable[tuple[int, Any]]:
         """Update what the compiled Adam can take, and return the (index, parameter) pairs that are left to the loop."""
-        try:
-            m, v, beta1, beta2, t, lr, eps = settings()
-            if self.fits(params, m, v, (beta1, beta2, lr, eps), t):
-                self.adam.betas = (beta1, beta2)
-                self.adam.eps = eps
-                self.adam.step(lr, zero_grad=self.site.zero != "keep")
-                self.after()
-                last = len(params) - 1
-                return ((last, params[last]),)
-        except Exception:
-            pass  # the loop itself raises what there is to raise, where it is raised
-        self.give_back()
-        return enumerate(params)
+        with self.lock:  # threads may run the same loop on lists of their own
+            try:
+                m, v, beta1, beta2, t, lr, eps = settings()
+                if self.fits(params, m, v, (beta1, beta2, lr, eps), t):
+                    self.step(beta1, beta2, lr, eps)
+                    last = len(params) - 1
+                    return ((last, params[last]),)
+            except Exception as error:  # the loop itself raises what there is to raise, where it is raised
+                if is_from_outside(error, getattr(settings, "__code__", None)):
+                    raise
+            self.give_back()
+            return enumerate(params)
+
+    def step(self, beta1: float, beta2: float, lr: float, eps: float) -> None:
+        self.adam.betas = (beta1, beta2)
+        self.adam.eps = eps
+        self.adam.step(lr, zero_grad=self.site.zero != "keep")
+        self.after()
 
     def fits(self, params: Any, m: Any, v: Any, settings: tuple[Any, ...], t: Any) -> bool:
         """Whether the compiled Adam is ready for this step; it is made here when it is not."""

@@ -7,6 +7,7 @@ script's own names are not touched.
 from __future__ import annotations
 
 import ast
+import copy
 import warnings
 from dataclasses import dataclass, field
 from types import CodeType
@@ -75,7 +76,9 @@ def rewrite(source: bytes | str, file: str, options: Options, numbering: Numberi
     """Compile a script with all swaps that can be shown to be safe. Raises what compiling the script raises."""
     code = compile(source, file, "exec", dont_inherit=True)  # says what is wrong with it, warnings included
     try:
-        return rewrite_compiled(source, file, code, options, numbering or Numbering())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they have been said
+            return rewrite_compiled(source, file, code, options, numbering or Numbering())
     except Exception as error:  # among others RecursionError: expressions can be deeper than these functions
         why = f"it cannot be looked through ({type(error).__name__})"
         return Rewritten(code, None, [], [Finding(0, "the script", why)])
@@ -97,10 +100,7 @@ def rewrite_compiled(
         left = Finding(plan.node.lineno, f"class {plan.name}", why, detail=explain_class(plan))
         return Rewritten(watched(program, plan) if options.watched else code, plan, [], [left])
     rewriter = Rewriter(program, plan, options, numbering)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
-        tree = rewriter.module(program.tree)
-        swapped = compile(tree, file, "exec", dont_inherit=True)
+    swapped = compile(rewriter.module(program.tree), file, "exec", dont_inherit=True)
     return Rewritten(swapped, plan, rewriter.sites, rewriter.all_findings())
 
 
@@ -112,13 +112,17 @@ def no_class(program: Program, options: Options) -> str:
 
 def rewrite_cell(tree: ast.Module, numbering: Numbering) -> Rewritten | None:
     """Swap the class that a notebook's cell defines, in the tree itself. None where the cell stays as it is."""
-    program = Program(tree, "<cell>")
-    plan = find_class(program)
-    options = Options(TYPED, shared=True)
-    if plan is None or reason_to_leave(program, plan, options):
+    try:
+        made = copy.deepcopy(tree)
+        program = Program(made, "<cell>")
+        plan = find_class(program)
+        options = Options(TYPED, shared=True)
+        if plan is None or reason_to_leave(program, plan, options):
+            return None
+        rewriter = Rewriter(program, plan, options, numbering)
+        tree.body[:] = rewriter.module(made).body
+    except Exception:  # a cell like no other, which the notebook then runs as it is
         return None
-    rewriter = Rewriter(program, plan, options, numbering)
-    rewriter.module(tree)
     return Rewritten(None, plan, rewriter.sites, rewriter.all_findings())
 
 

@@ -10,13 +10,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from types import CodeType, ModuleType, TracebackType
+from types import CodeType, ModuleType
 from typing import Any
 
+from .frames import in_package, strip
 from .refusal import Refused, refusals
-
-CYTHON = (".pyx", ".pxi", ".pxd")  # the ends of file names in frames of compiled code
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def read(path: str) -> bytes:
@@ -107,13 +105,6 @@ def hide_package() -> None:
             del sys.modules[name]
 
 
-# ---- exceptions -----------------------------------------------------------------------------------------------------
-
-
-def in_package(file: str) -> bool:
-    return os.path.abspath(file).startswith(PACKAGE + os.sep) or file.endswith(CYTHON)
-
-
 def show(error: BaseException) -> None:
     """Show an exception as the interpreter shows one that nobody caught."""
     strip(error, set())
@@ -127,38 +118,3 @@ def show(error: BaseException) -> None:
         traceback.print_exception(strip(second, set()))
         print("\nOriginal exception was:", file=sys.stderr)
         traceback.print_exception(error)
-
-
-def strip(error: BaseException, seen: set[int]) -> BaseException:
-    """Take the frames of this package out of an exception, and out of those it came from."""
-    if id(error) not in seen:
-        seen.add(id(error))
-        error.__traceback__ = users_frames(error.__traceback__)
-        for other in (error.__cause__, error.__context__):
-            if other is not None:
-                strip(other, seen)
-    return error
-
-
-def users_frames(frames: TracebackType | None) -> TracebackType | None:
-    kept: list[TracebackType] = []
-    while frames is not None:
-        if not in_package(frames.tb_frame.f_code.co_filename):
-            kept.append(frames)
-        frames = frames.tb_next
-    made: TracebackType | None = None
-    for frame in reversed(kept):
-        made = TracebackType(made, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    if kept and is_runpy(kept[0]):
-        return users_frames_after_start(made)
-    return made
-
-
-def is_runpy(frame: TracebackType) -> bool:
-    return frame.tb_frame.f_globals.get("__name__") == "runpy"
-
-
-def users_frames_after_start(frames: TracebackType | None) -> TracebackType | None:
-    while frames is not None and is_runpy(frames):
-        frames = frames.tb_next
-    return frames

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import _engine, _functional
 from .classes import OURS_ONLY, ClassPlan
+from .frames import is_from_outside
 from .functions import HELPER, LATER
 from .optimizer import AdamLoop
 from .refusal import refusals
@@ -176,8 +177,8 @@ def vector_functions() -> dict[str, Callable[..., Any]]:
                 return None
             try:
                 return function(x, *others)
-            except Exception:
-                return None
+            except Exception as error:
+                return none_of(error)
 
         return call
 
@@ -186,6 +187,12 @@ def vector_functions() -> dict[str, Callable[..., Any]]:
     made["attention"] = guarded(whole_heads(_functional.attention))
     made |= dot_products(_functional.linear, ours)
     return made | {f"{name}{LATER}": evaluated(function) for name, function in made.items()}
+
+
+def none_of(error: Exception, arguments: Any = None) -> None:
+    """No result: the user's own code will raise what there is to raise. But what a signal's handler raised goes on."""
+    if is_from_outside(error, getattr(arguments, "__code__", None)):
+        raise error
 
 
 def same_length(add: Callable[..., Any]) -> Callable[..., Any]:
@@ -201,8 +208,8 @@ def evaluated(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(arguments: Callable[[], tuple[Any, ...]]) -> Any:
         try:
             given = arguments()
-        except Exception:
-            return None
+        except Exception as error:
+            return none_of(error, arguments)
         return function(*given)
 
     return call
@@ -227,8 +234,8 @@ def dot_products(linear: Callable[..., Any], ours: set[type]) -> dict[str, Calla
             return None
         try:
             return linear(y, [x])[0]
-        except Exception:
-            return None
+        except Exception as error:
+            return none_of(error)
 
     def squares(x: Any) -> Any:
         return dot(x, x)
@@ -244,8 +251,8 @@ def dot_products(linear: Callable[..., Any], ours: set[type]) -> dict[str, Calla
             return None
         try:
             return dot(x, [row[j] for row in rows])
-        except Exception:
-            return None
+        except Exception as error:
+            return none_of(error)
 
     return {
         "dot": dot,
