@@ -168,6 +168,12 @@ def read_variants(file: str) -> list[Variant]:
     return variants
 
 
+def read_scripts(file: str) -> dict[str, str]:
+    """Those of variants/FILE.txt by their names, each after a line `@@ script NAME`."""
+    parts = re.split(r"^@@ script (.*)\n", (VARIANTS / f"{file}.txt").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
 def small_gpt(*changes: tuple[str, str]) -> str:
     """The small script with some of its text replaced; every text must be there."""
     source = (VARIANTS / "small_gpt.py").read_text("utf-8")
