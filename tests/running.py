@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import importlib.machinery
 import os
+import random
 import re
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def forked(action, folder: Path) -> Run:
             sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             os.chdir(folder)
+            random.seed(1)  # a child begins with a seed of its own, a script without one too
             limit()
             status = act(action)
             sys.stdout.flush()
