@@ -54,7 +54,18 @@ def is_tuple(program: Program, node: ast.expr) -> bool:
         return is_tuple(program, node.left) or is_tuple(program, node.right)
     if isinstance(node, ast.IfExp):
         return is_tuple(program, node.body) and is_tuple(program, node.orelse)
+    if isinstance(node, ast.Name):
+        return is_star(program, node)
     return isinstance(node, ast.Tuple) or (isinstance(node, ast.Call) and program.meaning(node.func) == "tuple")
+
+
+def is_star(program: Program, name: ast.Name) -> bool:
+    """`*children` of a function."""
+    scope = program.scopes.meaning(name) if name in program.scopes.scope_of else None
+    if scope is None or not isinstance(scope.node, ast.FunctionDef) or scope.node.args.vararg is None:
+        return False
+    stores = [use for use in program.scopes.occurrences(name.id, scope) if not isinstance(use.ctx, ast.Load)]
+    return scope.node.args.vararg.arg == name.id and not stores
 
 
 def is_settled(program: Program, call: ast.Call, argument: ast.expr, depth: int = 0) -> bool:
@@ -85,9 +96,7 @@ def is_made_for(program: Program, scope: ScopeInfo, call: ast.Call, argument: as
     """Whether the list was made for this call: in the same block, or by all callers of the function it belongs to."""
     stores = [use for use in program.scopes.occurrences(argument.id, scope) if not isinstance(use.ctx, ast.Load)]
     if stores:
-        made = program.parents.get(stores[0])
-        same_block = enclosing(program, stores[0], BLOCKS) is enclosing(program, call, BLOCKS)
-        return len(stores) == 1 and isinstance(made, ast.Assign) and same_block
+        return all(is_made_here(program, store, call, depth) for store in stores)
     function = scope.node
     if not isinstance(function, ast.FunctionDef) or enclosing(program, call, BLOCKS) is not function:
         return False
@@ -96,6 +105,14 @@ def is_made_for(program: Program, scope: ScopeInfo, call: ast.Call, argument: as
     return bool(given) and all(
         value is not None and is_settled(program, caller, value, depth + 1) for caller, value in given
     )
+
+
+def is_made_here(program: Program, store: ast.Name, call: ast.Call, depth: int) -> bool:
+    """Whether this is `name = [...]`, in the same loop or function as the call."""
+    made = program.parents.get(store)
+    if not isinstance(made, ast.Assign) or enclosing(program, store, BLOCKS) is not enclosing(program, call, BLOCKS):
+        return False
+    return is_settled(program, call, made.value, depth + 1)
 
 
 def callers(program: Program, function: ast.FunctionDef, position: int) -> Iterator[tuple[ast.Call, ast.expr | None]]:

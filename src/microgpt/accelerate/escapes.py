@@ -104,9 +104,19 @@ def is_harmless(program: Program, node: ast.expr) -> bool:
         return all(isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq, ast.In, ast.NotIn)) for op in parent.ops)
     if isinstance(parent, (ast.Tuple, ast.BinOp)):  # isinstance(x, (int, Value)), isinstance(x, int | Value)
         return is_harmless(program, parent)
-    if isinstance(parent, ast.Subscript):
-        return parent.slice is node and is_annotation(program, parent)
-    return isinstance(parent, ast.MatchClass) or is_annotation(program, node)
+    return isinstance(parent, ast.MatchClass) or is_annotation(program, node) or is_alias(program, parent)
+
+
+def is_alias(program: Program, node: ast.AST | None) -> bool:
+    """Whether this is the whole right side of `Vector = list[Value]`, a name that only annotations use."""
+    while isinstance(node, ast.expr) and isinstance(program.parents.get(node), ast.expr):
+        node = program.parents[node]
+    assign = program.parents.get(node) if node is not None else None
+    if not isinstance(assign, ast.Assign) or not all(isinstance(target, ast.Name) for target in assign.targets):
+        return False
+    names = {target.id for target in assign.targets if isinstance(target, ast.Name)}
+    uses = [node for node in program.nodes if isinstance(node, ast.Name) and node.id in names]
+    return all(not isinstance(use.ctx, ast.Load) or is_annotation(program, use) for use in uses)
 
 
 def is_annotation(program: Program, node: ast.AST) -> bool:
