@@ -186,8 +186,9 @@ def small_gpt(*changes: tuple[str, str]) -> str:
 
 
 def same_text(text: str) -> str:
-    """Text without the addresses of objects, which no two runs have in common."""
-    return re.sub(r" at 0x[0-9a-f]+>", " at 0x>", text)
+    """Text without the addresses of objects, which no two runs have in common, and with one word for what a class has
+    under the name of an attribute, be it from __slots__ or from C."""
+    return re.sub(r" at 0x[0-9a-f]+>", " at 0x>", text).replace("getset_descriptor", "member_descriptor")
 
 
 def assert_same(source: str, folder: Path, rung: int = 3) -> str:

@@ -138,7 +138,7 @@ def methods_shown(program: Program, plan: ClassPlan) -> set[str]:
         node.attr
         for node in program.nodes
         if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Load)
+        and (isinstance(node.ctx, ast.Load) or isinstance(program.parents.get(node), ast.AugAssign))
         and not is_called(program, node)
         and not program.may_mean(node)
     }

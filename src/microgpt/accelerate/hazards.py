@@ -48,6 +48,7 @@ def class_shows(program: Program, plan: ClassPlan) -> str:
         or class_changes(program, plan)
         or class_is_looked_at(program, plan)
         or calls_by_keyword(program, plan)
+        or names_of_ours(program, plan)
         or strange_children(program, plan, bool(graph_reads(program, plan)))
     )
 
@@ -131,6 +132,18 @@ def class_is_looked_at(program: Program, plan: ClassPlan) -> str:
         name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
         if isinstance(name, str) and name in absent:
             return f"it uses {name} (line {line_of(node)})"
+    return ""
+
+
+def names_of_ours(program: Program, plan: ClassPlan) -> str:
+    """Names of ours that instances of the user's class do not have, and attributes looked up in the class itself."""
+    lacking = set(FIELDS) - set(plan.fields.values())
+    for node in program.nodes:
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
+        if isinstance(name, str) and name in lacking:
+            return f"line {line_of(node)} asks for {name}, which is called otherwise here"
+        if isinstance(node, ast.Attribute) and node.attr in plan.fields.values() and program.is_class(node.value):
+            return f"line {node.lineno} asks the class for {node.attr}"
     return ""
 
 
