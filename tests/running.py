@@ -6,12 +6,14 @@ trace; elsewhere it is a process of its own.
 
 from __future__ import annotations
 
+import builtins
+import importlib.machinery
 import os
+import random
 import re
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +64,7 @@ def forked(action, folder: Path) -> Run:
             sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             os.chdir(folder)
+            random.seed(1)  # a child begins with a seed of its own, a script without one too
             limit()
             status = act(action)
             sys.stdout.flush()
@@ -90,21 +93,32 @@ def act(action) -> int:
         return action() or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        error.__traceback__ = script_frames(error.__traceback__)
+        sys.excepthook(type(error), error, error.__traceback__)  # with its suggestions, as the interpreter has them
         return 1
+
+
+def script_frames(frames):
+    """Without the frames of this file, as the interpreter would have it."""
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return frames
 
 
 def plainly(source: str, name: str) -> None:
     """A script as the interpreter runs it, as far as its output goes."""
     import types
 
+    path = os.path.abspath(name)
     module = types.ModuleType("__main__")
-    module.__dict__["__file__"] = name
+    module.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None)
+    module.__dict__.update(__loader__=importlib.machinery.SourceFileLoader("__main__", path))
+    module.__dict__.update({} if sys.version_info >= (3, 14) else {"__annotations__": {}})
     sys.argv = [name]
     sys.modules["__main__"] = module
     sys.setrecursionlimit(20_000)
-    exec(compile(source, name, "exec"), module.__dict__)
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
 
 
 def swapped(source: str, name: str, rung: int = 3) -> int:
@@ -122,11 +136,11 @@ def swapped(source: str, name: str, rung: int = 3) -> int:
 
 def in_both_ways(source: str, folder: Path, rung: int = 3) -> tuple[Run, Run]:
     """The runs of a script, as it is and with swaps."""
+    (folder / "script.py").write_text(source, "utf-8")
     if hasattr(os, "fork"):
         plain = forked(lambda: plainly(source, "script.py"), folder)
         return plain, forked(lambda: swapped(source, "script.py", rung), folder)
     script = folder / "script.py"
-    script.write_text(source, "utf-8")
     return interpreted(script), accelerated(script, flags=["--rung", str(rung)])
 
 
@@ -156,6 +170,12 @@ def read_variants(file: str) -> list[Variant]:
     return variants
 
 
+def read_scripts(file: str) -> dict[str, str]:
+    """Those of variants/FILE.txt by their names, each after a line `@@ script NAME`."""
+    parts = re.split(r"^@@ script (.*)\n", (VARIANTS / f"{file}.txt").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
 def small_gpt(*changes: tuple[str, str]) -> str:
     """The small script with some of its text replaced; every text must be there."""
     source = (VARIANTS / "small_gpt.py").read_text("utf-8")
@@ -163,6 +183,12 @@ def small_gpt(*changes: tuple[str, str]) -> str:
         assert old in source, old
         source = source.replace(old, new)
     return source
+
+
+def same_text(text: str) -> str:
+    """Text without the addresses of objects, which no two runs have in common, and with one word for what a class has
+    under the name of an attribute, be it from __slots__ or from C."""
+    return re.sub(r" at 0x[0-9a-f]+>", " at 0x>", text).replace("getset_descriptor", "member_descriptor")
 
 
 def assert_same(source: str, folder: Path, rung: int = 3) -> str:

@@ -17,7 +17,8 @@ goes on in a slower function beside them, which evaluates the script's own expre
 Thread-safety: all of it runs under the GIL; every operation on the arena is done between two Python calls.
 """
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.long cimport PyLong_AsDouble, PyLong_Check
+from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
+from cpython.number cimport PyNumber_Add, PyNumber_Multiply
 from cpython.object cimport PyObject, PyObject_Size
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
@@ -42,8 +43,8 @@ from microgpt._records cimport (
 )
 from microgpt._references cimport refer_to_seen, see_children, targets_reserve
 from microgpt._python cimport (
-    Error, MappingMethods, NumberMethods, PyObject_Free, PyObject_Init, PyObject_Malloc, PyType_IsSubtype,
-    PyType_Modified, PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor,
+    Error, MappingMethods, NumberMethods, PyLong_AsLongLongAndOverflow, PyObject_Free, PyObject_Init, PyObject_Malloc,
+    PyType_IsSubtype, PyType_Modified, PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor,
     error_put_back, error_take, owned, reference_count, slot, type_of, vectorcallfunc,
 )
 
@@ -125,6 +126,8 @@ cdef class Value:
         """The value itself: a float, or an int where the script would show one."""
         if unlikely(self.id == 0):
             need_node(<Handle *>self, "data")
+        if unlikely(too_large):
+            ask_number()
         return number_object(self.numbers[0], self.data_int)
 
     @data.setter
@@ -159,7 +162,7 @@ cdef class Value:
     @_children.setter
     def _children(self, children):
         need_node(<Handle *>self, "_children")
-        relink(<Handle *>self, tuple(children), local_grads_of(<Handle *>self))
+        relink(<Handle *>self, links_tuple(children, "children"), local_grads_of(<Handle *>self))
 
     @property
     def _local_grads(self):
@@ -170,7 +173,7 @@ cdef class Value:
     @_local_grads.setter
     def _local_grads(self, local_grads):
         need_node(<Handle *>self, "_local_grads")
-        relink(<Handle *>self, children_of(<Handle *>self), tuple(local_grads))
+        relink(<Handle *>self, children_of(<Handle *>self), links_tuple(local_grads, "local gradients"))
 
     def __add__(left, right):
         cdef PyObject *result = NULL
@@ -382,6 +385,17 @@ VALUE.tp_as_mapping = &no_mapping
 VALUE.tp_vectorcall = <vectorcallfunc>value_vectorcall
 VALUE.tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE                 # a script may assign `Value.gelu = f`, as on a class of its own
 PyType_Modified(VALUE)
+
+
+cdef bytes own_name
+
+
+def rename(str name):
+    """Call the class by another name, without a module, in its repr and in the words of errors."""
+    global own_name
+    own_name = name.encode()
+    VALUE.tp_name = own_name
+    PyType_Modified(VALUE)
 
 
 def arena_stats():

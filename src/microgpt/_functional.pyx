@@ -41,8 +41,20 @@ cdef Arena *arena = engine_arena()
 cdef TypeObject *VALUE = <TypeObject *>Value
 
 
+cdef bint only_plain = False            # see `leave_others`
+
+
+def leave_others():
+    """From now on, raise TypeError for all that is left to the interpreted functions, before anything is read from it:
+    the caller has code of its own for that, which must find iterators untouched."""
+    global only_plain
+    only_plain = True
+
+
 cdef object interpreted():
     """The module of the interpreted functions, which is hardly ever needed."""
+    if only_plain:
+        raise TypeError("not plain Values")
     from . import reference
     return reference
 

@@ -24,6 +24,7 @@ cdef extern from "Python.h":
         slot mp_length
 
     ctypedef struct TypeObject "PyTypeObject":
+        const char *tp_name
         Py_ssize_t tp_basicsize
         Py_ssize_t tp_dictoffset
         unsigned long tp_flags
@@ -49,6 +50,7 @@ cdef extern from "Python.h":
     void PyObject_Free(void *) noexcept
     Py_ssize_t PyVectorcall_NARGS(size_t) noexcept
     object PyNumber_Power(object, object, object)
+    long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
     PyObject **sequence_items "PySequence_Fast_ITEMS"(PyObject *) noexcept      # of a list or tuple
     Py_ssize_t sequence_size "PySequence_Fast_GET_SIZE"(PyObject *) noexcept
     bint is_list "PyList_CheckExact"(PyObject *) noexcept

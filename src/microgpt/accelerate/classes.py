@@ -41,6 +41,8 @@ class ClassPlan:
     kept          methods and class attributes that stay
     missing       methods of the script that the user's class lacks
     patched       methods that are assigned from outside
+    shown         methods of ours that are used as objects, and therefore stay functions of the user's
+    stubs         methods of ours whose annotations are evaluated all the same
     float_root    backward starts with 1.0
     older         it was of the form of micrograd.py
     has_slots     instances have no attributes but FIELDS
@@ -58,6 +60,8 @@ class ClassPlan:
     kept: dict[str, ast.stmt] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     patched: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+    stubs: set[str] = field(default_factory=set)
     float_root: bool = False
     older: bool = False
     has_slots: bool = False

@@ -49,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the last bits of its results change from run to run anyway",
     )
     parser.add_argument("script", help="the script to run")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments")
+    arguments = parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments")
+    arguments.required = False  # so that a missing script is all that is complained of
 
 
 def steps(text: str) -> int:
@@ -95,7 +96,7 @@ def source_of(path: str) -> bytes | str:
     try:
         return read(path)
     except FileNotFoundError:
-        return f"there is no file {path} here ({os.getcwd()})"
+        return f"there is no file {path or repr(path)} here ({os.getcwd()})"
     except OSError as error:
         return f"cannot read {path}: {error.strerror or error}"
 

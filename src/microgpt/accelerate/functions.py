@@ -9,17 +9,28 @@ of Values, lengths that differ, errors, which then come from the user's own line
 from __future__ import annotations
 
 import ast
+import copy
 from dataclasses import dataclass
 
 from . import forms
 from .classes import ClassPlan
 from .findings import Finding
 from .match import Match, Pattern, plain_statements
+from .names import is_sure
 from .program import Program
+from .scopes import parameters
 
 HELPER = "__microgpt__"
+LATER = "_later"  # ends the names of helpers that are given a function which evaluates the arguments
 COMPILED = frozenset({"linear", "softmax", "rmsnorm", "attention", "add", "relu"})  # what the swaps stand on
 RESULT = "__microgpt_result__"
+LOOKUPS = {"__getattr__", "__getattribute__", "__getitem__", "__missing__", "__get__", "__hash__", "__eq__"}
+WORDS_OF_OBJECTS = {"__str__", "__repr__", "__format__"}
+OPERATORS = {
+    f"__{side}{name}__"
+    for side in ("", "r")
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "neg", "pos", "invert")
+}
 
 DOT_NEEDS = ("__init__", "__mul__", "__rmul__", "__add__", "__radd__")
 SOFTMAX_NEEDS = ("__init__", "__sub__", "__add__", "__radd__", "__mul__", "__pow__", "__truediv__", "exp")
@@ -64,8 +75,20 @@ def call(function: str, arguments: list[ast.expr]) -> ast.Call:
 
 
 def reload(node: ast.expr) -> ast.expr:
-    """The expression of a hole, to be evaluated a second time."""
-    return ast.parse(ast.unparse(node), mode="eval").body
+    """The expression of a hole, to be evaluated a second time, at its own place in the source."""
+    return copy.deepcopy(node)
+
+
+def later(arguments: list[ast.expr]) -> ast.Lambda:
+    """A function that evaluates them: what they raise is then for the user's own code to raise, where it would."""
+    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), ast.Tuple(arguments, ast.Load()))
+
+
+def placed(made: ast.AST, at: ast.AST) -> None:
+    """Give a place in the source to what has none."""
+    for part in ast.walk(made):
+        if "lineno" in part._attributes and not hasattr(part, "lineno"):
+            ast.copy_location(part, at)
 
 
 @dataclass
@@ -83,7 +106,7 @@ class Swaps:
 
     def _allowed(self, name: str) -> bool:
         base = name if name in ("add", "relu", "softmax", "rmsnorm", "attention") else "linear"
-        if "__bool__" in self.plan.kept or "__len__" in self.plan.kept:
+        if {"__bool__", "__len__"} & {*self.plan.kept, *self.plan.patched}:
             return False
         return base in self.available and self.plan.surely(*NEEDS[name])
 
@@ -100,15 +123,16 @@ class Swaps:
         return None
 
     def guard(self, node: ast.FunctionDef, name: str) -> list[ast.stmt]:
-        """The statements that go before the body of such a function."""
-        argument = node.args.args[0].arg
+        """The body of such a function, with what goes before it."""
+        argument = parameters(node)[0].arg
         source = f"{RESULT} = {HELPER}.{name}({argument})\nif {RESULT} is not None:\n    return {RESULT}"
         made = ast.parse(source).body
         for statement in made:
             for inner in ast.walk(statement):
                 if "lineno" in inner._attributes:
                     ast.copy_location(inner, node)
-        return made
+        after = 1 if ast.get_docstring(node, clean=False) is not None else 0
+        return [*node.body[:after], *made, *node.body[after:]]
 
     # ---- expressions ----
 
@@ -121,25 +145,42 @@ class Swaps:
                 continue
             for pattern in patterns:
                 found = pattern.match_expression(node, self.program.meaning)
-                if found is not None and self.can_repeat(found):
+                if found is None:
+                    continue
+                sure = all(is_sure(self.program, node, hole) for hole in found.holes.values())
+                if self.can_repeat(found, later=not sure):
                     self.findings.append(Finding(node.lineno, WORDS[name]))
                     arguments = [reload(found.holes[hole]) for hole in order]
-                    made = ast.BoolOp(ast.Or(), [call(name, arguments), node])
-                    for part in ast.walk(made.values[0]):
-                        ast.copy_location(part, node)
-                    return ast.copy_location(made, node)
+                    made = call(name, arguments) if sure else call(name + LATER, [later(arguments)])
+                    placed(made, node)
+                    return ast.copy_location(ast.BoolOp(ast.Or(), [made, node]), node)
         return None
 
-    def can_repeat(self, found: Match) -> bool:
-        """Whether the expressions in the holes can be evaluated once more: no lookup of the user's own making."""
-        if not any(
-            isinstance(n, (ast.Attribute, ast.Subscript)) for hole in found.holes.values() for n in ast.walk(hole)
-        ):
+    def can_repeat(self, found: Match, later: bool = False) -> bool:
+        """Whether the expressions in the holes can be evaluated once more: no lookup of the user's own making.
+
+        later: they go into a function, which changes the order of the names in locals().
+        """
+        if later and any(True for _ in self.program.calls("locals", "vars", "dir")):
+            return False
+        parts = [part for hole in found.holes.values() for part in ast.walk(hole)]
+        if any(isinstance(part, (ast.BinOp, ast.UnaryOp)) for part in parts) and self.has_own_operators():
+            return False
+        if not any(isinstance(part, (ast.Attribute, ast.Subscript)) for part in parts):
             return True
-        own_lookup = {"__getattr__", "__getattribute__", "__getitem__", "__missing__", "__get__"}
+        own = LOOKUPS | (WORDS_OF_OBJECTS if any(isinstance(part, ast.FormattedValue) for part in parts) else set())
         return not any(
-            (isinstance(node, ast.FunctionDef) and node.name in own_lookup)
+            (isinstance(node, ast.FunctionDef) and node.name in own)
             or (isinstance(node, ast.Name) and node.id in ("property", "cached_property"))
+            for node in self.program.nodes
+        )
+
+    def has_own_operators(self) -> bool:
+        """Whether arithmetic may run code of the user's."""
+        return any(
+            isinstance(node, ast.FunctionDef)
+            and node.name in OPERATORS
+            and not (node.name in self.plan.ours and self.program.parents.get(node) is self.plan.node)
             for node in self.program.nodes
         )
 
@@ -151,21 +192,19 @@ class Swaps:
         if "attention" not in self.allowed or len(pair) < 2 or not isinstance(pair[1], ast.For):
             return None
         found = forms.ATTENTION.match_statements(plain_statements(pair), self.program.meaning)
-        if found is None or not self.can_repeat(found) or not self.is_softmax(found.holes["SOFTMAX"]):
+        if found is None or not self.can_repeat(found, later=True) or not self.is_softmax(found.holes["SOFTMAX"]):
             return None
         if not self.stay_inside(pair, found):
             self.findings.append(Finding(pair[1].lineno, "attention", "names of its loop are used elsewhere"))
             return None
         target = found.names["x_attn"]
-        arguments = [reload(found.holes[hole]) for hole in ("Q", "KEYS", "VALUES", "HEADS", "DIM")]
+        arguments = [reload(found.holes[hole]) for hole in ("Q", "KEYS", "VALUES", "HEADS", "DIM", "SOFTMAX")]
         test = ast.Compare(ast.Name(target, ast.Load()), [ast.Is()], [ast.Constant(None)])
-        # Evaluated in the helper: a name that is not there yet is the user's own loop's to complain about.
-        later = ast.Lambda(ast.arguments([], [], None, [], [], None, []), ast.Tuple(arguments, ast.Load()))
-        first: list[ast.stmt] = [ast.Assign([ast.Name(target, ast.Store())], call("attention", [later]))]
+        made = call("attention" + LATER, [later(arguments)])
+        first: list[ast.stmt] = [ast.Assign([ast.Name(target, ast.Store())], made)]
         guard = ast.If(test, [], [])
         for new in (*first, guard):
-            for part in ast.walk(new):
-                ast.copy_location(part, pair[1])
+            placed(new, pair[1])
         guard.body = list(pair)
         self.findings.append(Finding(pair[1].lineno, "attention"))
         return [*first, guard]

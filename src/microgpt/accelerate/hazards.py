@@ -1,132 +1,191 @@
 """What a script may do that shows whose class it is, or what its graph is made of. Such scripts keep what they look at.
 
-opaque          nothing at all can be shown, all stays
-class_shows     the class itself is looked at
-graph_shows     children or local gradients are read: no node may stand for several of the script's
-needs_subclass  instances carry attributes of their own, or the class's name is looked at
+class_shows  the class itself is looked at, or what it must not be asked for is asked for
+graph_shows  children or local gradients are read: no node may stand for several of the script's
+patched      methods that are replaced from outside
 """
 
 from __future__ import annotations
 
 import ast
 
+from .children import strange_children
 from .classes import FIELDS, ClassPlan
+from .escapes import is_type_of_error
 from .forms import METHODS
 from .program import Program
-from .scopes import bindings
 
-OPAQUE_NAMES = {"exec", "eval", "__import__", "__builtins__"}
-OPAQUE_MODULES = {"__main__", "builtins", "ctypes", "dis", "importlib", "runpy", "code", "codeop"}
 CLASS_MODULES = {
-    "inspect",
-    "weakref",
-    "multiprocessing",
-    "concurrent.futures",
-    "dill",
-    "cloudpickle",
-    "joblib",
-    "pympler",
-    "numba",
+    *("inspect", "traceback", "linecache", "cgitb", "pydoc", "weakref", "copyreg", "tracemalloc", "multiprocessing"),
+    *("concurrent.futures", "dill", "cloudpickle", "joblib", "pympler", "numba"),
 }
-CLASS_CALLS = ("id", "sys.getsizeof", "sys.getrefcount", "gc.get_objects", "gc.get_referrers", "gc.get_referents")
-PICKLES = ("pickle.dump", "pickle.dumps", "marshal.dump", "marshal.dumps", "shelve.open")
-SEARCHES = ("sys._getframe", "sys.settrace", "sys.setprofile", "sys.modules")
-
-
-def opaque(program: Program) -> str:
-    """Why nothing can be shown about this program, or ""."""
-    for node in program.nodes:
-        if isinstance(node, ast.Name) and node.id in OPAQUE_NAMES and isinstance(node.ctx, ast.Load):
-            return f"it uses {node.id} (line {node.lineno})"
-        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-            return f"line {node.lineno} imports whatever there is"
-        if isinstance(node, ast.expr) and program.meaning(node) in SEARCHES:
-            return f"it uses {program.meaning(node)} (line {node.lineno})"
-    for module in sorted(program.modules & OPAQUE_MODULES):
-        return f"it imports {module}"
-    for target, _ in program.attribute_stores():
-        if isinstance(target.value, ast.Name) and program.meaning(target.value) in ("math", "builtins"):
-            return f"line {target.lineno} changes the module {target.value.id}"
-    for call in program.calls("setattr"):
-        if call.args and program.meaning(call.args[0]) in ("math", "builtins"):
-            return f"line {call.lineno} changes a module"
-    for call in program.calls("globals", "locals", "vars"):
-        if not call.args and is_changed(program, call):
-            return f"line {call.lineno} may bind names through {ast.unparse(call.func)}()"
-    return ""
-
-
-def is_changed(program: Program, call: ast.Call) -> bool:
-    """Whether a dictionary of names is stored in, or goes where that cannot be seen."""
-    for node in program.nodes:
-        if isinstance(node, ast.Attribute) and node.value is call:
-            return node.attr not in ("get", "items", "keys", "values", "copy")
-        if isinstance(node, ast.Subscript) and node.value is call:
-            return not isinstance(node.ctx, ast.Load)
-        if isinstance(node, ast.Compare) and call in node.comparators:
-            return False
-    return True
+CLASS_CALLS = {"id", "sys.getsizeof", "sys.getrefcount", "sys.exc_info", "sys.getallocatedblocks", "help"}
+CLASS_CALLS |= {"sys.settrace", "sys.unraisablehook", "typing.get_type_hints", "dataclasses.fields"}
+CLASS_ATTRIBUTES = {
+    *("RecursionError", "__weakref__", "__new__", "__setattr__", "__delattr__", "__getattribute__", "__sizeof__"),
+    *("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__subclasses__"),
+    *("__traceback__", "with_traceback", "tb_lineno", "__wrapped__", "__defaults__"),
+    *("FunctionType", "MethodType", "LambdaType", "exc_info", "format_exc", "print_exc"),
+}
+PICKLES = (
+    *("pickle.dump", "pickle.dumps", "pickle.Pickler", "marshal.dump", "marshal.dumps", "shelve.open"),
+    *("torch.save", "numpy.save", "numpy.savez"),
+)
+COLLECTOR = {"collect", "disable", "enable", "freeze", "isenabled", "set_threshold"}  # of gc, without a look at results
+REFLECTED = {"__rpow__", "__abs__", "__copy__", "__setstate__", "__reduce_cython__", "__setstate_cython__"}
 
 
 def class_shows(program: Program, plan: ClassPlan) -> str:
+    """Why the class must stay the script's own, or ""."""
     for module in sorted(program.modules):
         if module in CLASS_MODULES or module.split(".")[0] in CLASS_MODULES:
             return f"it imports {module}"
-    for call in program.calls(*CLASS_CALLS):
-        return f"line {call.lineno} asks for what differs: {ast.unparse(call.func)}"
+    return (
+        asks_for_what_differs(program)
+        or pickles(program)
+        or collects(program)
+        or is_derived(program)
+        or class_changes(program, plan)
+        or class_is_looked_at(program, plan)
+        or calls_by_keyword(program, plan)
+        or names_of_ours(program, plan)
+        or strange_children(program, plan, bool(graph_reads(program, plan)))
+    )
+
+
+def asks_for_what_differs(program: Program) -> str:
+    for node in program.nodes:
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            for _ in program.may_mean(node) & CLASS_CALLS:
+                return f"line {node.lineno} asks for what differs: {ast.unparse(node)}"
+    for node in program.mentions(*CLASS_ATTRIBUTES):
+        return f"it uses {spelling(node)} (line {line_of(node)})"
+    for node in program.mentions("__slots__", "__doc__", "__annotations__"):
+        if isinstance(node, ast.Attribute):
+            return f"it uses {node.attr} (line {node.lineno})"
+    for node in program.mentions("__init__"):
+        if isinstance(node, ast.Attribute) and not isinstance(program.parents.get(node), ast.Call):
+            return f"line {node.lineno} looks at a constructor"
+    if "logging" in program.roots:
+        shown = [node for node in program.nodes if isinstance(node, ast.keyword) and node.arg == "exc_info"]
+        for node in [*program.mentions("exception"), *shown]:
+            return f"line {line_of(node)} shows the frames of an exception"
+    for node in program.values("getattr", "setattr", "hasattr", "delattr", "vars", "dir"):
+        return f"line {node.lineno} hands on {ast.unparse(node)}"
+    return ""
+
+
+def pickles(program: Program) -> str:
     for call in program.calls(*PICKLES):
         if not (call.args and is_plain_data(program, call.args[0])):
             return f"line {call.lineno} may write Values into a file"
-    for node in program.mentions("RecursionError", "__weakref__", "__reduce__", "__reduce_ex__", "__getstate__"):
-        return f"it uses {spelling(node)} (line {line_of(node)})"
-    for node in program.mentions("__slots__"):
-        if isinstance(node, ast.Attribute):
-            return f"it uses __slots__ (line {node.lineno})"
+    return ""
+
+
+def collects(program: Program) -> str:
+    """Looks at Python's garbage collector, which finds other things to collect."""
+    for node in program.nodes:
+        for name in program.may_mean(node):
+            if not name.startswith("gc."):
+                continue
+            call = program.parents.get(node)
+            unseen = isinstance(call, ast.Call) and isinstance(program.parents.get(call), ast.Expr)
+            if name.split(".")[1] not in COLLECTOR or (name == "gc.collect" and not unseen):
+                return f"line {line_of(node)} looks at the garbage collector"
+    return ""
+
+
+def is_derived(program: Program) -> str:
     for node in program.nodes:
         if isinstance(node, ast.ClassDef) and any(program.is_class(base) for base in node.bases):
             return f"line {node.lineno} derives a class from it"
-    return class_changes(program, plan) or class_is_looked_at(program, plan)
+    return ""
 
 
 def class_changes(program: Program, plan: ClassPlan) -> str:
     """What makes another class of it later on: another constructor, other attributes."""
     changed = plan.patched & {"__init__", "__new__", "__setattr__", "__getattribute__", "__getattr__", "__del__"}
-    changed |= plan.patched & {"__eq__", "__hash__", "__class__", *plan.fields.values()}
+    changed |= plan.patched & {"__eq__", "__hash__", "__class__", "__bool__", "__len__", *plan.fields.values()}
     for name in sorted(changed):
         return f"{name} of the class is replaced later"
     for node in program.nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Del) and node.attr in plan.fields.values():
             return f"line {node.lineno} deletes an attribute of an instance"
+    for call in program.calls("delattr"):
+        return f"line {call.lineno} may delete an attribute of an instance"
     return ""
 
 
 def class_is_looked_at(program: Program, plan: ClassPlan) -> str:
-    if not plan.has_slots:
-        for node in program.mentions("__dict__", "vars", "dir"):
-            return f"line {line_of(node)} looks at what its instances hold"
-    for node in program.mentions("__class__", "__bases__", "__mro__", "mro"):
+    for node in program.mentions("__dict__"):
+        if isinstance(node, ast.Attribute) and shows_contents(program, plan, node.value):
+            return f"it uses __dict__ (line {node.lineno})"
+    for call in program.calls("vars", "dir"):
+        always = "dir" in program.may_mean(call.func)
+        if call.args and (always or shows_contents(program, plan, call.args[0])):
+            return f"line {call.lineno} looks at what an object holds"
+    for node in program.mentions("__class__", "__bases__", "__base__", "__mro__", "mro"):
         if not is_type_of_error(program, node):
             return f"it uses {spelling(node)} (line {line_of(node)})"
-    return read_as_list(program, plan)
-
-
-def read_as_list(program: Program, plan: ClassPlan) -> str:
-    """Children given as something else than a tuple, and read: ours read back as tuples."""
-    given = [
-        argument
-        for call in program.class_calls()
-        for argument in [*call.args[1:], *(k.value for k in call.keywords if k.arg in plan.parameters[1:])]
-        if not isinstance(argument, ast.Tuple) and not is_tuple_call(program, argument)
-    ]
-    if given and graph_reads(program, plan):
-        return f"the children in line {given[0].lineno} are not a tuple, and the script looks at children"
+    absent = {name for name in plan.missing if name.startswith("__")} | REFLECTED
+    for node in program.nodes:
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
+        if isinstance(name, str) and name in absent:
+            return f"it uses {name} (line {line_of(node)})"
     return ""
 
 
-def is_tuple_call(program: Program, node: ast.expr) -> bool:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mult)):
-        return is_tuple_call(program, node.left) or is_tuple_call(program, node.right)
-    return isinstance(node, ast.Tuple) or (isinstance(node, ast.Call) and program.meaning(node.func) == "tuple")
+def names_of_ours(program: Program, plan: ClassPlan) -> str:
+    """Names of ours that instances of the user's class do not have, and attributes looked up in the class itself."""
+    lacking = set(FIELDS) - set(plan.fields.values())
+    for node in program.nodes:
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
+        if isinstance(name, str) and name in lacking:
+            return f"line {line_of(node)} asks for {name}, which is called otherwise here"
+        if isinstance(node, ast.Attribute) and node.attr in plan.fields.values() and program.is_class(node.value):
+            return f"line {node.lineno} asks the class for {node.attr}"
+    return ""
+
+
+def shows_contents(program: Program, plan: ClassPlan, node: ast.expr) -> bool:
+    """Whether this may be the class or one of its instances: not the arguments of a command line, not a module."""
+    if isinstance(node, ast.Name) and node.id in program.imports:
+        return False
+    if isinstance(node, ast.Name) and not program.is_class(node):
+        return not (plan.has_slots or is_command_line(program, node))
+    return True
+
+
+def is_command_line(program: Program, node: ast.Name) -> bool:
+    """Whether a name is assigned `parser.parse_args()`, and nothing else."""
+    values = [
+        statement.value
+        for statement in program.nodes
+        if isinstance(statement, ast.Assign)
+        and any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(statement))
+        and not any(part is node for part in ast.walk(statement.value))
+    ]
+    return bool(values) and all(
+        isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "parse_args"
+        for value in values
+    )
+
+
+def calls_by_keyword(program: Program, plan: ClassPlan) -> str:
+    """Arguments by names that ours have not: of methods, and of a constructor whose own names cannot be translated."""
+    renamed = set(plan.parameters) - {"data", "children", "local_grads"}
+    for node in program.nodes:
+        if not isinstance(node, ast.Call) or not node.keywords:
+            continue
+        if isinstance(node.func, ast.Attribute) and node.func.attr in plan.ours:
+            return f"line {node.lineno} calls {node.func.attr} with a name for its argument"
+        if not renamed:
+            continue
+        if not program.is_class(node.func) and any(keyword.arg in renamed for keyword in node.keywords):
+            return f"line {node.lineno} has an argument of the constructor's name"
+        if program.is_class(node.func) and any(keyword.arg is None for keyword in node.keywords):
+            return f"line {node.lineno} gives the constructor a dictionary"
+    return ""
 
 
 def is_plain_data(program: Program, node: ast.expr) -> bool:
@@ -188,54 +247,6 @@ def graph_shows(program: Program, plan: ClassPlan, local_modules: set[str]) -> s
         if len(call.args) > 1 and not isinstance(call.args[1], ast.Constant):
             return f"line {call.lineno} asks for attributes by computed names"
     return ""
-
-
-# ---- names ----------------------------------------------------------------------------------------------------------
-
-
-def needs_subclass(program: Program, plan: ClassPlan) -> str:
-    """Why the class must remain one of the script's own, derived from ours, or ""."""
-    if not plan.has_slots:
-        for target, _ in program.attribute_stores():
-            if target.attr not in plan.fields.values() and not is_elsewhere(program, plan, target):
-                return f"line {target.lineno} gives an instance the attribute {target.attr}"
-        for call in program.calls("setattr"):
-            return f"line {call.lineno} may give an instance attributes"
-    for node in program.mentions("__name__", "__qualname__", "__module__", "__doc__"):
-        if isinstance(node, ast.Attribute) and not is_type_of_error(program, node.value):
-            return f"line {node.lineno} asks for {node.attr}"
-    for call in program.calls("type"):
-        if not is_type_of_error(program, call):
-            return f"line {call.lineno} asks for a type"
-    for call in program.calls("print", "str", "repr", "format"):
-        if any(program.is_class(argument) for argument in call.args):
-            return f"line {call.lineno} prints the class"
-    return ""
-
-
-def is_type_of_error(program: Program, node: ast.AST) -> bool:
-    """`type(error)` or `error.__class__`, where `except ... as error` is all that binds the name."""
-    if isinstance(node, ast.Call) and len(node.args) == 1:
-        node = node.args[0]
-    elif isinstance(node, ast.Attribute) and node.attr == "__class__":
-        node = node.value
-    else:
-        return False
-    if not isinstance(node, ast.Name) or node not in program.scopes.scope_of:
-        return False
-    scope = program.scopes.meaning(node)
-    return scope is not None and all(
-        isinstance(binder, ast.ExceptHandler) for name, binder in bindings(scope.node) if name == node.id
-    )
-
-
-def is_elsewhere(program: Program, plan: ClassPlan, target: ast.Attribute) -> bool:
-    """Whether an attribute is stored on something that is surely no Value."""
-    if program.is_class(target.value) or not isinstance(target.value, ast.Name):
-        return program.is_class(target.value)
-    if target.value.id == "self":
-        return not any(node is target for node in ast.walk(plan.node))
-    return target.value.id in program.imports
 
 
 def patched(program: Program, plan: ClassPlan) -> set[str]:

@@ -2,7 +2,7 @@
 
 Only what the loop runs over is exchanged:
 
-    for i, p in enumerate(params):   ->   for i, p in __microgpt__.adam(site, params, m, v, ...):
+    for i, p in enumerate(params):   ->   for i, p in __microgpt__.adam(site, params, lambda: (m, v, ...)):
 
 The compiled Adam updates all parameters but the last; the loop's own body does that one, so that every name it binds
 holds afterwards what it would have held. Whatever the compiled Adam does not take runs through the loop as it stands.
@@ -11,17 +11,19 @@ holds afterwards what it would have held. Whatever the compiled Adam does not ta
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from _thread import RLock
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import forms
 from .findings import Finding
-from .functions import call, reload
+from .frames import is_from_outside
+from .functions import call, later, placed, reload
 from .match import Match, plain_statements
 from .program import Program
 
-ORDER = ("PARAMS", "M", "V", "BETA1", "BETA2", "T", "LR", "EPS")
+ORDER = ("M", "V", "BETA1", "BETA2", "T", "LR", "EPS")
 
 
 @dataclass
@@ -102,9 +104,9 @@ def makes_list(value: ast.expr) -> bool:
 
 def swap_adam(loop: ast.For, found: Match, number: int) -> None:
     """Exchange what the loop runs over."""
-    made = call("adam", [ast.Constant(number), *(reload(found.holes[name]) for name in ORDER)])
-    for part in ast.walk(made):
-        ast.copy_location(part, loop.iter)
+    settings = later([reload(found.holes[name]) for name in ORDER])
+    made = call("adam", [ast.Constant(number), reload(found.holes["PARAMS"]), settings])
+    placed(made, loop.iter)
     loop.iter = made
 
 
@@ -125,27 +127,35 @@ class AdamLoop:
     adam: Any = None
     lists: tuple[Any, Any, Any] = (None, None, None)  # params, m, v that it was made from
     shown: list[list[float]] = field(default_factory=list)  # the moments as last written to the user's lists
+    lock: Any = field(default_factory=RLock)
 
-    def rest(
-        self, params: Any, m: Any, v: Any, beta1: Any, beta2: Any, t: Any, lr: Any, eps: Any
-    ) -> Iterable[tuple[int, Any]]:
+    def rest(self, params: Any, settings: Callable[[], tuple[Any, ...]]) -> Iterable[tuple[int, Any]]:
         """Update what the compiled Adam can take, and return the (index, parameter) pairs that are left to the loop."""
-        try:
-            if self.fits(params, m, v, (beta1, beta2, lr, eps), t):
-                self.adam.betas = (beta1, beta2)
-                self.adam.eps = eps
-                self.adam.step(lr, zero_grad=self.site.zero != "keep")
-                self.after()
-                last = len(params) - 1
-                return ((last, params[last]),)
-        except (TypeError, ValueError, ArithmeticError):
-            pass  # the loop itself raises what there is to raise, where it is raised
-        self.give_back()
-        return enumerate(params)
+        with self.lock:  # threads may run the same loop on lists of their own
+            try:
+                m, v, beta1, beta2, t, lr, eps = settings()
+                if self.fits(params, m, v, (beta1, beta2, lr, eps), t):
+                    self.step(beta1, beta2, lr, eps)
+                    last = len(params) - 1
+                    return ((last, params[last]),)
+            except Exception as error:  # the loop itself raises what there is to raise, where it is raised
+                if is_from_outside(error, getattr(settings, "__code__", None)):
+                    raise
+            self.give_back()
+            return enumerate(params)
+
+    def step(self, beta1: float, beta2: float, lr: float, eps: float) -> None:
+        self.adam.betas = (beta1, beta2)
+        self.adam.eps = eps
+        self.adam.step(lr, zero_grad=self.site.zero != "keep")
+        self.after()
 
     def fits(self, params: Any, m: Any, v: Any, settings: tuple[Any, ...], t: Any) -> bool:
         """Whether the compiled Adam is ready for this step; it is made here when it is not."""
-        if type(t) is not int or t < 1 or any(type(number) not in (float, int) for number in settings):
+        beta1, beta2, lr, eps = settings
+        if type(t) is not int or t < 1 or not type(beta1) is type(beta2) is float:
+            return False  # moments that can be ints
+        if type(lr) not in (float, int) or type(eps) not in (float, int):
             return False
         if not (type(params) is type(m) is type(v) is list and 1 < len(params) == len(m) == len(v) and m is not v):
             return False

@@ -7,7 +7,7 @@ import importlib.machinery
 import sys
 from collections.abc import Iterator
 
-from .scopes import BUILTINS, Scopes
+from .scopes import BUILTINS, Scopes, bindings
 
 # Modules whose objects can be numbers that are neither int nor float.
 STRANGE_NUMBERS = {"fractions", "decimal", "cmath", "numbers", "ctypes"}
@@ -24,9 +24,12 @@ class Program:
         self.tree = source if isinstance(source, ast.Module) else ast.parse(source, file)
         self.scopes = Scopes(self.tree)
         self.nodes = list(ast.walk(self.tree))
+        self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
         self.imports: dict[str, str] = {}  # name in the module -> module or module.member
+        self.aliases: dict[str, set[str]] = {}  # name -> all that it is the name of, in any scope
         self.modules: set[str] = set()  # every module that an import statement names, top level
         self.names_class: dict[str, ast.ClassDef] = {}  # classes that take the place of `Value` in patterns
+        self.class_at = len(self.tree.body)  # where it stands among the module's statements
         self._meanings: dict[ast.expr, str | None] = {}
         for node in self.nodes:
             self._note_import(node)
@@ -35,14 +38,17 @@ class Program:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 self.modules.add(alias.name)
-                self.imports[alias.asname or alias.name.split(".")[0]] = (
-                    alias.name if alias.asname else alias.name.split(".")[0]
-                )
+                root = alias.name.split(".")[0]
+                self._note_name(alias.asname or root, alias.name if alias.asname else root)
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             self.modules.add(module)
             for alias in node.names:
-                self.imports[alias.asname or alias.name] = f"{module}.{alias.name}"
+                self._note_name(alias.asname or alias.name, f"{module}.{alias.name}")
+
+    def _note_name(self, name: str, meaning: str) -> None:
+        self.imports[name] = meaning
+        self.aliases.setdefault(name, set()).add(meaning)
 
     @property
     def roots(self) -> set[str]:
@@ -68,6 +74,7 @@ class Program:
     def look_at(self, node: ast.ClassDef) -> None:
         """From now on this class is what patterns mean by `Value`."""
         self.names_class = {node.name: node}
+        self.class_at = self.tree.body.index(node)
         self._meanings.clear()
 
     def meaning(self, node: ast.expr) -> str | None:
@@ -89,21 +96,54 @@ class Program:
             return None
         binders = self.scopes.binders(node.id)
         if all(isinstance(binder, (ast.Import, ast.ImportFrom)) for binder in binders):
-            return self.imports[node.id] if len({ast.dump(binder) for binder in binders}) == 1 else None
+            alike = len({ast.dump(binder) for binder in binders}) == 1
+            return self.imports[node.id] if alike and self._is_there(binders) else None
         if len(binders) == 1 and binders[0] is self.names_class.get(node.id):
             return "Value"
         return None
 
+    def _is_there(self, imports: list[ast.AST]) -> bool:
+        """Whether one of these statements has surely run when the class is used."""
+        return any(statement in imports for statement in self.tree.body[: self.class_at])
+
+    def may_mean(self, node: ast.AST) -> set[str]:
+        """All that an expression might refer to, of builtins and of members of imported modules."""
+        if isinstance(node, ast.Attribute):
+            return {f"{base}.{node.attr}" for base in self.may_mean(node.value)}
+        if not isinstance(node, ast.Name):
+            return set()
+        found = set(self.aliases.get(node.id, ()))
+        if node.id in BUILTINS and node in self.scopes.scope_of and self.scopes.meaning(node) is None:
+            found.add(node.id)
+        return found
+
     def is_class(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Name) and self.meaning(node) == "Value"
+
+    def bound_by(self, node: ast.Name, kind: type[ast.AST]) -> bool:
+        """Whether nothing but nodes of this kind binds a name, in the scope that it means."""
+        if node not in self.scopes.scope_of:
+            return False
+        scope = self.scopes.meaning(node)
+        return scope is not None and all(
+            isinstance(binder, kind) for name, binder in bindings(scope.node) if name == node.id
+        )
 
     # ---- finding ----
 
     def calls(self, *functions: str) -> Iterator[ast.Call]:
-        """Calls of builtins or of members of imported modules, by their full names."""
+        """What may be a call of these builtins or members of imported modules, given by their full names."""
         for node in self.nodes:
-            if isinstance(node, ast.Call) and self.meaning(node.func) in functions:
+            if isinstance(node, ast.Call) and not self.may_mean(node.func).isdisjoint(functions):
                 yield node
+
+    def values(self, *functions: str) -> Iterator[ast.expr]:
+        """Where one of these may be named without being called at once: it may go anywhere under another name."""
+        for node in self.nodes:
+            if isinstance(node, (ast.Name, ast.Attribute)) and not self.may_mean(node).isdisjoint(functions):
+                parent = self.parents.get(node)
+                if not (isinstance(parent, ast.Call) and parent.func is node):
+                    yield node
 
     def mentions(self, *names: str) -> Iterator[ast.AST]:
         """Names and attributes, wherever they stand, that are spelled so."""

@@ -7,21 +7,26 @@ script's own names are not touched.
 from __future__ import annotations
 
 import ast
+import copy
 import warnings
 from dataclasses import dataclass, field
 from types import CodeType
 
+from .beside import beside_shows
 from .classes import ClassPlan, find_class
+from .escapes import methods_shown, needs_subclass
 from .explain import explain_class, explain_function
 from .findings import Finding
 from .forms import METHODS
 from .functions import COMPILED, HELPER, Swaps
-from .hazards import class_shows, graph_shows, needs_subclass, opaque, own_methods, patched
+from .hazards import class_shows, graph_shows, own_methods, patched
 from .micrograd import NOTE, convert, mentions
 from .numbers_in import strange_number
+from .opaque import opaque
 from .optimizer import AdamSite, find_adam, finding, swap_adam
 from .powers import number_powers
 from .program import Program
+from .scopes import parameters
 
 INTERPRETED, TYPED, BULK = 0, 2, 3  # rungs of the ladder
 THE_SCRIPT_S_OWN = ("linear", "softmax", "rmsnorm")
@@ -70,6 +75,19 @@ class Numbering:
 def rewrite(source: bytes | str, file: str, options: Options, numbering: Numbering | None = None) -> Rewritten:
     """Compile a script with all swaps that can be shown to be safe. Raises what compiling the script raises."""
     code = compile(source, file, "exec", dont_inherit=True)  # says what is wrong with it, warnings included
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they have been said
+            return rewrite_compiled(source, file, code, options, numbering or Numbering())
+    except Exception as error:  # among others RecursionError: expressions can be deeper than these functions
+        why = f"it cannot be looked through ({type(error).__name__})"
+        return Rewritten(code, None, [], [Finding(0, "the script", why)])
+
+
+def rewrite_compiled(
+    source: bytes | str, file: str, code: CodeType, options: Options, numbering: Numbering
+) -> Rewritten:
+    """The same for a script that compiles to `code`. Raises RecursionError for expressions of a depth beyond us."""
     tree = ast.parse(source, file)
     older = convert(tree) if options.any_order and options.rung >= TYPED else None
     program = Program(tree, file)
@@ -81,11 +99,8 @@ def rewrite(source: bytes | str, file: str, options: Options, numbering: Numberi
     if why:
         left = Finding(plan.node.lineno, f"class {plan.name}", why, detail=explain_class(plan))
         return Rewritten(watched(program, plan) if options.watched else code, plan, [], [left])
-    rewriter = Rewriter(program, plan, options, numbering or Numbering())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
-        tree = rewriter.module(program.tree)
-        swapped = compile(tree, file, "exec", dont_inherit=True)
+    rewriter = Rewriter(program, plan, options, numbering)
+    swapped = compile(rewriter.module(program.tree), file, "exec", dont_inherit=True)
     return Rewritten(swapped, plan, rewriter.sites, rewriter.all_findings())
 
 
@@ -97,13 +112,17 @@ def no_class(program: Program, options: Options) -> str:
 
 def rewrite_cell(tree: ast.Module, numbering: Numbering) -> Rewritten | None:
     """Swap the class that a notebook's cell defines, in the tree itself. None where the cell stays as it is."""
-    program = Program(tree, "<cell>")
-    plan = find_class(program)
-    options = Options(TYPED, shared=True)
-    if plan is None or reason_to_leave(program, plan, options):
+    try:
+        made = copy.deepcopy(tree)
+        program = Program(made, "<cell>")
+        plan = find_class(program)
+        options = Options(TYPED, shared=True)
+        if plan is None or reason_to_leave(program, plan, options):
+            return None
+        rewriter = Rewriter(program, plan, options, numbering)
+        tree.body[:] = rewriter.module(made).body
+    except Exception:  # a cell like no other, which the notebook then runs as it is
         return None
-    rewriter = Rewriter(program, plan, options, numbering)
-    rewriter.module(tree)
     return Rewritten(None, plan, rewriter.sites, rewriter.all_findings())
 
 
@@ -118,7 +137,8 @@ def reason_to_leave(program: Program, plan: ClassPlan, options: Options) -> str:
         return why
     plan.shared = options.shared
     plan.patched = patched(program, plan)
-    why = class_shows(program, plan) or strange_number(program, plan)
+    plan.shown = methods_shown(program, plan)
+    why = class_shows(program, plan) or strange_number(program, plan) or beside_shows(program, plan, options.folder)
     plan.subclass = bool(needs_subclass(program, plan)) or (options.shared and not is_wholly_ours(plan))
     plan.mask_rpow = "__rpow__" not in plan.kept and not number_powers(program, own_methods(plan))
     plan.why_scalar = graph_shows(program, plan, program.local_modules(options.folder))
@@ -186,7 +206,7 @@ class Rewriter:
         if node is self.plan.node:
             return self.swap_class(self.plan.node)
         if isinstance(node, ast.FunctionDef) and node in self.whole:
-            node.body = self.swaps.guard(node, self.whole[node]) + node.body
+            node.body = self.swaps.guard(node, self.whole[node])
             return node
         if isinstance(node, ast.For) and self.rung >= BULK and self.adam(node):
             return node
@@ -235,6 +255,8 @@ class Rewriter:
         if found is None:
             return False
         site, match = found
+        if not self.swaps.can_repeat(match, later=True):
+            return False
         swap_adam(node, match, self.numbering.sites + len(self.sites))
         self.sites.append(site)
         self.findings.append(finding(site))
@@ -242,7 +264,7 @@ class Rewriter:
 
     def swap_class(self, node: ast.ClassDef) -> ast.ClassDef:
         """The class without what is ours, and a decorator that puts the rest onto ours."""
-        kept = [statement for statement in node.body if statement in self.plan.kept.values()]
+        kept = [made for statement in node.body if (made := self.kept(statement)) is not None]
         if self.plan.subclass:
             kept = [*self.slots(node), *kept]
             node.bases = [helper("Value", node)]
@@ -255,6 +277,19 @@ class Rewriter:
             Finding(node.lineno, f"class {self.plan.name}", note=class_note(self.plan), detail=explain_class(self.plan))
         )
         return node
+
+    def kept(self, statement: ast.stmt) -> ast.stmt | None:
+        """What stays of a statement of the class: of a method that is ours, what its annotations may do."""
+        if not isinstance(statement, ast.FunctionDef):
+            return statement if statement in self.plan.kept.values() else None
+        if statement in self.plan.kept.values() or statement.name in self.plan.shown:
+            return statement
+        notes = [argument.annotation for argument in parameters(statement)] + [statement.returns]
+        if all(note is None or isinstance(note, ast.Constant) for note in notes):
+            return None
+        self.plan.stubs.add(statement.name)
+        statement.body = [ast.copy_location(ast.Pass(), statement.body[-1])]
+        return statement
 
     def slots(self, node: ast.ClassDef) -> list[ast.stmt]:
         """A subclass has attributes of its own only where the user's class had room for them."""

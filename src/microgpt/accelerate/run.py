@@ -10,13 +10,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from types import CodeType, ModuleType, TracebackType
+from types import CodeType, ModuleType
 from typing import Any
 
-from .report import say
-
-CYTHON = (".pyx", ".pxi", ".pxd")  # the ends of file names in frames of compiled code
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from .frames import in_package, strip
+from .refusal import Refused, refusals
 
 
 def read(path: str) -> bytes:
@@ -37,16 +35,20 @@ def execute(code: CodeType, path: str, arguments: list[str]) -> int:
     try:
         exec(code, module.__dict__)
     except SystemExit:
-        raise
+        if not refusals.say():
+            raise
+        return 1
+    except Refused as error:
+        traceback.print_exception(strip(error, set()))
+        refusals.say()
+        return 1
     except BaseException as error:
-        ours = is_limit(error)
         show(error)
-        if ours:
-            say("the compiled class raised this. If the script would go on here by itself, run it with --rung 0")
+        refusals.say()
         if isinstance(error, KeyboardInterrupt):
             end_by_signal()
         return 1
-    return 0
+    return 1 if refusals.say() else 0
 
 
 def end_by_signal() -> None:
@@ -59,13 +61,6 @@ def end_by_signal() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     raise SystemExit(130)
-
-
-def is_limit(error: BaseException) -> bool:
-    """Whether the compiled class refused what it cannot hold: what is no real number, children that are no Values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    refused = isinstance(error, TypeError) or (isinstance(error, ValueError) and "complex" in str(error))
-    return refused and bool(frames) and frames[-1].filename.endswith(CYTHON)
 
 
 def full_path(path: str) -> str:
@@ -110,13 +105,6 @@ def hide_package() -> None:
             del sys.modules[name]
 
 
-# ---- exceptions -----------------------------------------------------------------------------------------------------
-
-
-def in_package(file: str) -> bool:
-    return os.path.abspath(file).startswith(PACKAGE + os.sep) or file.endswith(CYTHON)
-
-
 def show(error: BaseException) -> None:
     """Show an exception as the interpreter shows one that nobody caught."""
     strip(error, set())
@@ -130,38 +118,3 @@ def show(error: BaseException) -> None:
         traceback.print_exception(strip(second, set()))
         print("\nOriginal exception was:", file=sys.stderr)
         traceback.print_exception(error)
-
-
-def strip(error: BaseException, seen: set[int]) -> BaseException:
-    """Take the frames of this package out of an exception, and out of those it came from."""
-    if id(error) not in seen:
-        seen.add(id(error))
-        error.__traceback__ = users_frames(error.__traceback__)
-        for other in (error.__cause__, error.__context__):
-            if other is not None:
-                strip(other, seen)
-    return error
-
-
-def users_frames(frames: TracebackType | None) -> TracebackType | None:
-    kept: list[TracebackType] = []
-    while frames is not None:
-        if not in_package(frames.tb_frame.f_code.co_filename):
-            kept.append(frames)
-        frames = frames.tb_next
-    made: TracebackType | None = None
-    for frame in reversed(kept):
-        made = TracebackType(made, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    if kept and is_runpy(kept[0]):
-        return users_frames_after_start(made)
-    return made
-
-
-def is_runpy(frame: TracebackType) -> bool:
-    return frame.tb_frame.f_globals.get("__name__") == "runpy"
-
-
-def users_frames_after_start(frames: TracebackType | None) -> TracebackType | None:
-    while frames is not None and is_runpy(frames):
-        frames = frames.tb_next
-    return frames

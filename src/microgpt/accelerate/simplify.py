@@ -71,7 +71,7 @@ def without_locals(program: Program, method: ast.FunctionDef) -> list[ast.stmt]:
     parameters = {argument.arg for argument in method.args.args}
     known: dict[str, ast.expr] = {}
     made: list[ast.stmt] = []
-    for statement in body:
+    for index, statement in enumerate(body):
         target = assigned_name(statement)
         if target is None or target in parameters:
             if any(target in names_read(value) for value in known.values()):
@@ -80,11 +80,11 @@ def without_locals(program: Program, method: ast.FunctionDef) -> list[ast.stmt]:
             continue
         assert isinstance(statement, ast.Assign)
         value = Substitute(known).visit(copy_tree(statement.value))
-        if target in known or not (is_pure(program, value) or reads(body, target) == 1):
+        times = reads(body[index + 1 :], target)
+        if target in known or target in names_read(value) or times == 0 or not (times == 1 or is_pure(program, value)):
             return body
         known[target] = value
-    all_read = all(reads(body, name) for name in known)
-    return made if all_read and failures(body) == failures(made) else body
+    return made if failures(body) == failures(made) else body
 
 
 def reads(body: list[ast.stmt], name: str) -> int:

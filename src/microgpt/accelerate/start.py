@@ -23,5 +23,6 @@ def prepare(
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         show(error)
         return None, []
-    support.expect(rewritten)
+    if rewritten.swapped or watched:
+        support.expect(rewritten)
     return rewritten.code, rewritten.findings

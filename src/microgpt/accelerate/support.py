@@ -11,8 +11,10 @@ from typing import Any
 
 from .. import _engine, _functional
 from .classes import OURS_ONLY, ClassPlan
-from .functions import HELPER
+from .frames import is_from_outside
+from .functions import HELPER, LATER
 from .optimizer import AdamLoop
+from .refusal import refusals
 from .rewrite import Numbering, Rewritten
 
 
@@ -34,6 +36,7 @@ class Support:
         """Know what the code of a script, rewritten with the `numbering` of now, will ask for."""
         from .._adam import Adam
 
+        setattr(builtins, HELPER, self)
         if rewritten.plan is not None:
             self.plans.append(rewritten.plan)
         self.loops += [AdamLoop(site, _engine.Value, Adam) for site in rewritten.sites]
@@ -52,6 +55,10 @@ class Support:
 
         def decorate(mine: type) -> type:
             kind: type = _engine.Value
+            for name in plan.stubs:
+                delattr(mine, name)
+            if not plan.shared:
+                be_the_script_s(plan)
             if plan.subclass:
                 kind = shape_subclass(mine, plan)
             elif not plan.shared:
@@ -62,6 +69,14 @@ class Support:
             return kind
 
         return decorate
+
+
+def be_the_script_s(plan: ClassPlan) -> None:
+    """Our class belongs to one script from now on: it has its name, holds nothing but what the script's holds alike,
+    and leaves to the script's own functions all that is not plain Values."""
+    _engine.rename(plan.name)
+    _engine.strictly(refusals.strange)
+    _functional.leave_others()
 
 
 def shape_ours(mine: type, plan: ClassPlan) -> None:
@@ -79,14 +94,14 @@ def shape_ours(mine: type, plan: ClassPlan) -> None:
 def ignore_harmless(plan: ClassPlan) -> None:
     """Tell the compiled functions which changes of the class they need not mind: for each of them, functions.NEEDS
     says on which methods it stands, and it is called only where those are the script's."""
-    _engine.ignore_changes({*OURS_ONLY, *plan.kept, *plan.missing, *plan.patched, "__repr__", "__rpow__"})
+    _engine.ignore_changes({*OURS_ONLY, *plan.kept, *plan.missing, *plan.patched, *plan.shown, "__repr__", "__rpow__"})
     _engine.ignore_changes({"backward"})  # nothing is handed over where that is not the script's
 
 
 def shape_subclass(mine: type, plan: ClassPlan) -> type:
     for name in (*OURS_ONLY, *(name for name in plan.missing if not name.startswith("__"))):
         if name not in plan.kept:
-            setattr(mine, name, Absent(name))
+            setattr(mine, name, not_absolute if name == "__abs__" else Absent(name))
     give_methods(mine, mine, plan)
     if "__repr__" not in plan.kept:
         mine.__repr__ = bare_repr  # type: ignore[assignment]
@@ -95,16 +110,29 @@ def shape_subclass(mine: type, plan: ClassPlan) -> type:
 
 def give_methods(kind: Any, mine: type, plan: ClassPlan) -> None:
     """The user's methods, other names of the attributes, and operators that must fail."""
-    for name in plan.kept:
+    for name in (*plan.kept, *plan.shown):
         setattr(kind, name, vars(mine)[name])
     for ours, theirs in plan.fields.items():
         if ours != theirs:
             setattr(kind, theirs, vars(_engine.Value)[ours])
-    for name in (*plan.missing, *(["__rpow__"] if plan.mask_rpow else [])):
+    for name in (*plan.missing, *(["__rpow__"] if plan.mask_rpow and plan.shared else [])):
         if name.startswith("__"):
-            setattr(kind, name, None)
-    if plan.float_root and "backward" not in plan.kept:
+            setattr(kind, name, not_negative if name == "__neg__" else not_implemented)
+    if plan.float_root and "backward" not in (*plan.kept, *plan.shown):
         kind.backward = backward_from_float(_engine.Value.backward)
+
+
+def not_implemented(*operands: Any) -> Any:
+    """An operator that the user's class lacks."""
+    return NotImplemented
+
+
+def not_negative(value: Any) -> Any:
+    raise TypeError(f"bad operand type for unary -: {type(value).__name__!r}")
+
+
+def not_absolute(value: Any) -> Any:
+    raise TypeError(f"bad operand type for abs(): {type(value).__name__!r}")
 
 
 def backward_from_float(backward: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -149,15 +177,22 @@ def vector_functions() -> dict[str, Callable[..., Any]]:
                 return None
             try:
                 return function(x, *others)
-            except Exception:
-                return None
+            except Exception as error:
+                return none_of(error)
 
         return call
 
     made = {name: guarded(getattr(_functional, name)) for name in ("linear", "softmax", "rmsnorm", "relu")}
     made["add"] = guarded(same_length(_functional.add))
-    made["attention"] = evaluated(guarded(whole_heads(_functional.attention)))
-    return made | dot_products(_functional.linear, ours)
+    made["attention"] = guarded(whole_heads(_functional.attention))
+    made |= dot_products(_functional.linear, ours)
+    return made | {f"{name}{LATER}": evaluated(function) for name, function in made.items()}
+
+
+def none_of(error: Exception, arguments: Any = None) -> None:
+    """No result: the user's own code will raise what there is to raise. But what a signal's handler raised goes on."""
+    if is_from_outside(error, getattr(arguments, "__code__", None)):
+        raise error
 
 
 def same_length(add: Callable[..., Any]) -> Callable[..., Any]:
@@ -173,15 +208,15 @@ def evaluated(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(arguments: Callable[[], tuple[Any, ...]]) -> Any:
         try:
             given = arguments()
-        except Exception:
-            return None
+        except Exception as error:
+            return none_of(error, arguments)
         return function(*given)
 
     return call
 
 
 def whole_heads(attention: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(q: Any, keys: Any, values: Any, n_head: Any, head_dim: Any) -> Any:
+    def checked(q: Any, keys: Any, values: Any, n_head: Any, head_dim: Any, softmax: Any) -> Any:
         if type(n_head) is not int or type(head_dim) is not int or n_head * head_dim != len(q):
             return None
         if type(keys) is not list or type(values) is not list or len(keys) != len(values):
@@ -199,8 +234,8 @@ def dot_products(linear: Callable[..., Any], ours: set[type]) -> dict[str, Calla
             return None
         try:
             return linear(y, [x])[0]
-        except Exception:
-            return None
+        except Exception as error:
+            return none_of(error)
 
     def squares(x: Any) -> Any:
         return dot(x, x)
@@ -216,8 +251,8 @@ def dot_products(linear: Callable[..., Any], ours: set[type]) -> dict[str, Calla
             return None
         try:
             return dot(x, [row[j] for row in rows])
-        except Exception:
-            return None
+        except Exception as error:
+            return none_of(error)
 
     return {
         "dot": dot,
@@ -228,10 +263,12 @@ def dot_products(linear: Callable[..., Any], ours: set[type]) -> dict[str, Calla
     }
 
 
+present: Support | None = None
+
+
 def install() -> Support:
     """The one Support of this process, known to all rewritten code."""
-    present = getattr(builtins, HELPER, None)
-    if not isinstance(present, Support):
+    global present
+    if present is None:
         present = Support()
-        setattr(builtins, HELPER, present)
     return present

@@ -11,6 +11,8 @@ cdef Operands *read_operands(tuple children, tuple local_grads) except NULL:
     try:
         for k in range(operands.n_children):
             if not is_value(<PyObject *>children[k]):
+                if on_strange is not None:
+                    on_strange(children[k], "a child")
                 raise TypeError(f"children must be Values, not {type(children[k]).__name__!r}")
             operands.children[k] = (<Handle *>children[k]).id
         for k in range(operands.n_grads):
@@ -62,7 +64,7 @@ cdef void link_many(uint32_t node, Operands *operands) noexcept:
 cdef int initialise(object self, object data, children, local_grads) except -1:
     """What __init__ does to a fresh handle: a node of its own. A second __init__ writes into the node it has."""
     cdef Handle *handle = <Handle *>self
-    cdef tuple links = tuple(children), grads = tuple(local_grads)
+    cdef tuple links = links_tuple(children, "children"), grads = links_tuple(local_grads, "local gradients")
     cdef bint is_int
     cdef double value
     cdef uint32_t node

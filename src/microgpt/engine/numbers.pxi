@@ -49,7 +49,69 @@ cdef bint is_complex_type(object number) except -1:
     return isinstance(number, numbers.Complex) and not isinstance(number, numbers.Real)
 
 
+cdef object on_strange = None           # see `strictly`
+
+
+def strictly(function):
+    """From now on, ask f(number, what) before anything but a float or an int below 2**53 goes into a Value: the script's own
+    class keeps such things as they are, this one would not. It returns to let a number pass, or raises. Errors are then
+    the script's, and `number ** value`, which the script's class lacks, is none of our business."""
+    global on_strange
+    on_strange = function
+
+
+cdef inline bint keeps_its_kind(object number) noexcept:
+    """Whether a Value gives back this very number."""
+    cdef int overflow = 0
+    cdef long long whole
+    if PyFloat_CheckExact(number):
+        return True
+    if not PyLong_CheckExact(number):
+        return False
+    whole = PyLong_AsLongLongAndOverflow(number, &overflow)
+    return overflow == 0 and fits_int(<double>whole)
+
+
+cdef bint too_large = False             # a result of ints was, while somebody wanted to know
+
+
+cdef inline uint32_t whole_mark(double *value, bint is_int) noexcept:
+    """int_mark, and a note where ints gave a number that the script would show as an int and this class cannot."""
+    global too_large
+    cdef uint32_t mark = int_mark(value, is_int)
+    if unlikely(is_int and not mark):
+        too_large = on_strange is not None
+    return mark
+
+
+cdef inline int ask(object number, str what) except -1:
+    if unlikely(on_strange is not None) and not keeps_its_kind(number):
+        on_strange(number, what)
+    return 0
+
+
+cdef cold_void ask_number() except *:
+    """Before a number is looked at, once one was too large."""
+    if on_strange is not None:
+        on_strange(1 << 53, "a result")
+
+
+cdef int ask_operand(object result, object number) except -1:
+    """The same about `number` beside a Value, whose data and it gave this result; bools and ints vanish in floats."""
+    if not PyLong_Check(number) or not keeps_its_kind(result):
+        ask(number, "an operand")
+    return 0
+
+
+cdef tuple links_tuple(object links, str what):
+    """Children or local gradients as a tuple."""
+    if unlikely(on_strange is not None) and not isinstance(links, (tuple, list)):
+        on_strange(links, what)
+    return tuple(links)
+
+
 cdef int need_number(object number, str what, double *value, bint *is_int) except -1:
+    ask(number, what)
     if read_number(number, value, is_int) == 0:
         raise TypeError(f"{what} must be a real number, not {type(number).__name__!r}")
     return 0

@@ -31,7 +31,7 @@ cdef inline object add_number(Handle *a, double number, bint is_int):
     cdef uint32_t other = constant(&arena, number, is_int)
     cdef double data = a.numbers[0] + number
     a.used = True
-    return finish(&arena, handle, data, a.id, other, ONES | int_mark(&data, a.data_int & is_int))
+    return finish(&arena, handle, data, a.id, other, ONES | whole_mark(&data, a.data_int & is_int))
 
 
 cdef inline object multiply_number(Handle *a, double number, bint is_int):
@@ -39,7 +39,7 @@ cdef inline object multiply_number(Handle *a, double number, bint is_int):
     cdef uint32_t flags = is_int * GRAD0_INT | a.data_int * GRAD1_INT
     cdef Handle *handle = begin(2)
     cdef uint32_t other = constant(&arena, number, is_int)
-    flags |= int_mark(&data, a.data_int & is_int)
+    flags |= whole_mark(&data, a.data_int & is_int)
     a.used = True
     local_grads_next(&arena, number, a.numbers[0])
     return finish(&arena, handle, data, a.id, other, flags)
@@ -49,7 +49,7 @@ cdef object add_values(Handle *a, Handle *b):
     """+ of plain Values, ints too."""
     cdef Handle *handle = begin(1)
     cdef double data = a.numbers[0] + b.numbers[0]
-    cdef uint32_t flags = ONES | int_mark(&data, a.data_int & b.data_int)
+    cdef uint32_t flags = ONES | whole_mark(&data, a.data_int & b.data_int)
     a.used = b.used = True
     return finish(&arena, handle, data, a.id, b.id, flags)
 
@@ -58,7 +58,7 @@ cdef object multiply_values(Handle *a, Handle *b):
     """* of plain Values, ints too."""
     cdef Handle *handle = begin(1)
     cdef double data = a.numbers[0] * b.numbers[0]
-    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | int_mark(&data, a.data_int & b.data_int)
+    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | whole_mark(&data, a.data_int & b.data_int)
     local_grads_next(&arena, b.numbers[0], a.numbers[0])
     a.used = b.used = True
     return finish(&arena, handle, data, a.id, b.id, flags)
@@ -90,6 +90,8 @@ cdef object add_of_class(object left, object right):
             return right + left
         left, right = right, left
     if not is_value(<PyObject *>right):
+        if unlikely(on_strange is not None) and not keeps_its_kind(right):
+            ask_operand(PyNumber_Add((<Value>left).data, right), right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -97,7 +99,7 @@ cdef object add_of_class(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] + (<Handle *>right).numbers[0]
-    is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
+    is_int = whole_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
     return result_of_class(cls, number, (left, right), (1, 1), is_int, OF_PLUS)
 
 
@@ -127,6 +129,8 @@ cdef object multiply_of_class(object left, object right):
             return right * left
         left, right = right, left
     if not is_value(<PyObject *>right):
+        if unlikely(on_strange is not None) and not keeps_its_kind(right):
+            ask_operand(PyNumber_Multiply((<Value>left).data, right), right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -134,7 +138,7 @@ cdef object multiply_of_class(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] * (<Handle *>right).numbers[0]
-    is_int = int_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
+    is_int = whole_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
     return result_of_class(cls, number, (left, right), (right.data, left.data), is_int, OF_TIMES)
 
 
@@ -171,6 +175,7 @@ cdef double real_result(object result) except? -1.0:
     """The float of what `**` gave on the numbers themselves."""
     cdef double value
     cdef bint is_int
+    ask(result, "the result of **")
     if isinstance(result, complex):
         raise ValueError("a negative number to a fractional power is complex; a Value holds real numbers")
     need_number(result, "the result of **", &value, &is_int)
@@ -182,6 +187,8 @@ cdef object raise_to(object self, object exponent):
     cdef Handle *base = <Handle *>self
     cdef double number, data, slope
     cdef bint is_int
+    if unlikely(on_strange is not None) and (isinstance(exponent, complex) or is_value(<PyObject *>exponent)):
+        ask((<Value>self).data ** exponent, "the result of **")
     if isinstance(exponent, complex):
         raise TypeError("the exponent of ** must be a real number, not 'complex'")
     if is_value(<PyObject *>exponent):
@@ -212,7 +219,7 @@ cdef object power_of_number(object base, object self):
     """base ** self: data c**x, local gradient log(c) * c**x."""
     cdef double data, slope
     cdef bint data_int, slope_int
-    if read_number(base, &data, &data_int) == 0:
+    if on_strange is not None or read_number(base, &data, &data_int) == 0:
         return NotImplemented
     number = self.data
     raised = base ** number
@@ -265,7 +272,7 @@ cdef inline uint32_t negated(Handle *value, double *data, bint *is_int) noexcept
     cdef uint32_t minus_one = constant(&arena, -1.0, True)
     cdef uint32_t flags
     data[0] = value.numbers[0] * -1.0
-    flags = int_mark(data, value.data_int)
+    flags = whole_mark(data, value.data_int)
     is_int[0] = flags != 0
     value.used = True
     local_grads_next(&arena, -1.0, value.numbers[0])
@@ -280,7 +287,7 @@ cdef object subtract(Handle *a, Handle *b):
     cdef uint32_t other = negated(b, &data, &is_int)
     data += a.numbers[0]
     a.used = True
-    return finish(&arena, handle, data, a.id, other, ONES | int_mark(&data, is_int & a.data_int))
+    return finish(&arena, handle, data, a.id, other, ONES | whole_mark(&data, is_int & a.data_int))
 
 
 cdef object subtract_from_number(double number, bint number_int, Handle *b):
@@ -291,7 +298,7 @@ cdef object subtract_from_number(double number, bint number_int, Handle *b):
     cdef uint32_t left = negated(b, &data, &is_int)
     cdef uint32_t right = constant(&arena, number, number_int)
     data += number
-    return finish(&arena, handle, data, left, right, ONES | int_mark(&data, is_int & number_int))
+    return finish(&arena, handle, data, left, right, ONES | whole_mark(&data, is_int & number_int))
 
 
 cdef inline uint32_t inverted(Handle *value, double inverse, double slope) noexcept:

@@ -126,9 +126,16 @@ cdef inline bint is_sized(PyObject *sequence) noexcept:
     return is_list(sequence) or is_tuple(sequence)
 
 
+cdef list listed(object sequence):
+    """Read to its end, if that may be: an iterator is at its end then."""
+    if only_plain:
+        raise TypeError("neither a list nor a tuple")
+    return list(sequence)
+
+
 cdef inline object sized(object sequence):
     """A sequence as a list or tuple."""
-    return sequence if is_sized(<PyObject *>sequence) else list(sequence)
+    return sequence if is_sized(<PyObject *>sequence) else listed(sequence)
 
 
 cdef inline uint32_t size_of(object sequence) except? 0xffffffff:
