@@ -77,3 +77,32 @@ def test_the_report_is_a_line_for_each_thing(script):
         "microgpt run: relu of a vector (line 158): swapped",
         "microgpt run: Adam (line 183): swapped",
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--check", "0"], "at least 1 step is needed"),
+        (["--check", "many"], "invalid steps value: 'many'"),
+        (["--check", "1.5"], "invalid steps value: '1.5'"),
+        (["--rung", "1"], "invalid choice: 1"),
+        (["--rung", "top"], "invalid int value: 'top'"),
+        (["--loud"], "--loud"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_line_and_status_2(script, flags, words):
+    run = accelerated(script(), flags=flags)
+    assert (run.status, run.stdout, len(run.stderr.splitlines())) == (2, b"", 1)
+    assert words in run.stderr
+
+
+def test_check_of_a_script_that_the_compiled_class_cannot_hold_says_so(script):
+    run = accelerated(script(("num_steps = 4\n", "num_steps = 4\nValue([1.0])\n")), flags=["--check", "2"])
+    assert run.status == 1 and "run this script with --rung 0" in run.stderr
+
+
+def test_a_script_too_deep_to_be_looked_through_runs_as_it_is(script):
+    deep = "x = Value(1.0)\nprint((" + " + ".join(["x"] * 900) + ").data)\n"
+    run = accelerated(script(("num_steps = 4\n", "num_steps = 4\n" + deep)))
+    assert run.status == 0 and b"900.0" in run.stdout
+    assert "it cannot be looked through (RecursionError)" in run.stderr

@@ -115,3 +115,39 @@ def test_cells_of_a_notebook_get_the_compiled_class():
     assert (
         names["z"].data == 4.0 and issubclass(names["Value"], microgpt.Value) and names["Value"] is not microgpt.Value
     )
+
+
+DEEP = "def total(x):\n    return " + " + ".join(["x"] * 900) + "\n"
+
+
+def test_a_module_too_deep_to_be_looked_through_stays_as_it_is(tmp_path):
+    (tmp_path / "engine.py").write_text(CLASS + DEEP)
+    use = "import engine\nprint(engine.Value.__module__, engine.total(engine.Value(1.0)).data)"
+    assert python("import microgpt.accelerate\n" + use, tmp_path) == python(use, tmp_path) == "engine 900.0\n"
+
+
+@pytest.mark.parametrize(
+    "source", [b"class A: pass\n# backward \xff\n", b"class A: pass  # backward \0\n", b"class A(:\n# backward"]
+)
+def test_a_module_that_is_no_text_fails_as_it_would(tmp_path, source):
+    (tmp_path / "engine.py").write_bytes(source)
+    use = "try:\n    import engine\nexcept Exception as error:\n    print(type(error).__name__)"
+    assert python("import microgpt.accelerate\n" + use, tmp_path) == python(use, tmp_path)
+
+
+def test_cells_like_no_other_stay_as_they_are():
+    import microgpt
+
+    shell = SimpleNamespace(ast_transformers=[])
+    microgpt.load_ipython_extension(shell)
+    microgpt.load_ipython_extension(shell)
+    assert len(shell.ast_transformers) == 1
+    try:
+        for cell in (CLASS + DEEP, CLASS + "from math import *\n", "", "class Value:\n    pass\n", "x = 1\n" * 3):
+            tree = ast.parse(cell)
+            before = ast.dump(tree)
+            assert ast.dump(shell.ast_transformers[0].visit(tree)) == before
+    finally:
+        microgpt.unload_ipython_extension(shell)
+        microgpt.unload_ipython_extension(shell)
+    assert shell.ast_transformers == []
