@@ -1,6 +1,6 @@
 """Writes the ladder's table into README.md, from docs/bench.json: between the two marks, nothing else is touched.
 
-    .venv/bin/microgpt bench --out docs && .venv/bin/python tools/readme_ladder.py
+First `.venv/bin/microgpt bench --out docs`, then `.venv/bin/python tools/readme_ladder.py`.
 """
 
 import sys
