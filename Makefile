@@ -15,6 +15,7 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
 SOURCES := $(wildcard src/*.py src/*/*.p* src/microgpt/*/* bench/ports/*.py)
 
+PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=worksteal --benchmark-disable
 BENCH_TABLES := --benchmark-group-by=group --benchmark-sort=name --benchmark-columns=median,iqr,rounds
 THRESHOLD ?= 1.25
 
@@ -25,7 +26,7 @@ train: $(VENV)/installed
 	$(RUN) train.py
 
 test: $(VENV)/installed $(VENV)/group-test
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 bench: $(VENV)/installed $(VENV)/group-test
 	mkdir -p bench/results

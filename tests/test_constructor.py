@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,6 +19,11 @@ class Half:
 class Index:
     def __index__(self):
         return 7
+
+
+def name_of(thing):
+    """For the id of a test, the same in every run: no address of an object."""
+    return re.sub(r" object at 0x\w+", "", repr(thing))
 
 
 NOT_NUMBERS = ["1.0", b"1", None, [1.0], (1.0,), {}, object(), 1j, int, math.sin, Ellipsis]
@@ -236,7 +242,7 @@ def test_initialising_again_with_wrong_arguments_changes_nothing(engine):
 
 
 @pytest.mark.parametrize(
-    "number", [Fraction(1, 3), Fraction(4, 2), Half(), Index(), 2**53 + 1, -(2**60), 2**1000], ids=repr
+    "number", [Fraction(1, 3), Fraction(4, 2), Half(), Index(), 2**53 + 1, -(2**60), 2**1000], ids=name_of
 )
 def test_anything_with_a_float_is_a_number(compiled, number):
     expected = float(number) if hasattr(number, "__float__") else float(number.__index__())
@@ -305,7 +311,7 @@ def test_an_int_beyond_the_range_of_floats_is_an_overflow_error(compiled):
     assert (bits(a.data), bits(a.grad)) == (bits(1.0), "0")
 
 
-@pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=repr)
+@pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=name_of)
 def test_what_is_not_a_real_number_is_a_type_error_with_a_sentence(compiled, wrong):
     a = compiled.Value(1.0)
     for use in (
@@ -355,7 +361,7 @@ def test_a_value_is_not_accepted_as_a_number_in_a_value(compiled):
             use()
 
 
-@pytest.mark.parametrize("wrong", [(1.0,), ("a",), (None,), 5, 1.5, object()], ids=repr)
+@pytest.mark.parametrize("wrong", [(1.0,), ("a",), (None,), 5, 1.5, object()], ids=name_of)
 def test_children_that_are_not_values_are_a_type_error(compiled, wrong):
     a = compiled.Value(1.0)
     with pytest.raises(TypeError, match=r"\w+ \w+"):
