@@ -35,13 +35,9 @@ def opaque(program: Program) -> str:
             for found in program.may_mean(node) & SEARCHES:
                 return f"it uses {found} (line {node.lineno})"
     for module in sorted(program.modules):
-        if module in OPAQUE_MODULES or module.split(".")[0] in OPAQUE_MODULES or imports_mock(program):
+        if module in OPAQUE_MODULES or module.split(".")[0] in OPAQUE_MODULES:
             return f"it imports {module}"
     return changes_module(program) or changes_names(program)
-
-
-def imports_mock(program: Program) -> bool:
-    return any("unittest.mock" in meanings for meanings in program.aliases.values())
 
 
 def changes_module(program: Program) -> str:

@@ -44,6 +44,7 @@ class Program:
             module = "." * node.level + (node.module or "")
             self.modules.add(module)
             for alias in node.names:
+                self.modules.add(f"{module}.{alias.name}")  # it may be one
                 self._note_name(alias.asname or alias.name, f"{module}.{alias.name}")
 
     def _note_name(self, name: str, meaning: str) -> None:
