@@ -49,9 +49,9 @@ def users_frames_after_start(frames: TracebackType | None) -> TracebackType | No
     return frames
 
 
-def is_from_outside(error: BaseException, but: CodeType | None = None) -> bool:
-    """Whether code of the user's raised this while ours ran, as the handler of a signal does; `but` is not counted."""
-    frames = error.__traceback__
+def is_from_outside(frames: TracebackType | None, but: CodeType | None = None) -> bool:
+    """Whether there is code of the user's among these frames: it ran while ours did, as the handler of a signal does.
+    `but` is not counted."""
     while frames is not None:
         code = frames.tb_frame.f_code
         if code is not but and not in_package(code.co_filename):

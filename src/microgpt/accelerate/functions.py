@@ -84,6 +84,12 @@ def later(arguments: list[ast.expr]) -> ast.Lambda:
     return ast.Lambda(ast.arguments([], [], None, [], [], None, []), ast.Tuple(arguments, ast.Load()))
 
 
+def attempt(made: ast.stmt, otherwise: ast.stmt) -> ast.Try:
+    """A statement, and another one for when it raises an exception."""
+    kind = ast.Attribute(ast.Name(HELPER, ast.Load()), "Exception", ast.Load())
+    return ast.Try([made], [ast.ExceptHandler(kind, None, [otherwise])], [], [])
+
+
 def placed(made: ast.AST, at: ast.AST) -> None:
     """Give a place in the source to what has none."""
     for part in ast.walk(made):
@@ -147,14 +153,21 @@ class Swaps:
                 found = pattern.match_expression(node, self.program.meaning)
                 if found is None:
                     continue
-                sure = all(is_sure(self.program, node, hole) for hole in found.holes.values())
-                if self.can_repeat(found, later=not sure):
+                unsure = [hole for hole in order if not is_sure(self.program, node, found.holes[hole])]
+                if self.can_repeat(found, later=bool(unsure)):
                     self.findings.append(Finding(node.lineno, WORDS[name]))
-                    arguments = [reload(found.holes[hole]) for hole in order]
-                    made = call(name, arguments) if sure else call(name + LATER, [later(arguments)])
+                    made = self.made_call(name, found, order, unsure)
                     placed(made, node)
                     return ast.copy_location(ast.BoolOp(ast.Or(), [made, node]), node)
         return None
+
+    def made_call(self, name: str, found: Match, order: tuple[str, ...], unsure: list[str]) -> ast.Call:
+        """The call of a helper. What must be evaluated later is named in a string, and goes into a function."""
+        if not unsure:
+            return call(name, [reload(found.holes[hole]) for hole in order])
+        which = ast.Constant("".join("1" if hole in unsure else "0" for hole in order))
+        sure = [reload(found.holes[hole]) for hole in order if hole not in unsure]
+        return call(name + LATER, [which, later([reload(found.holes[hole]) for hole in unsure]), *sure])
 
     def can_repeat(self, found: Match, later: bool = False) -> bool:
         """Whether the expressions in the holes can be evaluated once more: no lookup of the user's own making.
@@ -192,7 +205,7 @@ class Swaps:
         if "attention" not in self.allowed or len(pair) < 2 or not isinstance(pair[1], ast.For):
             return None
         found = forms.ATTENTION.match_statements(plain_statements(pair), self.program.meaning)
-        if found is None or not self.can_repeat(found, later=True) or not self.is_softmax(found.holes["SOFTMAX"]):
+        if found is None or not self.can_repeat(found) or not self.is_softmax(found.holes["SOFTMAX"]):
             return None
         if not self.stay_inside(pair, found):
             self.findings.append(Finding(pair[1].lineno, "attention", "names of its loop are used elsewhere"))
@@ -200,14 +213,17 @@ class Swaps:
         target = found.names["x_attn"]
         arguments = [reload(found.holes[hole]) for hole in ("Q", "KEYS", "VALUES", "HEADS", "DIM", "SOFTMAX")]
         test = ast.Compare(ast.Name(target, ast.Load()), [ast.Is()], [ast.Constant(None)])
-        made = call("attention" + LATER, [later(arguments)])
-        first: list[ast.stmt] = [ast.Assign([ast.Name(target, ast.Store())], made)]
+        made, failed = (
+            ast.Assign([ast.Name(target, ast.Store())], value)
+            for value in (call("attention", arguments), call("failed", []))
+        )
+        first = attempt(made, failed)  # a name that is not there yet is the user's own loop's to complain about
         guard = ast.If(test, [], [])
-        for new in (*first, guard):
+        for new in (first, guard):
             placed(new, pair[1])
         guard.body = list(pair)
         self.findings.append(Finding(pair[1].lineno, "attention"))
-        return [*first, guard]
+        return [first, guard]
 
     def is_softmax(self, node: ast.expr) -> bool:
         if not isinstance(node, ast.Name) or node not in self.program.scopes.scope_of:

@@ -9,7 +9,6 @@ by whoever uses the package, so it is never reshaped: a class with methods of it
 from __future__ import annotations
 
 import ast
-import importlib.abc
 import importlib.machinery
 import os
 import sys
@@ -33,8 +32,11 @@ class Loader(importlib.machinery.SourceFileLoader):
         return rewritten_code(self.get_data(path), path)
 
 
-class Finder(importlib.abc.MetaPathFinder):
-    """Finds the user's own modules: source files outside the interpreter's and the installed packages' folders."""
+class Finder:
+    """Finds the user's own modules: source files outside the interpreter's and the installed packages' folders.
+
+    A finder of sys.meta_path in all but its base class: importing importlib.abc takes 15 ms.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

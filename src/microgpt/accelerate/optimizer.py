@@ -2,7 +2,9 @@
 
 Only what the loop runs over is exchanged:
 
-    for i, p in enumerate(params):   ->   for i, p in __microgpt__.adam(site, params, lambda: (m, v, ...)):
+    for i, p in enumerate(params):   ->   try: __microgpt__.adam_with(site, m, v, ...)
+                                          except __microgpt__.Exception: __microgpt__.adam_without(site)
+                                          for i, p in __microgpt__.adam(site, params):
 
 The compiled Adam updates all parameters but the last; the loop's own body does that one, so that every name it binds
 holds afterwards what it would have held. Whatever the compiled Adam does not take runs through the loop as it stands.
@@ -11,15 +13,15 @@ holds afterwards what it would have held. Whatever the compiled Adam does not ta
 from __future__ import annotations
 
 import ast
-from _thread import RLock
-from collections.abc import Callable, Iterable
+from _thread import RLock, get_ident
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import forms
 from .findings import Finding
 from .frames import is_from_outside
-from .functions import call, later, placed, reload
+from .functions import attempt, call, placed, reload
 from .match import Match, plain_statements
 from .program import Program
 
@@ -102,12 +104,17 @@ def makes_list(value: ast.expr) -> bool:
     return repeated or isinstance(value, (ast.ListComp, ast.List))
 
 
-def swap_adam(loop: ast.For, found: Match, number: int) -> None:
-    """Exchange what the loop runs over."""
-    settings = later([reload(found.holes[name]) for name in ORDER])
-    made = call("adam", [ast.Constant(number), reload(found.holes["PARAMS"]), settings])
+def swap_adam(loop: ast.For, found: Match, number: int) -> list[ast.stmt]:
+    """Exchange what the loop runs over. Returns it, with what goes before it."""
+    settings = [ast.Constant(number), *(reload(found.holes[name]) for name in ORDER)]
+    first = attempt(
+        ast.Expr(call("adam_with", settings)), ast.Expr(call("adam_without", [ast.Constant(number)]))
+    )  # what cannot be evaluated is for the loop's body to complain about
+    made = call("adam", [ast.Constant(number), reload(found.holes["PARAMS"])])
+    placed(first, loop.iter)
     placed(made, loop.iter)
     loop.iter = made
+    return [first, loop]
 
 
 def finding(site: AdamSite) -> Finding:
@@ -127,28 +134,32 @@ class AdamLoop:
     adam: Any = None
     lists: tuple[Any, Any, Any] = (None, None, None)  # params, m, v that it was made from
     shown: list[list[float]] = field(default_factory=list)  # the moments as last written to the user's lists
+    settings: dict[int, tuple[Any, ...]] = field(default_factory=dict)  # of the loops that begin now, by thread
     lock: Any = field(default_factory=RLock)
 
-    def rest(self, params: Any, settings: Callable[[], tuple[Any, ...]]) -> Iterable[tuple[int, Any]]:
+    def rest(self, params: Any) -> Iterable[tuple[int, Any]]:
         """Update what the compiled Adam can take, and return the (index, parameter) pairs that are left to the loop."""
         with self.lock:  # threads may run the same loop on lists of their own
+            settings = self.settings.pop(get_ident(), None)
             try:
-                m, v, beta1, beta2, t, lr, eps = settings()
-                if self.fits(params, m, v, (beta1, beta2, lr, eps), t):
-                    self.step(beta1, beta2, lr, eps)
+                if settings is not None and self.step(params, *settings):
                     last = len(params) - 1
                     return ((last, params[last]),)
             except Exception as error:  # the loop itself raises what there is to raise, where it is raised
-                if is_from_outside(error, getattr(settings, "__code__", None)):
+                if is_from_outside(error.__traceback__):
                     raise
             self.give_back()
             return enumerate(params)
 
-    def step(self, beta1: float, beta2: float, lr: float, eps: float) -> None:
+    def step(self, params: Any, m: Any, v: Any, beta1: Any, beta2: Any, t: Any, lr: Any, eps: Any) -> bool:
+        """Update all parameters but the last, if that can be done here."""
+        if not self.fits(params, m, v, (beta1, beta2, lr, eps), t):
+            return False
         self.adam.betas = (beta1, beta2)
         self.adam.eps = eps
         self.adam.step(lr, zero_grad=self.site.zero != "keep")
         self.after()
+        return True
 
     def fits(self, params: Any, m: Any, v: Any, settings: tuple[Any, ...], t: Any) -> bool:
         """Whether the compiled Adam is ready for this step; it is made here when it is not."""

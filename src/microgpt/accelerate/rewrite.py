@@ -198,7 +198,7 @@ class Rewriter:
                 made += attention
                 index += 2
                 continue
-            made.append(self.statement(body[index]))
+            made += self.adam(body[index]) or [self.statement(body[index])]
             index += 1
         return made
 
@@ -207,8 +207,6 @@ class Rewriter:
             return self.swap_class(self.plan.node)
         if isinstance(node, ast.FunctionDef) and node in self.whole:
             node.body = self.swaps.guard(node, self.whole[node])
-            return node
-        if isinstance(node, ast.For) and self.rung >= BULK and self.adam(node):
             return node
         self.children(node)
         return node
@@ -250,17 +248,16 @@ class Rewriter:
             if keyword.arg is not None:
                 keyword.arg = ours.get(keyword.arg, keyword.arg)
 
-    def adam(self, node: ast.For) -> bool:
-        found = find_adam(self.program, node)
-        if found is None:
-            return False
+    def adam(self, node: ast.stmt) -> list[ast.stmt]:
+        """What takes the place of the script's Adam loop; nothing for other statements."""
+        found = find_adam(self.program, node) if isinstance(node, ast.For) and self.rung >= BULK else None
+        if found is None or not isinstance(node, ast.For) or not self.swaps.can_repeat(found[1]):
+            return []
         site, match = found
-        if not self.swaps.can_repeat(match, later=True):
-            return False
-        swap_adam(node, match, self.numbering.sites + len(self.sites))
+        made = swap_adam(node, match, self.numbering.sites + len(self.sites))
         self.sites.append(site)
         self.findings.append(finding(site))
-        return True
+        return made
 
     def swap_class(self, node: ast.ClassDef) -> ast.ClassDef:
         """The class without what is ours, and a decorator that puts the rest onto ours."""

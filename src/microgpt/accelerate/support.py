@@ -6,6 +6,8 @@ A compiled function answers None where it is not surely right, and the user's ow
 from __future__ import annotations
 
 import builtins
+import sys
+from _thread import get_ident
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,6 +25,7 @@ class Support:
 
     def __init__(self) -> None:
         self.Value = _engine.Value
+        self.Exception = Exception
         self.plans: list[ClassPlan] = []
         self.loops: list[AdamLoop] = []
         self.on_class: Callable[[type], None] = lambda kind: None
@@ -46,8 +49,24 @@ class Support:
         self.on_class(kind)
         return kind
 
-    def adam(self, number: int, *arguments: Any) -> Iterable[tuple[int, Any]]:
-        return self.loops[number].rest(*arguments)
+    def adam_with(self, number: int, *settings: Any) -> None:
+        """The settings for the loop that begins next in this thread."""
+        self.loops[number].settings[get_ident()] = settings
+
+    def adam_without(self, number: int) -> None:
+        """They could not be evaluated."""
+        self.loops[number].settings.pop(get_ident(), None)
+        self.failed()
+
+    def adam(self, number: int, params: Any) -> Iterable[tuple[int, Any]]:
+        return self.loops[number].rest(params)
+
+    def failed(self) -> None:
+        """In the handler of an exception that the user's code will raise again, if it is its own."""
+        error = sys.exc_info()[1]
+        frames = error.__traceback__ if error is not None else None
+        if error is not None and frames is not None and is_from_outside(frames.tb_next):
+            raise error
 
     def adopt(self, number: int) -> Callable[[type], type]:
         """The decorator of the user's class, whose body holds only what is the user's own."""
@@ -191,7 +210,7 @@ def vector_functions() -> dict[str, Callable[..., Any]]:
 
 def none_of(error: Exception, arguments: Any = None) -> None:
     """No result: the user's own code will raise what there is to raise. But what a signal's handler raised goes on."""
-    if is_from_outside(error, getattr(arguments, "__code__", None)):
+    if is_from_outside(error.__traceback__, getattr(arguments, "__code__", None)):
         raise error
 
 
@@ -203,14 +222,14 @@ def same_length(add: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def evaluated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of arguments that are yet to be evaluated."""
+    """The function of arguments some of which are yet to be evaluated: those with a "1" in `which`."""
 
-    def call(arguments: Callable[[], tuple[Any, ...]]) -> Any:
+    def call(which: str, arguments: Callable[[], tuple[Any, ...]], *others: Any) -> Any:
         try:
-            given = arguments()
+            late, now = iter(arguments()), iter(others)
         except Exception as error:
             return none_of(error, arguments)
-        return function(*given)
+        return function(*[next(late) if mark == "1" else next(now) for mark in which])
 
     return call
 
