@@ -48,6 +48,15 @@ class Plan:
         """How often `tell` is called in all."""
         return len(LADDER) * (self.rounds + 2) + len(WIDTHS)
 
+    @property
+    def lrs(self) -> list[float]:
+        """The learning rate of each document's step: the script's."""
+        return [LR * (1 - step / NUM_STEPS) for step in range(len(self.documents))]
+
+    def passes(self, usual: int) -> int:
+        """How often a round goes over the documents where it usually does so `usual` times."""
+        return max(1, round(usual * self.effort))
+
 
 def ladder(plan: Plan, tell: Tell) -> tuple[list[Rung], list[str]]:
     """Every rung's figures, from the lowest to the highest, and the losses of the lowest as float.hex."""
@@ -97,18 +106,16 @@ def take_turns(plan: Plan, tell: Tell) -> dict[str, Rounds]:
             for name in reversed(list(LADDER)) if index % 2 else LADDER:
                 tell(f"{name}: round {index} of {plan.rounds}" if index else f"{name}: warming up")
                 model = LADDER[name].make(plan.config, parameters)
-                passes = max(1, round(LADDER[name].passes * plan.effort))
-                found[name].add(*one_round(model, plan.documents, passes), counts=index > 0)
+                found[name].add(*one_round(model, plan, LADDER[name].passes), counts=index > 0)
                 del model
                 gc.collect()
     return found
 
 
-def one_round(model: Model, documents: Sequence[list[int]], passes: int) -> tuple[dict[str, float], list[float]]:
+def one_round(model: Model, plan: Plan, usual: int) -> tuple[dict[str, float], list[float]]:
     """Milliseconds of a step by part, and the losses of the first pass."""
-    lrs = [LR * (1 - step / NUM_STEPS) for step in range(len(documents))]
-    done = [model.run(documents, lrs) for _ in range(passes)]
-    ms = {part: statistics.median(each.seconds[part] for each in done) / len(documents) * 1e3 for part in PARTS}
+    done = [model.run(plan.documents, plan.lrs) for _ in range(plan.passes(usual))]
+    ms = {part: statistics.median(each.seconds[part] for each in done) / len(plan.documents) * 1e3 for part in PARTS}
     return ms, done[0].losses
 
 
@@ -129,7 +136,7 @@ def rung_of(
         holds=LADDER[name].holds,
         ms={part: spread(values) for part, values in rounds.ms.items()},
         ratio=base / step,
-        steps=len(plan.documents) * max(1, round(LADDER[name].passes * plan.effort)),
+        steps=len(plan.documents) * plan.passes(LADDER[name].passes),
         same_bits=rounds.steady and bits(rounds.losses) == bits(losses),
         nodes=weighed.nodes,
         ns_per_node=None if nodes is None else step * 1e6 / nodes,

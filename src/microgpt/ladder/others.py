@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from . import pypy
 from .graph import clock
-from .measure import LR, NUM_STEPS, Plan, Tell, bits, spread
+from .measure import Plan, Tell, bits, spread
 from .results import PARTS, Rung
 from .rungs import LADDER, fresh_parameters
 
@@ -20,10 +20,6 @@ def others(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> list[Ru
     return [*_pypy(plan, tell, base, losses), *_ports(plan, tell, base, losses)]
 
 
-def _rates(plan: Plan) -> list[float]:
-    return [LR * (1 - step / NUM_STEPS) for step in range(len(plan.documents))]
-
-
 def _pypy(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
     interpreter = pypy.found()
     if interpreter is None:
@@ -32,7 +28,7 @@ def _pypy(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterator
     documents = list(plan.documents)
     passes = WARM_UP + plan.rounds
     try:
-        name, done = pypy.run(interpreter, plan.config, fresh_parameters(plan.config), documents, _rates(plan), passes)
+        name, done = pypy.run(interpreter, plan.config, fresh_parameters(plan.config), documents, plan.lrs, passes)
     except (OSError, RuntimeError, ValueError):  # a PyPy that does not work is as good as none
         return
     ms = {part: [each.seconds[part] / len(documents) * 1e3 for each in done[WARM_UP:]] for part in PARTS}
@@ -58,7 +54,7 @@ def _ports(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterato
             port = source.load()(plan.config, fresh_parameters(plan.config))
         except ImportError:  # a library that does not work is as good as none
             continue
-        first = [port.train_step(tokens, lr) for tokens, lr in zip(plan.documents, _rates(plan))]
+        first = [port.train_step(tokens, lr) for tokens, lr in zip(plan.documents, plan.lrs)]
         rounds = [_seconds(plan, port.train_step) for _ in range(plan.rounds)]
         ms = [seconds / len(plan.documents) * 1e3 for seconds in rounds]
         yield Rung(
@@ -67,17 +63,17 @@ def _ports(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterato
             holds=port.holds,
             ms={"step": spread(ms)},
             ratio=base.ms["step"].median / statistics.median(ms),
-            steps=len(plan.documents) * PASSES,
+            steps=len(plan.documents) * plan.passes(PASSES),
             same_bits=bits(first) == list(losses),
         )
 
 
 def _seconds(plan: Plan, train_step: Callable[[list[int], float], float]) -> float:
     """Of a pass over the documents, the median of some."""
-    rates, passes = _rates(plan), []
-    for _ in range(max(1, round(PASSES * plan.effort))):
+    lrs, passes = plan.lrs, []
+    for _ in range(plan.passes(PASSES)):
         started = clock()
-        for tokens, lr in zip(plan.documents, rates):
+        for tokens, lr in zip(plan.documents, lrs):
             train_step(tokens, lr)
         passes.append(clock() - started)
     return statistics.median(passes)
