@@ -13,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
-SOURCES := $(wildcard src/*.py src/*/*.p* src/microgpt/*/* bench/ports/*.py)
+SOURCES := $(shell find src bench/ports -type f -not -name "*.pyc" -not -name "*.so")
 
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=worksteal --benchmark-disable
 BENCH_TABLES := --benchmark-group-by=group --benchmark-sort=name --benchmark-columns=median,iqr,rounds

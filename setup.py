@@ -35,7 +35,7 @@ UNTYPED_MACROS = [
         ),
     )
 ]
-HEADERS = [*glob(f"{PACKAGE}/*.pxd"), *glob(f"{PACKAGE}/*/*.pxi"), *glob(f"{PACKAGE}/kernels/*.h")]
+HEADERS = [path for kind in ("pxd", "pxi", "h") for path in glob(f"{PACKAGE}/**/*.{kind}", recursive=True)]
 
 ANNOTATE = os.environ.get("MICROGPT_ANNOTATE") == "1"
 DEBUG = os.environ.get("MICROGPT_DEBUG") == "1"

@@ -1,8 +1,8 @@
 """`microgpt run` on scripts of the script's form, a training step, beside the interpreter on the same file.
 
-The scripts are tests/variants/small_gpt.py in the script's own size, on the embedded names, as it is and with changes
-that people make. They note the time of every step themselves. Each run has a process to itself; the two ways come in
-turns, over the same documents, and must print the same.
+The scripts are tests/run/variants/small_gpt.py in the script's own size, on the embedded names, as it is and with
+changes that people make. They note the time of every step themselves. Each run has a process to itself; the two ways
+come in turns, over the same documents, and must print the same.
 """
 
 import json
@@ -17,7 +17,7 @@ from measuring import Measured, Samples
 
 from microgpt.data import embedded_names
 
-SMALL = Path(__file__).parent.parent / "tests" / "variants" / "small_gpt.py"
+SMALL = Path(__file__).parent.parent / "tests" / "run" / "variants" / "small_gpt.py"
 PROGRAM = (
     "import sys; sys.path[0] = ''; from microgpt.cli import main; sys.exit(main())"  # what the console script does
 )

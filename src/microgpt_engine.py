@@ -15,7 +15,8 @@ from types import ModuleType
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "microgpt")
 _INIT = os.path.join(_FOLDER, "__init__.py")
-_NOT_LOADED = ("__main__", "accelerate", "cli", "commands")  # the program; and what changes how scripts are imported
+# The program with its benchmark, and what changes how scripts are imported.
+_NOT_LOADED = {f"microgpt.{name}" for name in ("__main__", "accelerate", "cli", "commands", "ladder")}
 
 
 def _is_ours(file: str | None) -> bool:
@@ -29,6 +30,14 @@ def _hidden() -> bool:
         return not _is_ours(getattr(present, "__file__", None))
     found = importlib.util.find_spec("microgpt")
     return found is None or not _is_ours(found.origin)
+
+
+def _load_all(folder: str, prefix: str) -> None:
+    for module in pkgutil.iter_modules([folder], prefix):
+        if module.name not in _NOT_LOADED:
+            importlib.import_module(module.name)
+            if module.ispkg:
+                _load_all(os.path.join(folder, module.name.removeprefix(prefix)), f"{module.name}.")
 
 
 def _load_hidden() -> ModuleType:
@@ -45,9 +54,7 @@ def _load_hidden() -> ModuleType:
     sys.modules["microgpt"] = package
     try:
         spec.loader.exec_module(package)
-        for module in pkgutil.iter_modules([_FOLDER]):
-            if module.name not in _NOT_LOADED:
-                importlib.import_module(f"microgpt.{module.name}")
+        _load_all(_FOLDER, "microgpt.")
     finally:
         if theirs is None:
             del sys.modules["microgpt"]

@@ -2,7 +2,7 @@
 
 A page asks for them in a block of its own, a file on the first line and below it what to show, one after the other:
 
-    ```{excerpt} src/microgpt/_handles.pxd
+    ```{excerpt} src/microgpt/engine/handles.pxd
     finish
     ```
 

@@ -12,8 +12,8 @@ from libc.math cimport INFINITY
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from microgpt._engine cimport Value, engine_arena, read_number
-from microgpt._kernels cimport AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, isa_name, raise_adam
-from microgpt._layout cimport DATA_INT, GRAD, PLACE_MASK, Block, Handle, block_of
+from microgpt.kernels.kernels cimport AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, isa_name, raise_adam
+from microgpt.engine.layout cimport DATA_INT, GRAD, PLACE_MASK, Block, Handle, block_of
 
 import array
 import os

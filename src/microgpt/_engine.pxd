@@ -1,10 +1,10 @@
 # cython: language_level=3
 """What other modules of the package may use of the engine: the handle, and the arena it points into."""
 from libc.stdint cimport uint8_t, uint32_t
-from microgpt._layout cimport Arena
+from microgpt.engine.layout cimport Arena
 
 
-cdef class Value:                       # mirrored by Handle in _layout.pxd, for code that must not touch reference counts
+cdef class Value:                       # mirrored by Handle in engine/layout.pxd, for code that must not touch reference counts
     cdef double *numbers
     cdef uint32_t id
     cdef uint8_t data_int

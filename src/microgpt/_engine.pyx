@@ -5,12 +5,12 @@
 A `Value` in Python's hands is a handle of 32 bytes that points to a node; the node (two numbers, two children, two local
 gradients) stands in a block of the arena and outlives its handle as long as other nodes are made from it:
 
-    Python          arena (see _layout.pxd)
+    Python          arena (see engine/layout.pxd)
     c  ------->     c: data grad | child0 child1 | local gradients
     (handle)             ^             |    |
                          |   a: ... <--+    +--> b: ...           a, b: their handles may be long gone
 
-Where to look: creating a node is `Value.__mul__` -> `multiply` -> `finish`; backward is _backward.pxd. Whatever is not
+Where to look: creating a node is `Value.__mul__` -> `multiply` -> `finish`; backward is engine/backward.pxd. Whatever is not
 the script's everyday (subclasses, numbers that are neither int nor float, errors) leaves these paths at the first test and
 goes on in a slower function beside them, which evaluates the script's own expression.
 
@@ -24,25 +24,25 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, log, pow, sin, sqrt, tanh
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from microgpt._arena cimport (
+from microgpt.engine.arena cimport (
     arena_bytes, arena_start, collect, graph_begins, handles_gone, leaf_append, leaf_in_dots, leaf_place_free,
     local_grads_next, result_append, results_reserve,
 )
-from microgpt._backward cimport backward_from
-from microgpt._contribute cimport fits_int
-from microgpt._kernels cimport choose_isa
-from microgpt._handles cimport constant, finish, handle_point, handle_take, int_mark
-from microgpt._layout cimport (
+from microgpt.engine.backward cimport backward_from
+from microgpt.engine.contribute cimport fits_int
+from microgpt.kernels.kernels cimport choose_isa
+from microgpt.engine.handles cimport constant, finish, handle_point, handle_take, int_mark
+from microgpt.engine.layout cimport (
     BLOCK_NODES, BY_HAND, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, OF_ABS, OF_COS, OF_EXP,
     OF_GELU, OF_GELU_TANH, OF_LOG, OF_PLUS, OF_POWER, OF_POWER_OF_NUMBER, OF_RELU, OF_SIGMOID, OF_SILU, OF_SIN, OF_SQRT,
     OF_TANH, OF_TIMES, ONES, PLACE_MASK, RESULTS, SPARE_HANDLES, SPECIAL, Arena, Block, Children, Dots, Handle, LocalGrads,
     Operands, RowKernels, block_of, cold_void, likely, unlikely,
 )
-from microgpt._records cimport (
+from microgpt.engine.records cimport (
     classes_reserve, dot_row, has_operands, make_special, operands_allocate, operands_free, row_id, shared_id,
 )
-from microgpt._references cimport refer_to_seen, see_children, targets_reserve
-from microgpt._python cimport (
+from microgpt.engine.references cimport refer_to_seen, see_children, targets_reserve
+from microgpt.engine.cpython_api cimport (
     Error, MappingMethods, NumberMethods, PyLong_AsLongLongAndOverflow, PyObject_Free, PyObject_Init, PyObject_Malloc,
     PyType_IsSubtype, PyType_Modified, PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor,
     error_put_back, error_take, owned, reference_count, slot, type_of, vectorcallfunc,
@@ -65,13 +65,13 @@ cdef NumberMethods operators = VALUE.tp_as_number[0]    # as built; a class that
 cdef Arena *engine_arena() noexcept:
     return &arena
 
-include "engine/handles.pxi"
-include "engine/subclasses.pxi"
-include "engine/numbers.pxi"
-include "engine/operations.pxi"
-include "engine/results.pxi"
-include "engine/operators.pxi"
-include "engine/links.pxi"
+include "engine/value/handles.pxi"
+include "engine/value/subclasses.pxi"
+include "engine/value/numbers.pxi"
+include "engine/value/provenance.pxi"
+include "engine/value/results.pxi"
+include "engine/value/operators.pxi"
+include "engine/value/links.pxi"
 
 
 # ---- Value --------------------------------------------------------------------------------------------------------------
@@ -377,7 +377,7 @@ if arena_start(&arena) < 0:
     raise MemoryError
 arena.kernels = row_kernels(choose_isa(os.environ.get("MICROGPT_ISA")))
 if VALUE.tp_basicsize != sizeof(Handle):
-    raise ImportError("microgpt._engine: Handle in _layout.pxd does not mirror Value")
+    raise ImportError("microgpt._engine: Handle in engine/layout.pxd does not mirror Value")
 arena.forget = node_forget
 VALUE.tp_dealloc = handle_dealloc
 VALUE.tp_as_sequence = &no_sequence                         # room for what a script may assign: `Value.__getitem__ = f`

@@ -2,7 +2,7 @@
 # cython: binding=False, embedsignature=True, freethreading_compatible=False
 """Whole vectors a call: the script's functions over lists of Values, without Python per scalar.
 
-The graph is the script's, except that a dot product is one node (_dots.pxd) and that constants beside a Value and the
+The graph is the script's, except that a dot product is one node (engine/dots.pxd) and that constants beside a Value and the
 links between two steps of a formula have no node of their own where nobody could see the difference. Every function is
 in three parts: read the operands (`Vector`), compute the numbers, append the nodes; a result comes as a list of Values
 whose nodes stand side by side, which the next function recognises by one comparison of memory.
@@ -19,17 +19,17 @@ from cpython.object cimport PyObject
 from libc.math cimport log
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
-from microgpt._arena cimport block_open, graph_begins, has_places, local_grads_next, result_append, tidy
-from microgpt._dots cimport dots_allocate, hidden_allocate, hidden_grads
+from microgpt.engine.arena cimport block_open, graph_begins, has_places, local_grads_next, result_append, tidy
+from microgpt.engine.dots cimport dots_allocate, hidden_allocate, hidden_grads
 from microgpt._engine cimport Value, engine_arena, handles_add, real_exp, real_power, value_as_built
-from microgpt._handles cimport finish, handle_point, handle_take
-from microgpt._layout cimport (
+from microgpt.engine.handles cimport finish, handle_point, handle_take
+from microgpt.engine.layout cimport (
     BLOCK_NODES, DATA_INT, DOT, GRAD0_INT, HIDDEN_FLOAT, IN_LEAF_BLOCK, OF_EXP, OF_LOG, OF_PLUS_NUMBER, OF_POWER, OF_RELU,
     OF_TIMES_NUMBER, ONES, PLACE_MASK, RESULTS, SPECIAL,
     Arena, Block, Dots, Handle, block_of,
 )
-from microgpt._records cimport dot_row
-from microgpt._python cimport TypeObject, is_list, is_tuple, list_set, sequence_items, sequence_size, type_of
+from microgpt.engine.records cimport dot_row
+from microgpt.engine.cpython_api cimport TypeObject, is_list, is_tuple, list_set, sequence_items, sequence_size, type_of
 
 import operator
 

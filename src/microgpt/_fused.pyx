@@ -15,7 +15,7 @@ from libc.math cimport INFINITY, isfinite, pow, sqrt
 from libc.stdint cimport SIZE_MAX, int32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
-from microgpt._kernels cimport (
+from microgpt.kernels.kernels cimport (
     ADAM_OK, AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, isa_name, raise_adam,
 )
 

@@ -1,0 +1,269 @@
+# cython: language_level=3
+"""Dot products of whole rows as single nodes, with the gradients of the script's many.
+
+The script writes `sum(wi * xi for wi, xi in zip(row, x))`: for n terms n products and n additions, 2 n + 1 nodes with the
+leading 0. Here it is one node, and the rows of a matrix, which share the vector x, are one `Dots` record:
+
+    node of row 0    node of row 1   ...           (places side by side in a block)
+           |               |
+           +-------+-------+
+                   v
+    Dots    shared: x0 x1 ... and its data         rows: w00 w01 ... | w10 w11 ... and their data
+
+What is left out has one consumer each, so every hidden product has the gradient g of the sum. But the order in which the
+operands receive their contributions has to be the script's. There, product i stands in the walk's list behind whatever was
+visited first from its two factors, and receives its turn in the reverse order of that list. So where the walk leaves a
+dot product for an operand nobody has visited yet, it notes down an *event* for the terms before it (`terms_event`); the
+terms after the last event come at the node's own turn. Only the first row of a record leaves for the shared vector.
+
+A second backward adds to gradients that the hidden nodes have from the first. As long as they are all the same number, it
+is kept in local_grads.second of the node; from the second backward on they differ, and stand in `Dots.hidden`.
+"""
+from cpython.mem cimport PyMem_RawMalloc
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+from microgpt.engine.records cimport dot_row, record_allocate, row_id, shared_id
+from microgpt.engine.contribute cimport contribute, contribute_int, pass_on
+from microgpt.engine.layout cimport (
+    BLOCK_BITS, DOT, GRAD, HIDDEN_FLOAT, IN_LEAF_BLOCK, LEAF, PLACE_MASK, VISITED, Arena, Block, Children, Dots, block_of,
+    likely, unlikely,
+)
+
+
+# ---- making ---------------------------------------------------------------------------------------------------------------
+
+cdef inline Dots *dots_allocate(Arena *arena, Block *block, uint32_t n, uint32_t n_rows, bint has_shared,
+                                bint shared_is_range, bint rows_are_ranges) noexcept:
+    """A record for the next n_rows results, which have their places in this block. NULL without memory."""
+    cdef size_t terms = <size_t>n * n_rows
+    cdef size_t n_shared = 0 if not has_shared else 1 if shared_is_range else n
+    cdef size_t n_ids = n_rows if rows_are_ranges else terms
+    cdef size_t n_data = terms + n if has_shared else 0
+    cdef Dots *dots = <Dots *>record_allocate(
+        arena, block, sizeof(Dots) + n_data * sizeof(double) + (n_shared + n_ids) * sizeof(uint32_t) + n * sizeof(uint8_t))
+    if dots == NULL:
+        return NULL
+    dots.n, dots.n_rows, dots.first = n, n_rows, block.first_id + block.used
+    dots.shared_left = False
+    dots.shared_is_range, dots.rows_are_ranges, dots.rows_are_leaves = shared_is_range, rows_are_ranges, False
+    dots.shared_data = dots.rows_data = NULL
+    if has_shared:
+        dots.rows_data = <double *>(dots + 1)
+        dots.shared_data = dots.rows_data + terms
+    dots.rows = <uint32_t *>(<double *>(dots + 1) + n_data)
+    dots.shared = dots.rows + n_ids if has_shared else NULL
+    dots.shared_int = NULL
+    dots.apart = False
+    dots.walked = 0
+    dots.hidden = NULL
+    arena.dot_terms += terms
+    dots.next = block.dots
+    block.dots = dots
+    return dots
+
+
+# ---- the walk -------------------------------------------------------------------------------------------------------------
+# While the walk is below a dot product, children.first is how many terms are done, and children.second how
+# many of them have had their event. Both are 0 again after its turn.
+
+cdef inline bint is_waiting(Arena *arena, uint32_t child) noexcept nogil:
+    """Whether the walk has to go to this child before its parent. Node 0 stands for a missing child and is a leaf."""
+    return not block_of(arena, child).flags[child & PLACE_MASK] & (VISITED | LEAF)
+
+
+cdef inline uint32_t next_waiting(Arena *arena, const uint32_t *ids, bint is_range, uint32_t start, uint32_t n) noexcept nogil:
+    """The first of n operands, from `start` on, that the walk has to go to; n if there is none."""
+    cdef const uint8_t *flags
+    if is_range:
+        flags = &block_of(arena, ids[0]).flags[ids[0] & PLACE_MASK]
+        while start < n and flags[start] & (VISITED | LEAF):
+            start += 1
+    else:
+        while start < n and not is_waiting(arena, ids[start]):
+            start += 1
+    return start
+
+
+cdef inline uint32_t waiting_factor(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """The next operand of a dot product to go to, 0 when all are done."""
+    cdef Dots *dots = block.local_grads[place].first.dots
+    cdef Children *position = &block.children[place]
+    cdef bint shared_done = dots.walked == arena.walks or dots.shared == NULL
+    cdef bint row_done = dots.rows_are_leaves and not arena.rewired
+    cdef uint32_t n = dots.n, i, of_shared = n, of_row = n, row
+    if likely(shared_done and row_done):
+        return 0
+    # The two lists are looked through one after the other: nothing is visited meanwhile.
+    row = dot_row(block, place)
+    i = position.first
+    if not shared_done:
+        of_shared = next_waiting(arena, dots.shared, dots.shared_is_range, i, n)
+    if not row_done:
+        of_row = next_waiting(arena, dots.rows + (row if dots.rows_are_ranges else row * <size_t>n), dots.rows_are_ranges, i, n)
+    if of_shared == n and of_row == n:
+        position.first = n
+        dots.walked = arena.walks
+        return 0
+    if of_shared < of_row or (of_shared == of_row and dots.shared_left):
+        position.first = of_shared
+        return shared_id(dots, of_shared)
+    position.first = of_row
+    return row_id(dots, row, of_row)
+
+
+cdef inline bint is_ready(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """Whether this unvisited node is a dot product that the walk need not leave for any operand."""
+    return block.flags[place] & DOT == DOT and waiting_factor(arena, block, place) == 0
+
+
+cdef inline size_t terms_event(Block *block, uint32_t place, uint64_t *runs, size_t n) noexcept nogil:
+    """The walk leaves this dot product for an operand: note down the terms before it, as two entries. Returns the new n."""
+    cdef Children *position = &block.children[place]
+    cdef uint32_t done = position.first
+    if done > position.second:
+        runs[n] = <uint64_t>position.second << 32 | done
+        runs[n + 1] = <uint64_t>(block.first_id + place) << 32
+        position.second = done
+        return n + 2
+    return n
+
+
+cdef inline double *hidden_grads(Dots *dots, uint32_t row) noexcept nogil:
+    """The gradients of the products of a row, NULL while they are all the same."""
+    return dots.hidden[row] if dots.hidden != NULL else NULL
+
+
+cdef inline double *hidden_allocate(Dots *dots, uint32_t row) noexcept nogil:
+    """Room for the gradients of a row's products, then of its partial sums. NULL without memory."""
+    if dots.hidden == NULL:
+        dots.hidden = <double **>PyMem_RawMalloc(dots.n_rows * sizeof(double *))
+        if dots.hidden == NULL:
+            return NULL
+        memset(dots.hidden, 0, dots.n_rows * sizeof(double *))
+    dots.hidden[row] = <double *>PyMem_RawMalloc(2 * <size_t>dots.n * sizeof(double))
+    return dots.hidden[row]
+
+
+cdef inline void hidden_reserve(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """Before a second backward: give each hidden node of a dot product a gradient of its own. Sets walk_failed without
+    memory."""
+    cdef Dots *dots = block.local_grads[place].first.dots
+    cdef double grad = block.local_grads[place].second
+    cdef uint32_t row = dot_row(block, place), i
+    cdef double *grads
+    if likely(grad == 0.0) or hidden_grads(dots, row) != NULL:          # the first one, or it had nothing to pass on
+        return
+    grads = hidden_allocate(dots, row)
+    if grads == NULL:
+        arena.walk_failed = True
+        return
+    for i in range(2 * dots.n):
+        grads[i] = grad
+
+
+# ---- the sums -------------------------------------------------------------------------------------------------------------
+
+cdef inline void hidden_receive(double *grads, uint32_t n, double grad, bint has_products) noexcept nogil:
+    """The gradient of a sum goes down its chain of partial sums, and from each of them to its product. Where the sum is of
+    Values as they are (no shared vector), it goes straight on to them."""
+    cdef double *sums = grads + n
+    cdef uint32_t i = n
+    while i > 0:
+        i -= 1
+        if i < n - 1:                                       # the last partial sum is the node itself
+            sums[i] += grad
+            grad = sums[i]
+        grads[i] = grads[i] + grad if has_products else grad
+
+
+cdef inline double *range_receive(Block **blocks, uint32_t first, uint32_t low, uint32_t n) noexcept nogil:
+    """The gradients of n nodes from first + low on, which are about to receive a float."""
+    cdef Block *block = blocks[first >> BLOCK_BITS]
+    cdef uint32_t place = (first & PLACE_MASK) + low
+    cdef uint8_t *int_grads = &block.int_grads[place]
+    while n >= 8:                                           # of a known size it takes no call
+        memset(int_grads, 0, 8)
+        int_grads += 8
+        n -= 8
+    while n > 0:
+        n -= 1
+        int_grads[n] = 0
+    return &block.numbers[GRAD + place]
+
+
+cdef inline void row_receive(Arena *arena, Dots *dots, uint32_t row, uint32_t low, uint32_t n, double grad) noexcept nogil:
+    """Terms low .. low + n of a row that is no range, from the last one to the first: the side of the row."""
+    cdef const uint32_t *ids = dots.rows + row * <size_t>dots.n
+    cdef uint32_t i = low + n
+    while i > low:
+        i -= 1
+        contribute(arena.blocks, ids[i], dots.shared_data[i] * grad)
+
+
+cdef inline void ranges_receive(Arena *arena, Dots *dots, uint32_t row, uint32_t low, uint32_t n, double grad) noexcept nogil:
+    """Terms low .. low + n where the shared vector is a range apart from the row: whatever order the two sides are in, no
+    gradient receives from both, and in a range none receives twice. A hot loop: most of backward through linear layers."""
+    cdef const double *factors = dots.rows_data + row * <size_t>dots.n + low
+    cdef double *grads = range_receive(arena.blocks, dots.shared[0], low, n)
+    if likely(dots.rows_are_ranges):
+        arena.kernels.receive_both(n, grad, range_receive(arena.blocks, dots.rows[row], low, n), dots.shared_data + low,
+                                   grads, factors)
+    else:
+        row_receive(arena, dots, row, low, n, grad)
+        arena.kernels.receive(n, grad, grads, factors)
+
+
+cdef inline void term_receive(Block **blocks, Dots *dots, uint32_t row, uint32_t i, double grad, bint int_grad) noexcept nogil:
+    """The turn of one product: its left factor receives, then its right one. int_grad: the product's gradient is an int."""
+    cdef uint32_t of_row = row_id(dots, row, i), of_shared
+    cdef double to_row, to_shared
+    if dots.shared == NULL:
+        if int_grad:
+            contribute_int(blocks, of_row, grad)
+        else:
+            contribute(blocks, of_row, grad)
+        return
+    of_shared = shared_id(dots, i)
+    to_row, to_shared = dots.shared_data[i] * grad, dots.rows_data[row * <size_t>dots.n + i] * grad
+    if dots.shared_left:
+        contribute(blocks, of_shared, to_shared)
+    if int_grad and dots.shared_int != NULL and dots.shared_int[i]:
+        contribute_int(blocks, of_row, to_row)
+    else:
+        contribute(blocks, of_row, to_row)
+    if not dots.shared_left:
+        contribute(blocks, of_shared, to_shared)
+
+
+cdef inline void terms_receive(Arena *arena, Block *block, uint32_t place, uint32_t low, uint32_t high) noexcept nogil:
+    """The turn of the terms from high - 1 down to low of a dot product that has had its gradient."""
+    cdef Dots *dots = block.local_grads[place].first.dots
+    cdef uint32_t row = dot_row(block, place)
+    cdef double grad = block.local_grads[place].second
+    cdef double *grads = hidden_grads(dots, row)
+    cdef bint int_grad = not block.flags[place] & HIDDEN_FLOAT
+    if dots.shared == NULL and high == dots.n:              # nothing hidden between the node and the last term of a sum
+        high -= 1
+        pass_on(arena.blocks, row_id(dots, row, high), 1.0, block.numbers[GRAD + place], block.int_grads[place])
+    if dots.apart and grads == NULL and not int_grad and high > low + 2:
+        ranges_receive(arena, dots, row, low, high - low, grad)
+        return
+    while high > low:
+        high -= 1
+        term_receive(arena.blocks, dots, row, high, grad if grads == NULL else grads[high], int_grad)
+
+
+cdef inline void dot_receive(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """The turn of a dot product: hand its gradient to the hidden nodes, and let the terms without an event have their turn."""
+    cdef Dots *dots = block.local_grads[place].first.dots
+    cdef double grad = block.numbers[GRAD + place]
+    cdef uint32_t row = dot_row(block, place), low = block.children[place].second
+    cdef double *grads = hidden_grads(dots, row)
+    block.children[place].first = block.children[place].second = 0
+    if likely(not block.int_grads[place]):
+        block.flags[place] |= HIDDEN_FLOAT
+    if likely(grads == NULL):
+        block.local_grads[place].second = 0.0 + grad        # as the script's sum adds it to a 0
+    else:
+        hidden_receive(grads, dots.n, grad, dots.shared != NULL)
+    terms_receive(arena, block, place, low, dots.n)

@@ -1,0 +1,82 @@
+"""`microgpt bench` as it is typed: its table, its files, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from cli_program import is_one_line, lines_of, microgpt
+
+from microgpt.ladder.results import load
+
+SMALL = ("bench", "--quick", "--steps", "1", "--rounds", "1", "--n-embd", "4", "--n-head", "2", "--block-size", "4")
+RUNGS = ["interpreted", "compiled", "typed", "bulk", "fused"]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    return folder, microgpt(*SMALL, "--out", "ladder", cwd=folder)
+
+
+def test_it_prints_a_row_for_each_rung_and_that_the_losses_are_the_same(done):
+    _, run = done
+    assert run.returncode == 0, run.stderr
+    lines = lines_of(run.stdout)
+    assert [re.match(r"(\d) (\w+) ", line).groups() for line in lines[1:6]] == [
+        (str(number), name) for number, name in enumerate(RUNGS)
+    ]
+    assert "The losses are the same on all 5 rungs, to the last bit (steps: 1)." in lines
+
+
+def test_it_writes_the_page_the_picture_and_the_figures(done):
+    folder, run = done
+    assert sorted(os.listdir(folder / "ladder")) == ["bench.json", "ladder.png", "report.html"]
+    assert lines_of(run.stderr) == ["written to ladder: report.html, bench.json, ladder.png"]
+    assert (folder / "ladder" / "ladder.png").read_bytes().startswith(b"\x89PNG")
+    assert "</html>" in (folder / "ladder" / "report.html").read_text("utf-8")
+
+
+def test_bench_json_holds_what_was_measured(done):
+    folder, _ = done
+    results = load(folder / "ladder" / "bench.json")
+    assert [rung.name for rung in results.rungs] == RUNGS
+    assert all(rung.same_bits for rung in results.rungs)
+    assert results.command == "microgpt " + " ".join([*SMALL, "--out", "ladder"])
+    assert (results.model["n_embd"], results.model["block_size"], results.rounds) == (4, 4, 1)
+    assert [size.n_embd for size in results.sizes] == [16, 32, 64, 128]
+    assert "-ffp-contract=off" in results.software["flags"] or results.software["flags"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--n-embd", "10"], "10 is none of 4"),
+        (["--steps", "0"], "--steps: must be from 1"),
+        (["--rounds", "many"], "--rounds: a whole number is expected"),
+        (["--out", "file"], "--out file: File exists"),
+        (["--out", "file/folder"], "--out file/folder: Not a directory"),
+        (["--n-embd", "100000"], "the interpreted rungs need about"),
+        (
+            ["--n-layer", "2000", "--n-embd", "1", "--n-head", "1", "--block-size", "1", "--steps", "1"],
+            "too deep for the interpreted rungs",
+        ),
+        (["--slowly"], "unknown: --slowly (see microgpt bench --help)"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_measured(arguments, complaint, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    run = microgpt("bench", *arguments, cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert is_one_line(run.stderr), run.stderr
+    assert complaint in run.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_without_a_folder_nothing_is_written(tmp_path):
+    run = microgpt(*SMALL, cwd=tmp_path)
+    assert run.returncode == 0
+    assert run.stderr == ""
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,62 @@
+"""The golden run: train.py on the embedded names is Karpathy's script on the same names, to the bit."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recording import libm_sha256, record
+
+TRAIN = Path(__file__).parents[2] / "train.py"
+GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
+
+same_libm = pytest.mark.skipif(
+    libm_sha256() != GOLDEN["libm_sha256"], reason="the golden figures come from a C library that rounds otherwise"
+)
+
+
+def run_train(folder: Path, script: Path = TRAIN) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, script], cwd=folder, capture_output=True, check=False)
+
+
+@same_libm
+def test_train_prints_what_the_script_prints_byte_for_byte(tmp_path):
+    run = run_train(tmp_path)
+    assert run.stderr == b""
+    assert run.stdout.decode("ascii").splitlines() == GOLDEN["stdout"]  # shows where they part
+    assert run.stdout == "".join(line + os.linesep for line in GOLDEN["stdout"]).encode("ascii")
+    assert list(tmp_path.iterdir()) == []
+
+
+@same_libm
+def test_train_computes_the_losses_and_parameters_of_the_script_to_the_bit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = record(TRAIN)
+    assert run["losses"] == GOLDEN["losses"]
+    assert run["params_sha256"] == GOLDEN["params_sha256"]
+
+
+def test_train_uses_input_txt_of_the_working_directory(tmp_path):
+    (tmp_path / "input.txt").write_text("ab\nba\n\nabba\n")
+    script = shorter_train(tmp_path, steps=3)
+    lines = run_train(tmp_path, script).stdout.decode().splitlines()
+    assert lines[:3] == ["num docs: 3", "vocab size: 3", "num params: 3424"]
+    assert [line.split(" | ")[0] for line in lines[3:6]] == [f"step    {i} /    3" for i in (1, 2, 3)]
+
+
+def test_train_says_in_one_line_what_is_wrong_with_input_txt(tmp_path):
+    (tmp_path / "input.txt").write_bytes(b"\n \n")
+    run = run_train(tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.decode().splitlines()[-1].startswith("ValueError: input.txt: no documents in it")
+
+
+def shorter_train(folder: Path, steps: int) -> Path:
+    script = Path(shutil.copy(TRAIN, folder / "short_train.py"))
+    text = script.read_text("utf-8")
+    assert "num_steps = 1000" in text
+    script.write_text(text.replace("num_steps = 1000", f"num_steps = {steps}"), "utf-8")
+    return script
