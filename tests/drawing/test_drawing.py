@@ -26,7 +26,7 @@ from script_gpt import Script, loss_of, random_document
 import microgpt
 from microgpt import draw_dot, drawing
 from microgpt.drawing import DrawingError
-from microgpt.drawing.dot_language import LONGEST
+from microgpt.drawing.dot_language import MAX_LABEL
 from microgpt.model import GPTConfig
 
 DOT = shutil.which("dot")
@@ -94,7 +94,7 @@ def test_an_expression_is_drawn_as_micrograd_does(engine):
         "n3": ["data 10.0000", "grad 1.0000"],
         "n4": ["data 4.0000", "grad 1.0000"],
     }
-    assert picture.operations() == {"op2": "*", "op4": "+"}
+    assert picture.operations() == ({"op2": "*", "op4": "+"} if engine.compiled else {"op2": "f", "op4": "f"})
     expected = [("n0", "op2"), ("n1", "op2"), ("op2", "n2"), ("n2", "op4"), ("n3", "op4"), ("op4", "n4")]
     assert picture.links() == Counter(expected)
 
@@ -162,8 +162,7 @@ def test_numbers_are_shown_in_the_format_asked_for():
 )
 def test_what_is_no_real_number_shows_itself(number, shown):
     assert parse(draw_dot(Plain(number)).source).boxes()["n0"][0] == f"data {shown}"
-    assert operation(Plain(number, (Plain(number),), (number,))) in ("f", "relu?")
-    draw_dot(Plain(number, (Plain(number), Plain(number)), (number, 1)))
+    assert operation(Plain(number, (Plain(number),), (number,))) == "f"
 
 
 @pytest.mark.parametrize("rankdir", ["LR", "TB", "RL", "BT"])
@@ -227,7 +226,7 @@ awkward = st.text(st.one_of(st.sampled_from('\\"{}|<>&;#\n\r\t lnrNGLT%$`\x00\x7
 
 def printable(text: str) -> str:
     """What is left of a label in a picture, but for its spaces."""
-    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
     bad = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
     text = "".join("\ufffd" if bad.match(c) or ord(c) & 0xFFFE == 0xFFFE else c for c in text)
     return re.sub(r"[ \n\r\t\xa0]", "", text)

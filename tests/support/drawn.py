@@ -33,7 +33,3 @@ def operation(root: Any) -> str:
     picture = parse(draw_dot(root).source)
     last = max(picture.operations(), key=lambda name: int(name[2:]))
     return picture.operations()[last]
-
-
-def note(root: Any) -> str:
-    return [of.get("tooltip", "") for of in parse(draw_dot(root).source).nodes.values() if "shape" not in of][-1]

@@ -100,8 +100,8 @@ def draw_dot(root: Any, *, max_nodes: int = 200, format: str = "%.4f", rankdir: 
     operation that made it, to which its children point.
 
     root: a Value of any engine, or an object of another class with data, grad, _children and _local_grads. One that has
-    a `label` shows it; one that has an `_op` has that as the name of its operation. The others are known, or told by
-    their numbers: a name with a question mark is not certain (its tooltip says why), "f" is no operation of ours.
+    a `label` shows it; one that has an `_op` has that as the name of its operation. Compiled Values know theirs; "f" is
+    an operation without a name: of the script's class, or made by the constructor.
     max_nodes: a graph of more Values is drawn as a summary: its leaves, at most ten bands of depth with the number of
     nodes of each operation, and the root. Depth is the longest way down to a leaf, in operations.
     format: of the numbers. rankdir: where the arrows go, one of LR, TB, RL, BT.

@@ -10,18 +10,18 @@ from typing import Any
 from .graphs import Graph
 from .operations import Operation
 
-MOST_BANDS = 10  # boxes of a summary, beside the leaves and the root
-LONGEST = 60  # characters of a label
-LONGEST_NUMBER = 24  # characters; longer ones are shown with an exponent
+MAX_BANDS = 10  # boxes of a summary, beside the leaves and the root
+MAX_LABEL = 60  # characters
+MAX_NUMBER = 24  # characters; longer ones are shown with an exponent
 ESCAPES = str.maketrans(
     {**{character: f"\\{character}" for character in '\\"{}|<>'}, "&": "&amp;", "\n": "\\n", "\r": "\\n", "\t": " "}
 )
 
 
-def escape(text: str, longest: int = LONGEST) -> str:
+def escape(text: str) -> str:
     """Text for a field of a record or another label between double quotes, cut where it is long."""
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
+    if len(text) > MAX_LABEL:
+        text = text[: MAX_LABEL - 1] + "…"
     printable = [character if _is_printable(character) else "\N{REPLACEMENT CHARACTER}" for character in text]
     return "".join(printable).translate(ESCAPES)
 
@@ -38,7 +38,7 @@ def show_number(number: Any, format: str) -> str:
     """A number as `format` has it; what is no real number, as it shows itself."""
     try:
         shown = str(format % number)
-        return shown if len(shown) <= LONGEST_NUMBER else f"{number:.4e}"
+        return shown if len(shown) <= MAX_NUMBER else f"{number:.4e}"
     except OverflowError:
         return f"an int of {number.bit_length():,} bits"
     except (TypeError, ValueError):
@@ -60,8 +60,7 @@ def _box(name: str, label: str) -> str:
 
 
 def _operation_node(name: str, operation: Operation) -> str:
-    note = f', tooltip="{escape(operation.note, 200)}"' if operation.note else ""
-    return f'    {name} [label="{escape(operation.label)}"{note}]'
+    return f'    {name} [label="{escape(operation.label)}"]'
 
 
 def every_node(graph: Graph, operations: list[Operation], format: str) -> Iterator[str]:
@@ -83,7 +82,7 @@ def summary(graph: Graph, operations: list[Operation], format: str, rankdir: str
     """Lines for a few boxes: the leaves, bands of depths with how many nodes of each kind, and the root."""
     root = len(graph.nodes) - 1
     deepest = graph.depths[root]
-    n_bands = max(1, min(n_bands, MOST_BANDS, deepest - 1))
+    n_bands = max(1, min(n_bands, MAX_BANDS, deepest - 1))
     of_depth = [_band(depth, deepest, n_bands) for depth in range(max(graph.depths) + 1)]
     places = [*(of_depth[depth] for depth in graph.depths[:root]), n_bands + 1]
     names = ["leaves", *(f"band{i}" for i in range(1, n_bands + 1)), "operation"]
