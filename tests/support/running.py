@@ -124,8 +124,8 @@ def plainly(source: str, name: str) -> None:
 def swapped(source: str, name: str, rung: int = 3) -> int:
     """The same through the swaps, with the report on standard error."""
     from microgpt.accelerate.report import report
-    from microgpt.accelerate.run import execute
-    from microgpt.accelerate.start import prepare
+    from microgpt.accelerate.runtime.script import execute
+    from microgpt.accelerate.runtime.prepare import prepare
 
     code, findings = prepare(source.encode(), name, rung)
     assert code is not None

@@ -1,12 +1,13 @@
 """`microgpt run script.py`, and the same for modules: `import microgpt.accelerate` before importing them.
 
-match.py scopes.py names.py simplify.py   trees compared by meaning
-forms.py                           the forms that are recognised
-classes.py functions.py optimizer.py   what is swapped: the class, arithmetic over vectors, the Adam loop
-opaque.py hazards.py escapes.py children.py numbers_in.py beside.py   reasons to leave it
-rewrite.py support.py refusal.py   the rewritten code, what it calls, and what it cannot do
-run.py frames.py check.py command.py report.py   the command
-hook.py                            the import hook, and Jupyter's cells
+read -> recognise -> guard -> rewrite -> run, a room each:
+
+syntax/      a script as a tree: scopes, what names mean, trees compared by meaning
+recognise/   the class Value, arithmetic over vectors, the optimiser's loop
+guards/      reasons to leave them
+rewrite.py   the script's code with its swaps; report.py explain.py say what was done
+runtime/     what the rewritten code calls, and the script as the interpreter would run it
+command.py check.py hook.py   `microgpt run`, its --check, and the import hook with Jupyter's cells
 """
 
 from .hook import install

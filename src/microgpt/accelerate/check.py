@@ -98,9 +98,9 @@ def last_words(*records: Record) -> list[str]:
 def recorded() -> int:
     """The main function of the two processes: rung, steps, file for the losses, any_order, script, its arguments."""
     rung, steps, file, any_order, path, *arguments = sys.argv[1:]
-    from .run import execute, read
-    from .start import prepare
-    from .support import install
+    from .runtime.prepare import prepare
+    from .runtime.script import execute, read
+    from .runtime.support import install
 
     source = read(path)
     install().on_class = watcher(int(steps), file)

@@ -75,21 +75,21 @@ def main(args: argparse.Namespace) -> int:
         from .check import check
 
         return check(args)
-    from .start import prepare
+    from .runtime.prepare import prepare
 
     code, findings = prepare(source, args.script, args.rung, args.any_order)
     if code is None:
         return 1
     if not args.quiet:
         report(findings, args.explain)
-    from .run import execute
+    from .runtime.script import execute
 
     return execute(code, args.script, args.arguments)
 
 
 def source_of(path: str) -> bytes | str:
     """The script's source, or what is wrong with its path."""
-    from .run import read
+    from .runtime.script import read
 
     if os.path.isdir(path):
         return f"{path} is a folder; name the script in it"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import difflib
 
-from .classes import ClassPlan
-from .forms import CONSTRUCTOR, FUNCTION_SOURCES, METHOD_SOURCES
-from .match import plain
+from .recognise.forms import CONSTRUCTOR, FUNCTION_SOURCES, METHOD_SOURCES
+from .recognise.value_class import ClassPlan
+from .syntax.match import plain
 
 
 def differences(script_s: str, theirs: ast.AST) -> list[str]:

@@ -62,7 +62,7 @@ def mentions_a_class(loader: importlib.machinery.SourceFileLoader, path: str) ->
 def rewritten_code(source: bytes | str, path: str) -> CodeType:
     """A module's code with its swaps. Raises what compiling it raises."""
     from .rewrite import TYPED, Options, rewrite
-    from .support import install
+    from .runtime.support import install
 
     support = install()
     rewritten = rewrite(source, path, Options(TYPED, shared=True), support.numbering())
@@ -95,7 +95,7 @@ class Cells(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         from .rewrite import rewrite_cell
-        from .support import install
+        from .runtime.support import install
 
         if isinstance(node, ast.Module) and any(isinstance(part, ast.ClassDef) for part in node.body):
             support = install()

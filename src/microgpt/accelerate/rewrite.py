@@ -12,21 +12,21 @@ import warnings
 from dataclasses import dataclass, field
 from types import CodeType
 
-from .beside import beside_shows
-from .classes import ClassPlan, find_class
-from .escapes import methods_shown, needs_subclass
 from .explain import explain_class, explain_function
 from .findings import Finding
-from .forms import METHODS
-from .functions import COMPILED, HELPER, Swaps
-from .hazards import class_shows, graph_shows, own_methods, patched
-from .micrograd import NOTE, convert, mentions
-from .numbers_in import strange_number
-from .opaque import opaque
-from .optimizer import AdamSite, find_adam, finding, swap_adam
-from .powers import number_powers
-from .program import Program
-from .scopes import parameters
+from .guards.class_guard import class_shows, graph_shows, own_methods, patched
+from .guards.escapes import methods_shown, needs_subclass
+from .guards.local_modules import beside_shows
+from .guards.powers import number_powers
+from .guards.program_guard import opaque
+from .guards.value_guard import strange_number
+from .recognise.adam import AdamSite, find_adam, finding, swap_adam
+from .recognise.forms import METHODS
+from .recognise.micrograd import NOTE, convert, mentions
+from .recognise.value_class import ClassPlan, find_class
+from .recognise.vectors import COMPILED, HELPER, Swaps
+from .syntax.program import Program
+from .syntax.scopes import parameters
 
 INTERPRETED, TYPED, BULK = 0, 2, 3  # rungs of the ladder
 THE_SCRIPT_S_OWN = ("linear", "softmax", "rmsnorm")

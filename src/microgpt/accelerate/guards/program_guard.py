@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from .program import Program
+from ..syntax.program import Program
 
 OPAQUE_NAMES = {"exec", "eval", "__import__", "__builtins__", "breakpoint"}
 OPAQUE_ATTRIBUTES = {

@@ -15,9 +15,9 @@ from __future__ import annotations
 import ast
 import copy
 
+from ..syntax.match import Pattern, plain_statements
+from ..syntax.scopes import bound_names
 from .forms import CONSTRUCTOR, METHOD_SOURCES
-from .match import Pattern, plain_statements
-from .scopes import bound_names
 
 NOTE = "its sums have no defined order (--any-order)"
 DATA = "__microgpt_data__"

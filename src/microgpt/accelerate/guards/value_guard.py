@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from .classes import ClassPlan
-from .program import STRANGE_NUMBERS, Program
+from ..recognise.value_class import ClassPlan
+from ..syntax.program import STRANGE_NUMBERS, Program
 
 CONVERSIONS = {"float", "int", "str", "len", "repr", "format", "print"}
 TO_PYTHON = {"item", "tolist"}

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 
+from ..recognise.forms import METHODS
+from ..recognise.value_class import FIELDS, ClassPlan
+from ..syntax.program import Program
 from .children import strange_children
-from .classes import FIELDS, ClassPlan
 from .escapes import is_type_of_error
-from .forms import METHODS
-from .program import Program
 
 CLASS_MODULES = {
     *("inspect", "traceback", "linecache", "cgitb", "pydoc", "weakref", "copyreg", "tracemalloc", "multiprocessing"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from types import CodeType
 
-from .findings import Finding
-from .rewrite import Options, rewrite
-from .run import full_path, show
+from ..findings import Finding
+from ..rewrite import Options, rewrite
+from .script import full_path, show
 from .support import install
 
 

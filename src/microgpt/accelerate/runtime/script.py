@@ -97,7 +97,7 @@ def give_path(path: str) -> None:
 def hide_package() -> None:
     """Leave the name `microgpt` to the user's own file. What pickles name stays importable, and extension modules stay
     too: they cannot be loaded twice."""
-    from .. import _pickling  # noqa: F401  (loaded now: later, the way to it leads through the user's file)
+    from ... import _pickling  # noqa: F401  (loaded now: later, the way to it leads through the user's file)
 
     for name, module in list(sys.modules.items()):
         is_source = str(getattr(module, "__file__", "")).endswith(".py")

@@ -6,7 +6,7 @@ import os
 from types import CodeType, TracebackType
 
 CYTHON = (".pyx", ".pxi", ".pxd")  # the ends of file names in frames of compiled code
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def in_package(file: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import builtins
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 BUILTINS = frozenset(dir(builtins))
+ONCE = lru_cache(4096)  # analyses of a scope are made once; nobody changes what they return
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.arg]:
@@ -16,6 +18,7 @@ def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> lis
     return [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, [a.vararg, a.kwarg])]
 
 
+@ONCE
 def bound_names(scope: ast.AST) -> set[str]:
     """The names that a module, class, function or comprehension binds in its own scope."""
     return {name for name, _ in bindings(scope)} - outer_names(scope)
@@ -26,6 +29,7 @@ def outer_names(scope: ast.AST) -> set[str]:
     return {name for node in own_nodes(scope) if isinstance(node, (ast.Global, ast.Nonlocal)) for name in node.names}
 
 
+@ONCE
 def bindings(scope: ast.AST) -> list[tuple[str, ast.AST]]:
     """(name, node that binds it) for every binding in this scope, globals and nonlocals among them."""
     found: list[tuple[str, ast.AST]] = []
@@ -54,6 +58,7 @@ def names_bound_by(node: ast.AST) -> list[str]:
     return []
 
 
+@ONCE
 def own_nodes(scope: ast.AST) -> list[ast.AST]:
     """All nodes that are evaluated in this scope itself, in the order of the source.
 

@@ -12,13 +12,13 @@ import ast
 import copy
 from dataclasses import dataclass
 
+from ..findings import Finding
+from ..syntax.binding import is_sure
+from ..syntax.match import Match, Pattern, plain_statements
+from ..syntax.program import Program
+from ..syntax.scopes import parameters
 from . import forms
-from .classes import ClassPlan
-from .findings import Finding
-from .match import Match, Pattern, plain_statements
-from .names import is_sure
-from .program import Program
-from .scopes import parameters
+from .value_class import ClassPlan
 
 HELPER = "__microgpt__"
 LATER = "_later"  # ends the names of helpers that are given a function which evaluates the arguments

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from .classes import ClassPlan
-from .forms import METHODS
-from .program import Program
+from ..recognise.forms import METHODS
+from ..recognise.value_class import ClassPlan
+from ..syntax.program import Program
 
 TAKES_CLASSES = ("isinstance", "issubclass", "map", "filter")
 FUNCTIONS_OF_ONE = {"log", "exp", "relu"}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from .classes import ClassPlan
-from .program import Program
-from .scopes import ScopeInfo, parameters
+from ..recognise.value_class import ClassPlan
+from ..syntax.program import Program
+from ..syntax.scopes import ScopeInfo, parameters
 
 BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module, ast.For, ast.While, ast.Lambda)
 MAKES_A_LIST = {"list", "sorted", "tuple"}

@@ -11,13 +11,13 @@ from _thread import get_ident
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .. import _engine, _functional
-from .classes import OURS_ONLY, ClassPlan
+from ... import _engine, _functional
+from ..recognise.value_class import OURS_ONLY, ClassPlan
+from ..recognise.vectors import HELPER, LATER
+from ..rewrite import Numbering, Rewritten
+from .adam_loop import AdamLoop
 from .frames import is_from_outside
-from .functions import HELPER, LATER
-from .optimizer import AdamLoop
 from .refusal import refusals
-from .rewrite import Numbering, Rewritten
 
 
 class Support:
@@ -37,7 +37,7 @@ class Support:
 
     def expect(self, rewritten: Rewritten) -> None:
         """Know what the code of a script, rewritten with the `numbering` of now, will ask for."""
-        from .._adam import Adam
+        from ..._adam import Adam
 
         setattr(builtins, HELPER, self)
         if rewritten.plan is not None:

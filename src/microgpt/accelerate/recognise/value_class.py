@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
+from ..syntax.match import plain_statements
+from ..syntax.program import Program
 from .forms import METHODS
-from .match import plain_statements
-from .program import Program
 from .simplify import simplify
 
 FIELDS = ("data", "grad", "_children", "_local_grads")

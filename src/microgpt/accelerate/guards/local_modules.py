@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import importlib.machinery
 
-from .classes import ClassPlan
-from .hazards import class_shows
-from .opaque import opaque
-from .program import Program
+from ..recognise.value_class import ClassPlan
+from ..syntax.program import Program
+from .class_guard import class_shows
+from .program_guard import opaque
 
 
 def beside_shows(program: Program, plan: ClassPlan, folder: str) -> str:

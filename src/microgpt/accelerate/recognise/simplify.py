@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 import copy
 
-from .match import plain, plain_statements
-from .powers import number_powers
-from .program import Program
+from ..guards.powers import number_powers
+from ..syntax.match import plain, plain_statements
+from ..syntax.program import Program
 
 PURE_CALLS = {"math.exp", "math.log", "float", "max"}
 

@@ -6,7 +6,7 @@ through `except Exception`; where even that is caught, the run still ends with a
 
 from __future__ import annotations
 
-from .report import say
+from ..report import say
 
 LINKS = ("children", "local gradients")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from .match import Pattern, is_arithmetic, is_simple
+from ..syntax.match import Pattern, is_arithmetic, is_simple
 
 # ---- the class: what each method has to be, so that ours stands for it ----
 

@@ -1,0 +1,1 @@
+"""Reasons to leave something as it is."""
