@@ -1,5 +1,6 @@
 # make train      train on names and print new ones (makes .venv and installs the package first)
 # make test       run the tests; a part of them: make test ARGS="-k adam"
+# make fuzz       search for new examples that fail, for so long: make fuzz MINUTES=10
 # make bench      time everything against the interpreted script, print the ratios
 # make bench-compare   hold them against a saved run: BASE=bench/results/NAME.json THRESHOLD=1.25 (see bench/README.md)
 # make lint       style, types and spelling
@@ -18,9 +19,10 @@ SOURCES := $(shell find src bench/ports -type f -not -name "*.pyc" -not -name "*
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=worksteal --benchmark-disable
 BENCH_TABLES := --benchmark-group-by=group --benchmark-sort=name --benchmark-columns=median,iqr,rounds
 THRESHOLD ?= 1.25
+MINUTES ?= 10
 
 .DELETE_ON_ERROR:
-.PHONY: train test bench bench-compare lint annotate docs clean
+.PHONY: train test fuzz bench bench-compare lint annotate docs clean
 
 train: $(VENV)/installed
 	$(RUN) train.py
@@ -28,12 +30,19 @@ train: $(VENV)/installed
 test: $(VENV)/installed $(VENV)/group-test
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
+# Round after round of random examples, in which those that failed before come first.
+fuzz: $(VENV)/installed $(VENV)/group-test
+	@end=$$(($$(date +%s) + 60 * $(MINUTES))); while [ $$(date +%s) -lt $$end ]; do \
+		HYPOTHESIS_PROFILE=fuzz $(RUN) -m pytest -q -m hypothesis $(PARALLEL) $(ARGS) || exit 1; \
+	done
+
 bench: $(VENV)/installed $(VENV)/group-test
 	mkdir -p bench/results
 	$(RUN) -m pytest bench --benchmark-json=bench/results/latest.json $(BENCH_TABLES) $(ARGS)
 	$(RUN) bench/ratios.py bench/results/latest.json
 
 bench-compare: $(VENV)/made
+	@test -e bench/results/latest.json || { echo "bench-compare: nothing was measured yet: make bench" >&2; exit 2; }
 	$(RUN) bench/compare.py bench/results/latest.json $(BASE) --threshold $(THRESHOLD)
 
 lint: $(VENV)/installed $(VENV)/group-lint

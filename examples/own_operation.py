@@ -4,7 +4,7 @@ import math
 import sys
 
 import microgpt
-from microgpt import draw_dot
+from microgpt_engine import draw_dot
 
 
 class Value(microgpt.Value):

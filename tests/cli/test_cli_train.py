@@ -220,4 +220,4 @@ def test_plot_without_matplotlib_says_so_before_training(tmp_path, documents):
     assert run.returncode == 2
     assert run.stdout == ""
     assert is_one_line(run.stderr)
-    assert "pip install 'microgpt[plot]'" in run.stderr
+    assert "pip install 'microgpt-engine[plot]'" in run.stderr

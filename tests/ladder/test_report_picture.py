@@ -85,7 +85,9 @@ def test_any_results_make_a_picture(found, tmp_path):
 def test_without_matplotlib_one_line_says_what_to_do(tmp_path, monkeypatch):
     (tmp_path / "ladder.png").write_text("old")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(PictureUnavailable, match=r"^ladder.png needs matplotlib.*pip install 'microgpt\[plot\]'$"):
+    with pytest.raises(
+        PictureUnavailable, match=r"^ladder.png needs matplotlib.*pip install 'microgpt-engine\[plot\]'$"
+    ):
         picture_png(example(), tmp_path / "ladder.png")
     assert (tmp_path / "ladder.png").read_text() == "old"
 

@@ -10,6 +10,7 @@ import pytest
 
 import microgpt
 
+DISTRIBUTION = "microgpt-engine"
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(microgpt.__file__).parent
 IMPORTED = "import sys; before = set(sys.modules); import {}; print(*sorted(set(sys.modules) - before))"
@@ -22,13 +23,13 @@ def imported_by(name):
 
 
 def test_the_version_is_the_same_everywhere():
-    assert microgpt.__version__ == metadata.version("microgpt")
+    assert microgpt.__version__ == metadata.version(DISTRIBUTION)
     assert f'\nversion = "{microgpt.__version__}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
     assert microgpt.__version__ in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_what_is_required_at_run_time_is_only_what_the_program_needs():
-    required = [line for line in metadata.requires("microgpt") or [] if "extra ==" not in line]
+    required = [line for line in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in line]
     assert {re.split(r"\W", line)[0] for line in required} == {"rich", "safetensors"}
 
 

@@ -3,9 +3,9 @@
 Hypothesis breaks the small script and its variants in one to three random places. Both runs have to print the same, and
 to end in the same exception, with the same words, from the same lines.
 
-    HYPOTHESIS_PROFILE=long python -m pytest tests/run/test_run_mutations.py
+    make fuzz MINUTES=10 ARGS="-k mutation"
 
-tries thousands of new ones. What such a search finds goes into variants/steps.txt or variants/hostile.txt.
+tries new ones. What such a search finds goes into variants/steps.txt or variants/hostile.txt.
 """
 
 from __future__ import annotations

@@ -89,6 +89,18 @@ def test_a_script_beside_a_file_called_microgpt_imports_that_file(script):
     assert run.stdout.endswith(b"2.0\n") and b"mine" in run.stdout
 
 
+def test_a_line_says_that_a_file_beside_the_script_hides_the_package(script):
+    original = script(VALUE, "microgpt.py")
+    mine = script("import math\n\nfrom microgpt import Value\n\nprint(Value(2.0).log().data)\n", "mine.py")
+    said = same(mine).stderr.splitlines()
+    hint = "line 3 imports the microgpt beside the script; this package: from microgpt_engine import ..."
+    assert said[0] == REPORT + hint
+    assert accelerated(mine, flags=["--quiet"]).stderr == ""
+    assert "microgpt_engine" not in accelerated(original).stderr
+    original.unlink()
+    assert "microgpt_engine" not in accelerated(mine).stderr
+
+
 def test_a_script_called_microgpt_may_use_the_second_name_of_the_package(script):
     source = "from microgpt_engine import Value, linear\n"
     source += "print(linear([Value(2.0)], [[Value(3.0)]])[0].data, Value(1.0).exp().data)"
@@ -133,7 +145,8 @@ def test_a_traceback_shows_the_user_s_frames_and_lines(script):
 def test_an_error_in_the_class_s_arithmetic_is_shown_from_the_user_s_line_on(script):
     path = script(VALUE + "def f(x):\n    return x.log()\n\nf(Value(-1.0))\n")
     plain, fast = interpreted(path), accelerated(path)
-    assert fast.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1] == "ValueError: math domain error"
+    assert fast.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
+    assert plain.stderr.splitlines()[-1].startswith("ValueError: ")
     assert "line" in fast.stderr and ", in f" in fast.stderr and "_engine" not in fast.stderr
 
 

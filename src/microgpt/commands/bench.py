@@ -139,13 +139,19 @@ def _watched(work: int) -> "AbstractContextManager[Tell]":
 
 
 def _check_folder(path: str) -> None:
-    """Refused before measuring rather than after it, if nothing could be written there."""
+    """Refused before measuring rather than after it, if nothing could be written there; a missing library is said."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise Refused(f"--out {path}: {error.strerror}") from None
     if not os.access(path, os.W_OK):
         raise Refused(f"--out {path}: cannot be written")
+    from ..ladder import picture
+
+    try:
+        picture.check()
+    except picture.PictureUnavailable as error:
+        note(f"{error}; going on without the picture")
 
 
 def _write(folder: str, results: "Results") -> None:
@@ -157,6 +163,6 @@ def _write(folder: str, results: "Results") -> None:
     try:
         picture.picture_png(results, os.path.join(folder, PICTURE))
         written.append(PICTURE)
-    except picture.PictureUnavailable as error:
-        note(str(error))
+    except picture.PictureUnavailable:  # said before measuring
+        pass
     note(f"written to {folder}: {', '.join(written)}")

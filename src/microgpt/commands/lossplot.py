@@ -16,7 +16,7 @@ def check(path: str) -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise Refused("--plot needs matplotlib, which is not installed: pip install 'microgpt[plot]'")
+        raise Refused("--plot needs matplotlib, which is not installed: pip install 'microgpt-engine[plot]'")
     from matplotlib.backend_bases import FigureCanvasBase
 
     kinds = FigureCanvasBase.get_supported_filetypes()

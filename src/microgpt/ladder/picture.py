@@ -35,7 +35,9 @@ def check() -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise PictureUnavailable("ladder.png needs matplotlib, which is not installed: pip install 'microgpt[plot]'")
+        raise PictureUnavailable(
+            "ladder.png needs matplotlib, which is not installed: pip install 'microgpt-engine[plot]'"
+        )
 
 
 def picture_png(results: Results, path: str | os.PathLike[str]) -> None:

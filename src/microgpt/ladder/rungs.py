@@ -127,7 +127,7 @@ class Kind(NamedTuple):
 LADDER: Mapping[str, Kind] = {  # from the lowest rung to the highest
     "interpreted": Kind("the script as it is", interpreted, 1),
     "compiled": Kind("the script as it is, through Cython", compiled, 1),
-    "typed": Kind("from microgpt import Value", typed, 5),
+    "typed": Kind("from microgpt_engine import Value", typed, 5),
     "bulk": Kind("and linear, softmax, ..., Adam", bulk, 50),
     "fused": Kind("microgpt train, or GPT", Fused, 500),
 }
