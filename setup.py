@@ -15,8 +15,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = "src/microgpt"
-# The C sources linked into each module.
-KERNELS = {"_engine": ["rows.c"], "_functional": [], "_adam": ["adam.c"], "_fused": ["fused.c", "adam.c"]}
+# The C sources linked into each module: a family of kernels has a file for each instruction set.
+KERNELS = {"_engine": ["rows_*"], "_functional": [], "_adam": ["adam*"], "_fused": ["fused_*", "adam*", "workspace"]}
 # reference.py as it is, through Cython: the rung that shows what compiling alone buys. Its annotations are for readers
 # and type checkers; taken at their word they would make C doubles of what the script keeps as ints.
 UNTYPED = "_compiled"
@@ -106,13 +106,17 @@ def untyped() -> Extension:
     return extension
 
 
+def kernel_sources(patterns: list[str]) -> list[str]:
+    return sorted(path for pattern in patterns for path in glob(f"{PACKAGE}/kernels/{pattern}.c"))
+
+
 setup(
     ext_modules=[
         untyped(),
         *(
             Extension(
                 f"microgpt.{name}",
-                [f"{PACKAGE}/{name}.pyx", *(f"{PACKAGE}/kernels/{kernel}" for kernel in kernels)],
+                [f"{PACKAGE}/{name}.pyx", *kernel_sources(kernels)],
                 include_dirs=[PACKAGE],
                 depends=[*HEADERS, "setup.py"],
             )

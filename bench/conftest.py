@@ -105,13 +105,13 @@ def record(benchmark: Any) -> Callable[..., None]:
 
 def standing(rung: int | None, variant: str, isa: str | None) -> dict[str, str | None]:
     """On which rung, and what was compiled for it: rung 1 has no kernels, rung 0 and plain floats no C at all."""
-    from microgpt import _adam
+    from microgpt import _fused
 
     number = None if variant == "floats" else rung
     kernels = variant not in YARDSTICKS and number != 1
     return {
         "rung": None if number is None else RUNGS[number],
-        "isa": isa or _adam.instruction_set() if kernels else None,
+        "isa": isa or _fused.instruction_set() if kernels else None,
         "flags": EXTENSION_FLAGS if variant not in YARDSTICKS else None,
     }
 
@@ -134,11 +134,11 @@ EXTENSION_FLAGS = _extension_flags()
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Beside the CPU and the Python that pytest-benchmark notes by itself: the build."""
     import microgpt
-    from microgpt import _adam
+    from microgpt import _fused
 
     machine_info["microgpt"] = {
         "version": microgpt.__version__,
-        "instruction_set": _adam.instruction_set(),
+        "instruction_set": _fused.instruction_set(),
         "extension_flags": EXTENSION_FLAGS,
         "python_cflags": sysconfig.get_config_var("CFLAGS") or "",
         "compiler": platform.python_compiler(),

@@ -13,12 +13,11 @@ from statistics import mean
 from typing import Any
 
 import gpt as model
-import instruction_sets
 import pytest
 from measuring import Measured
 from peak import operations, peak, seconds_of
 
-from microgpt import GPT, GPTConfig
+from microgpt import GPT, GPTConfig, _fused
 
 DOCUMENTS, GROUP, REPEATS = 600, 20, 4
 
@@ -38,15 +37,13 @@ def operations_of(config: GPTConfig, documents: list[list[int]]) -> float:
     return mean(operations(config, min(len(tokens) - 1, config.block_size)) for tokens in documents)
 
 
-@pytest.mark.parametrize("isa", instruction_sets.NAMES)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 def test_step(isa: str, measured: Measured, record: Callable[..., None]) -> None:
-    if isa not in instruction_sets.AVAILABLE:
-        pytest.skip(f"this CPU lacks {isa}")
     documents, config = names(), GPTConfig(model.VOCAB_SIZE)
     gpt = GPT(config, random.Random(42))
     groups = [documents[i : i + GROUP] for i in range(0, len(documents), GROUP)]
     runs = [lambda group=group: gpt.train_steps(group, [0.001] * len(group)) for group in groups]
-    with instruction_sets.using(isa):
+    with _fused._use_instruction_set(isa):
         sums = [sum(fastest_of_groups(runs, measured.rounds(10))) for _ in range(measured.rounds(REPEATS))]
         at_peak = operations_of(config, documents) / peak(measured)
     samples = {"compiled": [seconds / len(documents) for seconds in sums], "peak": [at_peak]}

@@ -13,9 +13,10 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-import instruction_sets
 import pytest
 from measuring import Measured, Samples, worker
+
+from microgpt import _fused
 
 NAMES, REPEATS = 20, 4
 KEPT = {"fused": (300, 20)}  # rounds, and how many of them count; the others follow
@@ -30,23 +31,22 @@ ROWS: dict[str, tuple[str, int | None, str, str | None]] = {
     "3-bulk": ("3 bulk", 3, "bulk", None),
     **{
         f"4.{place}-fused-{isa}": (f"4 fused, {isa}", 4, "fused", isa)
-        for place, isa in enumerate(instruction_sets.NAMES, 1)
+        for place, isa in enumerate(_fused._instruction_sets(), 1)
     },
 }
 
 
 def why_not(row: str) -> str | None:
-    _, _, variant, isa = ROWS[row]
-    if variant == "untyped" and importlib.util.find_spec("microgpt._compiled") is None:
+    if ROWS[row][2] == "untyped" and importlib.util.find_spec("microgpt._compiled") is None:
         return "microgpt._compiled is not built"
-    return f"this CPU lacks {isa}" if isa and isa not in instruction_sets.AVAILABLE else None
+    return None
 
 
 def run_one(row: str, quick: bool) -> Any:
     _, _, variant, isa = ROWS[row]
     rounds, kept = KEPT.get(variant, SLOW if variant in ("reference", "untyped") else QUICKER)
     counts = (2, 1, 1) if quick else (NAMES, rounds, kept)
-    env = instruction_sets.environment(isa) if isa else None
+    env = {"MICROGPT_ISA": isa} if isa else None
     return worker("generation_run.py", variant, *map(str, counts), env=env)
 
 

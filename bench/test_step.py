@@ -18,11 +18,10 @@ from collections.abc import Callable
 from typing import Any
 
 import gpt as model
-import instruction_sets
 import pytest
 from measuring import Measured, Samples, worker
 
-from microgpt import reference
+from microgpt import _fused, reference
 
 PARTS = ("forward", "backward", "adam")
 STEPS = int(os.environ.get("BENCH_STEPS", "12"))
@@ -38,8 +37,8 @@ RUNS: dict[str, Worker] = {
     for variant in (*VARIANTS, "bulk-functions", "bulk")
 }
 RUNS |= {
-    f"fused-{isa}": lambda steps, isa=isa: worker("fused_run.py", str(steps), env=instruction_sets.environment(isa))
-    for isa in instruction_sets.AVAILABLE
+    f"fused-{isa}": lambda steps, isa=isa: worker("fused_run.py", str(steps), env={"MICROGPT_ISA": isa})
+    for isa in _fused._instruction_sets()
 }
 
 # (what, variant) -> the kind of run that shows it, and which of its parts make it up
@@ -72,7 +71,7 @@ LADDER = {
     "3-bulk": ("3 bulk", 3, "bulk"),
     **{
         f"4.{place}-fused-{isa}": (f"4 fused, {isa}", 4, f"fused-{isa}")
-        for place, isa in enumerate(instruction_sets.NAMES, 1)
+        for place, isa in enumerate(_fused._instruction_sets(), 1)
     },
 }
 

@@ -3,8 +3,8 @@
 """Adam over the parameters' nodes, in place.
 
 The moments are contiguous arrays, and so are data and gradients of nodes that were made one after the other: parameters
-mostly are. So they are divided into stretches once, and a step is one call of the SIMD kernel (kernels/adam_body.h, the
-hot loop) a stretch.
+mostly are. So they are divided into ranges once, and a step is one call of the SIMD kernel (kernels/adam_body.h, the
+hot loop) a range.
 """
 from cpython.buffer cimport PyBUF_ND, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -12,19 +12,13 @@ from libc.math cimport INFINITY
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from microgpt._engine cimport Value, engine_arena, read_number
-from microgpt.kernels.kernels cimport AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, isa_name, raise_adam
+from microgpt.kernels.kernels cimport AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, raise_adam
 from microgpt.engine.layout cimport DATA_INT, GRAD, PLACE_MASK, Block, Handle, block_of
 
 import array
 import os
 
-cdef int isa = choose_isa(os.environ.get("MICROGPT_ISA"))
-cdef const AdamKernels *kernels = adam_kernels(isa)
-
-
-def instruction_set():
-    """The name of the instruction set the kernels run with: baseline, avx2 or avx512. MICROGPT_ISA chooses another."""
-    return isa_name(isa).decode()
+cdef const AdamKernels *kernels = adam_kernels(choose_isa(os.environ.get("MICROGPT_ISA")))
 
 
 cdef double number(value, str what) except? -1.0:
@@ -35,7 +29,7 @@ cdef double number(value, str what) except? -1.0:
     return result
 
 
-ctypedef struct Stretch:                # parameters whose nodes stand side by side in a block
+ctypedef struct ParamRange:             # parameters whose nodes stand side by side in a block
     uint32_t first                      # id
     uint32_t n
 
@@ -69,8 +63,8 @@ cdef class Adam:
     cdef double *m                      # first moments, then second moments, in one allocation
     cdef double *v
     cdef size_t n
-    cdef Stretch *stretches
-    cdef size_t n_stretches
+    cdef ParamRange *ranges
+    cdef size_t n_ranges
 
     def __init__(self, params, lr=0.01, betas=(0.85, 0.99), eps=1e-8):
         cdef tuple values = tuple(params)
@@ -89,19 +83,19 @@ cdef class Adam:
 
     def __dealloc__(self):
         PyMem_Free(self.m)
-        PyMem_Free(self.stretches)
+        PyMem_Free(self.ranges)
 
     cdef int allocate(self) except -1:
         """Memory for the parameters, with moments of 0."""
         cdef size_t k
-        cdef Stretch *last = NULL
+        cdef ParamRange *last = NULL
         cdef uint32_t node
         PyMem_Free(self.m)
-        PyMem_Free(self.stretches)
-        self.n = self.n_stretches = 0
+        PyMem_Free(self.ranges)
+        self.n = self.n_ranges = 0
         self.m = <double *>PyMem_Calloc(2 * len(self.values) + 1, sizeof(double))
-        self.stretches = <Stretch *>PyMem_Calloc(len(self.values) + 1, sizeof(Stretch))
-        if self.m == NULL or self.stretches == NULL:
+        self.ranges = <ParamRange *>PyMem_Calloc(len(self.values) + 1, sizeof(ParamRange))
+        if self.m == NULL or self.ranges == NULL:
             raise MemoryError
         self.n = len(self.values)
         self.v = self.m + self.n
@@ -110,9 +104,9 @@ cdef class Adam:
             if last != NULL and node == last.first + last.n and node & PLACE_MASK:
                 last.n += 1
                 continue
-            last = &self.stretches[self.n_stretches]
+            last = &self.ranges[self.n_ranges]
             last.first, last.n = node, 1
-            self.n_stretches += 1
+            self.n_ranges += 1
         return 0
 
     @property
@@ -157,22 +151,22 @@ cdef class Adam:
         cdef size_t done = 0, k
         settings.lr = number(self.lr if lr is None else lr, "lr")
         beta1, beta2 = self._betas
-        settings.beta1, settings.rest1, settings.bias1 = beta1, 1 - beta1, 1 - beta1 ** (self.t + 1)
-        settings.beta2, settings.rest2, settings.bias2 = beta2, 1 - beta2, 1 - beta2 ** (self.t + 1)
+        settings.beta1, settings.one_minus_beta1, settings.bias1 = beta1, 1 - beta1, 1 - beta1 ** (self.t + 1)
+        settings.beta2, settings.one_minus_beta2, settings.bias2 = beta2, 1 - beta2, 1 - beta2 ** (self.t + 1)
         settings.eps = self._eps
         self.check(&settings)
-        for k in range(self.n_stretches):
-            update(&settings, &self.stretches[k], self.m + done, self.v + done)
+        for k in range(self.n_ranges):
+            update(&settings, &self.ranges[k], self.m + done, self.v + done)
             if zero_grad:                                   # at once: a parameter given twice has no gradient the second time
-                clear_grads(&self.stretches[k])
-            done += self.stretches[k].n
+                clear_grads(&self.ranges[k])
+            done += self.ranges[k].n
         self.t += 1
 
     def zero_grad(self):
         """Set the gradient of every parameter to the int 0."""
         cdef size_t k
-        for k in range(self.n_stretches):
-            clear_grads(&self.stretches[k])
+        for k in range(self.n_ranges):
+            clear_grads(&self.ranges[k])
 
     def state_dict(self):
         """The state beside the parameters: t, and the moments m and v, lists of a float for each parameter."""
@@ -207,37 +201,37 @@ cdef class Adam:
     cdef int check(self, const AdamStep *settings) except -1:
         """Raise what the script would raise on its way."""
         cdef size_t k, done = 0
-        cdef Stretch *stretch
-        for k in range(self.n_stretches):
-            stretch = &self.stretches[k]
-            raise_adam(adam_check(kernels, settings, stretch.n, data_of(stretch) + GRAD, self.v + done))
-            done += stretch.n
+        cdef ParamRange *params
+        for k in range(self.n_ranges):
+            params = &self.ranges[k]
+            raise_adam(adam_check(kernels, settings, params.n, data_of(params) + GRAD, self.v + done))
+            done += params.n
         return 0
 
 
-cdef inline Block *block_of_stretch(const Stretch *stretch) noexcept:
-    return block_of(engine_arena(), stretch.first)
+cdef inline Block *block_of_range(const ParamRange *params) noexcept:
+    return block_of(engine_arena(), params.first)
 
 
-cdef inline double *data_of(const Stretch *stretch) noexcept:
+cdef inline double *data_of(const ParamRange *params) noexcept:
     """Their data side by side; GRAD further on, their gradients."""
-    return &block_of_stretch(stretch).numbers[stretch.first & PLACE_MASK]
+    return &block_of_range(params).numbers[params.first & PLACE_MASK]
 
 
-cdef void update(const AdamStep *settings, const Stretch *stretch, double *m, double *v) noexcept:
+cdef void update(const AdamStep *settings, const ParamRange *params, double *m, double *v) noexcept:
     """The step of these parameters. Data that were ints are floats afterwards."""
-    cdef Block *block = block_of_stretch(stretch)
-    cdef uint32_t place = stretch.first & PLACE_MASK, k
-    kernels.update(settings, stretch.n, data_of(stretch) + GRAD, m, v, data_of(stretch))
-    for k in range(place, place + stretch.n):
+    cdef Block *block = block_of_range(params)
+    cdef uint32_t place = params.first & PLACE_MASK, k
+    kernels.update(settings, params.n, data_of(params) + GRAD, m, v, data_of(params))
+    for k in range(place, place + params.n):
         if block.flags[k] & DATA_INT:
             block.flags[k] &= ~<uint32_t>DATA_INT
             (<Handle *>block.handles[k]).data_int = False
 
 
-cdef inline void clear_grads(const Stretch *stretch) noexcept:
-    memset(data_of(stretch) + GRAD, 0, stretch.n * sizeof(double))
-    memset(&block_of_stretch(stretch).int_grads[stretch.first & PLACE_MASK], True, stretch.n)
+cdef inline void clear_grads(const ParamRange *params) noexcept:
+    memset(data_of(params) + GRAD, 0, params.n * sizeof(double))
+    memset(&block_of_range(params).int_grads[params.first & PLACE_MASK], True, params.n)
 
 
 cdef object through(values, void (*function)(size_t, const double *, double *) noexcept nogil):
@@ -254,9 +248,9 @@ cdef object through(values, void (*function)(size_t, const double *, double *) n
 
 def _pow2(values):
     """x ** 2 of an array('d') as `step` computes it, for the tests that hold it against Python's."""
-    return through(values, kernels.square)
+    return through(values, kernels.power_two)
 
 
 def _pow_half(values):
     """x ** 0.5 of an array('d') of numbers not negative, as `step` computes it."""
-    return through(values, kernels.root)
+    return through(values, kernels.power_half)

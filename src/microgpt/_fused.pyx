@@ -16,7 +16,7 @@ from libc.stdint cimport SIZE_MAX, int32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from microgpt.kernels.kernels cimport (
-    ADAM_OK, AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, isa_name, raise_adam,
+    ADAM_OK, AdamKernels, AdamStep, adam_check, adam_kernels, available_isas, choose_isa, isa_name, raise_adam,
 )
 
 import math
@@ -44,7 +44,7 @@ cdef extern from "kernels/fused.h":
         void (*logits)(const Sizes *, const double *, const Document *, Workspace *) noexcept nogil
         int (*loss)(const Sizes *, const double *, const Document *, Workspace *, double *) noexcept nogil
         void (*backward)(const Sizes *, const double *, const Document *, Workspace *, double *) noexcept nogil
-        size_t (*padded)(size_t) noexcept nogil
+        size_t (*padded_to_lanes)(size_t) noexcept nogil
         void (*generate_start)(const Sizes *, const double *, Generator *) noexcept nogil
         void (*generate_step)(const Sizes *, const double *, size_t, size_t, Generator *) noexcept nogil
         void (*generate_weights)(size_t, double, size_t, Generator *) noexcept nogil
@@ -67,19 +67,20 @@ cdef const FusedKernels *kernels
 cdef const AdamKernels *adam
 
 
-def _use_instruction_set(name):
-    """Run with the instruction set of this name from now on, the best one for None or "". ImportError if this machine does
-    not have it. Beyond the start, for the tests alone."""
+cdef int use_isa(int chosen) except -1:
     global isa, kernels, adam
-    isa = choose_isa(name)
-    kernels, adam = fused_kernels(isa), adam_kernels(isa)
+    isa, kernels, adam = chosen, fused_kernels(chosen), adam_kernels(chosen)
+    return 0
 
 
-_use_instruction_set(os.environ.get("MICROGPT_ISA"))
+use_isa(choose_isa(os.environ.get("MICROGPT_ISA")))
 
 
 def instruction_set():
-    """The name of the instruction set the kernels run with: baseline, avx2 or avx512. MICROGPT_ISA chooses another."""
+    """The name of the instruction set that the package's kernels run with: baseline, avx2 or avx512.
+
+    The best that this CPU has, unless MICROGPT_ISA names another when the package is imported.
+    """
     return isa_name(isa).decode()
 
 
@@ -105,22 +106,6 @@ def build():
     return COMPILER.decode(), MICROGPT_FLAGS.decode()
 
 
-def _apply(name, double[::1] values):
-    """For the tests: a list of the kernels' own exp, or of their powers "-0.5", "-1", "-1.5", "-2", of some doubles."""
-    cdef int which = ["-0.5", "-1", "-1.5", "-2", "exp"].index(name)
-    cdef size_t i, n = values.shape[0]
-    cdef Doubles given = Doubles(n), result = Doubles(n)
-    for i in range(n):
-        given.at[i] = values[i]
-    kernels.functions[which](n, given.at, result.at)
-    return [result.at[i] for i in range(n)]
-
-
-def _spin(size_t depth):
-    """For the benchmarks: multiply and add in registers as fast as this machine can; how many operations that were."""
-    return kernels.spin(depth)
-
-
 include "fused/memory.pxi"
 include "fused/arguments.pxi"
 
@@ -143,7 +128,7 @@ cdef int adam_step(const AdamStep *settings, double lr, long long t, size_t n, c
 
 
 cdef int raise_status(int status) except -1:
-    """What the script raises there, in the words of this Python."""
+    """What the script raises there, with the interpreter's own message."""
     if status == FUSED_LOG_OF_ZERO:
         math.log(0.0)
     return raise_adam(status)
@@ -375,7 +360,7 @@ cdef class GPT:
             worker.document.tokens, worker.document.positions = worker.tokens, n
             with nogil:
                 kernels.logits(&self.sizes, self.params.at, &worker.document, &worker.work)
-            return [worker.work.logits[o * kernels.padded(n) + n - 1] for o in range(self.sizes.vocab)]
+            return [worker.work.logits[o * kernels.padded_to_lanes(n) + n - 1] for o in range(self.sizes.vocab)]
         finally:
             self.busy = False
 
@@ -536,3 +521,40 @@ cdef Py_ssize_t draw(size_t n, double *weights, rng) except -1:
         else:
             low = middle + 1
     return low
+
+
+# ---- for tests and benchmarks -------------------------------------------------------------------------------------------
+
+def _instruction_sets():
+    """Those that this CPU runs, from the plainest to the best."""
+    return available_isas()
+
+
+class _use_instruction_set:
+    """with _use_instruction_set("avx2"): models run with that set inside. ImportError if this CPU does not have it."""
+
+    def __init__(self, name):
+        self.inside = choose_isa(name)
+
+    def __enter__(self):
+        self.before = isa
+        use_isa(self.inside)
+
+    def __exit__(self, *error):
+        use_isa(self.before)
+
+
+def _apply(name, double[::1] values):
+    """A list of the kernels' own exp, or of their powers "-0.5", "-1", "-1.5", "-2", of some doubles."""
+    cdef int which = ["-0.5", "-1", "-1.5", "-2", "exp"].index(name)
+    cdef size_t i, n = values.shape[0]
+    cdef Doubles given = Doubles(n), result = Doubles(n)
+    for i in range(n):
+        given.at[i] = values[i]
+    kernels.functions[which](n, given.at, result.at)
+    return [result.at[i] for i in range(n)]
+
+
+def _spin(size_t depth):
+    """Multiply and add in registers as fast as this machine can; how many operations that were."""
+    return kernels.spin(depth)

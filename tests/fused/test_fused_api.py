@@ -393,7 +393,11 @@ def test_the_environment_chooses_the_instruction_set():
     assert wrong.returncode != 0 and "MICROGPT_ISA=sse9" in wrong.stderr.splitlines()[-1]
 
 
-def test_both_modules_run_on_the_same_set():
-    from microgpt import _adam
-
-    assert _fused.instruction_set() == _adam.instruction_set()
+def test_a_set_is_used_for_a_while_and_then_the_one_before_again():
+    before = _fused.instruction_set()
+    assert before in _fused._instruction_sets() and "baseline" in _fused._instruction_sets()
+    with _fused._use_instruction_set("baseline"):
+        assert _fused.instruction_set() == "baseline"
+    assert _fused.instruction_set() == before
+    with pytest.raises(ImportError, match="sse9"), _fused._use_instruction_set("sse9"):
+        pass

@@ -7,12 +7,11 @@ import random
 
 import pytest
 from bits import all_bits, bits
-from fused_sets import INSTRUCTION_SETS, instruction_set
 from hypothesis import given
 from hypothesis import strategies as st
 from script_gpt import Script, flat, random_document
 
-from microgpt import GPT, GPTConfig
+from microgpt import GPT, GPTConfig, _fused
 
 
 @st.composite
@@ -52,13 +51,13 @@ def assert_same_training(engine, config, documents, seed=0, lr=0.01):
     return model, script
 
 
-@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 @given(data=st.data(), config=configs(), seed=st.integers(0, 2**32))
 def test_training_equals_the_script_for_any_sizes_and_documents(isa, compiled_namespace, data, config, seed):
     rng = random.Random(seed)
     lengths = data.draw(st.lists(st.integers(1, config.block_size + 3), min_size=1, max_size=3))
     documents = [random_document(rng, config.vocab_size, n) for n in lengths]
-    with instruction_set(isa):
+    with _fused._use_instruction_set(isa):
         model, script = assert_same_training(compiled_namespace, config, documents, seed)
         temperature = data.draw(st.sampled_from([0.5, 1.0, 1, 3.25, 0.1]))
         ours, theirs = random.Random(seed), random.Random(seed)
@@ -67,7 +66,7 @@ def test_training_equals_the_script_for_any_sizes_and_documents(isa, compiled_na
 
 
 # Sizes around the lanes of the registers, single positions, heads as wide as the model and one feature wide.
-@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -85,7 +84,7 @@ def test_training_equals_the_script_around_the_width_of_registers(isa, compiled,
     rng = random.Random(str(sizes))
     lengths = [1, 2, 3, 7, 8, 9, 15, 16, 17, config.block_size, config.block_size + 1]
     documents = [random_document(rng, config.vocab_size, n) for n in lengths]
-    with instruction_set(isa):
+    with _fused._use_instruction_set(isa):
         assert_same_training(compiled, config, documents)
 
 
@@ -96,8 +95,8 @@ def test_large_products_equal_the_script(compiled, sizes):
     config = GPTConfig(*sizes)
     document = random_document(random.Random(1), config.vocab_size, config.block_size)
     script = None
-    for isa in INSTRUCTION_SETS:
-        with instruction_set(isa):
+    for isa in _fused._instruction_sets():
+        with _fused._use_instruction_set(isa):
             model = GPT(config, random.Random(2))
             if script is None:
                 script = Script(compiled, config, {name: view.tolist() for name, view in model.state_dict().items()})
@@ -113,14 +112,14 @@ def test_training_equals_the_interpreted_reference(reference):
     assert model.generate(random.Random(1)) == script.sample(random.Random(1), 0.5)
 
 
-@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 def test_many_steps_keep_the_bits(isa, compiled):
     config = GPTConfig(6, n_layer=2, n_embd=6, n_head=3, block_size=5)
     rng = random.Random(8)
     documents = [random_document(rng, 6, rng.randint(1, 6)) for _ in range(150)]
     lrs = [0.02 * (1 - i / 150) for i in range(150)]
     model, script = same_model(compiled, config, 5)
-    with instruction_set(isa):
+    with _fused._use_instruction_set(isa):
         losses = model.train_steps(documents, lrs, betas=(0.85, 0.99), eps=1e-8)
     assert all_bits(losses) == [bits(script.train_step(tokens, lr)) for tokens, lr in zip(documents, lrs)]
     assert all_bits(flat(model.state_dict())) == all_bits(script.numbers())
@@ -139,7 +138,7 @@ def outcome(function, *arguments):
         return type(error)
 
 
-@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 @given(data=st.data(), config=configs(8, 10), seed=st.integers(0, 2**32))
 def test_overflow_nan_and_zeros_take_the_same_course(isa, compiled_namespace, data, config, seed):
     """Some parameters extreme, or all large: the same numbers, or the same exception and nothing changed by it."""
@@ -155,7 +154,7 @@ def test_overflow_nan_and_zeros_take_the_same_course(isa, compiled_namespace, da
                 place += 1
     script = Script(compiled_namespace, config, {name: view.tolist() for name, view in model.state_dict().items()})
     tokens = random_document(rng, config.vocab_size, data.draw(st.integers(1, config.block_size)))
-    with instruction_set(isa):
+    with _fused._use_instruction_set(isa):
         before = flat(model.state_dict())
         ours, theirs = outcome(model.backward, tokens), outcome(script.backward, tokens)
         assert ours == theirs

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 from bits import all_bits, bits
-from fused_sets import INSTRUCTION_SETS, instruction_set
 from recording import libm_sha256
 from script_gpt import Script, flat, random_document
 
 import microgpt
-from microgpt import GPT, GPTConfig
+from microgpt import GPT, GPTConfig, _fused
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
 NAMES = Path(microgpt.__file__).parent / "data" / "names.txt"
@@ -40,7 +39,7 @@ def some_documents(n, seed=0, vocab_size=9, most=8):
 @pytest.mark.skipif(
     libm_sha256() != GOLDEN["libm_sha256"], reason="the golden figures come from a C library that rounds otherwise"
 )
-@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 def test_the_golden_run_comes_out_to_the_bit(isa):
     rng = random.Random(42)
     names = embedded_names()
@@ -49,7 +48,7 @@ def test_the_golden_run_comes_out_to_the_bit(isa):
     bos = len(letters)
     model = GPT(GPTConfig(bos + 1), rng)
     documents = [[bos, *map(letters.index, names[step % len(names)]), bos] for step in range(1000)]
-    with instruction_set(isa):
+    with _fused._use_instruction_set(isa):
         losses = model.train_steps(documents, [0.01 * (1 - step / 1000) for step in range(1000)])
         samples = ["".join(letters[i] for i in model.generate(rng)) for _ in range(20)]
     assert [loss.hex() for loss in losses] == GOLDEN["losses"]
@@ -156,14 +155,14 @@ def batch_by_hand(engine, model, documents, lr, clip_norm=None):
     return losses, script.numbers()
 
 
-@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 @pytest.mark.parametrize("clip_norm", [None, 0.05, 1e9])
 @pytest.mark.parametrize("threads", [1, 3, 8])
 def test_a_batch_is_the_mean_of_its_documents_whatever_the_threads(isa, compiled, clip_norm, threads):
     documents = some_documents(5)
     model = small_model()
     losses, numbers = batch_by_hand(compiled, model, documents, 0.02, clip_norm)
-    with instruction_set(isa):
+    with _fused._use_instruction_set(isa):
         assert all_bits(model.train_batch(documents, 0.02, clip_norm=clip_norm, threads=threads)) == all_bits(losses)
     assert all_bits(flat(model.state_dict())) == all_bits(numbers)
     assert model.t == 1

@@ -12,12 +12,11 @@ import subprocess
 import sys
 
 import pytest
-from fused_sets import INSTRUCTION_SETS, instruction_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from script_gpt import random_document
 
-from microgpt import GPT, GPTConfig
+from microgpt import GPT, GPTConfig, _fused
 from microgpt.ladder import ports
 
 LOSS = 1e-12  # relative
@@ -107,9 +106,9 @@ def test_a_token_that_stands_in_a_document_many_times(port):
     assert_agree(port, GPTConfig(27), documents=[[26, 1, 1, 1, 1, 1, 1, 26]] * 10)
 
 
-@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize("isa", _fused._instruction_sets())
 def test_every_instruction_set_is_compared(port, isa):
-    with instruction_set(isa):
+    with _fused._use_instruction_set(isa):
         assert_agree(port, GPTConfig(27))
 
 

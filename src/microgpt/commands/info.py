@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
-from .. import __version__, _adam, _memory, arena_stats
+from .. import __version__, _memory, arena_stats
 from .._engine import Value
 from .._fused import instruction_set
 from ..checkpoint import CheckpointError, load
@@ -39,7 +39,7 @@ def main(options: argparse.Namespace) -> int:
 def _program() -> Iterator[tuple[str, object]]:
     yield "microgpt", __version__
     yield "Python", f"{platform.python_version()} ({platform.machine()} {platform.system()})"
-    yield "instruction set", f"{instruction_set()} (class Adam: {_adam.instruction_set()})"
+    yield "instruction set", instruction_set()
     yield from _model(GPTConfig(NAMES))
     free = _memory.available()
     yield "memory free", "unknown" if free is None else _memory.readable(free)

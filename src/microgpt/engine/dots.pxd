@@ -206,11 +206,11 @@ cdef inline void ranges_receive(Arena *arena, Dots *dots, uint32_t row, uint32_t
     cdef const double *factors = dots.rows_data + row * <size_t>dots.n + low
     cdef double *grads = range_receive(arena.blocks, dots.shared[0], low, n)
     if likely(dots.rows_are_ranges):
-        arena.kernels.receive_both(n, grad, range_receive(arena.blocks, dots.rows[row], low, n), dots.shared_data + low,
-                                   grads, factors)
+        arena.kernels.axpy_pair(n, grad, range_receive(arena.blocks, dots.rows[row], low, n), dots.shared_data + low,
+                                grads, factors)
     else:
         row_receive(arena, dots, row, low, n, grad)
-        arena.kernels.receive(n, grad, grads, factors)
+        arena.kernels.axpy(n, grad, grads, factors)
 
 
 cdef inline void term_receive(Block **blocks, Dots *dots, uint32_t row, uint32_t i, double grad, bint int_grad) noexcept nogil:

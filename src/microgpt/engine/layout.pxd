@@ -43,8 +43,8 @@ cdef extern from *:
 cdef extern from "kernels/rows.h":
     ctypedef struct RowKernels:
         void (*products)(size_t, size_t, const double *, const double *, double *) noexcept nogil
-        void (*receive)(size_t, double, double *, const double *) noexcept nogil
-        void (*receive_both)(size_t, double, double *, const double *, double *, const double *) noexcept nogil
+        void (*axpy)(size_t, double, double *, const double *) noexcept nogil
+        void (*axpy_pair)(size_t, double, double *, const double *, double *, const double *) noexcept nogil
 
 cdef enum:
     BLOCK_BITS = 10                     # 1,024 nodes a block: 52 KiB, small beside a second-level cache

@@ -39,7 +39,7 @@ cdef int read_settings(AdamStep *step, betas, eps) except -1:
         raise ValueError(f"betas must be at least 0 and below 1, not {betas!r}")
     if not 0.0 <= step.eps < INFINITY:
         raise ValueError(f"eps must be at least 0 and finite, not {eps!r}")
-    step.rest1, step.rest2 = 1.0 - step.beta1, 1.0 - step.beta2
+    step.one_minus_beta1, step.one_minus_beta2 = 1.0 - step.beta1, 1.0 - step.beta2
     return 0
 
 

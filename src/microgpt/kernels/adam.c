@@ -1,22 +1,7 @@
-/* Adam for each instruction set; what is computed stands in adam_body.h. */
+/* What the script would raise in a step of Adam. */
 #include "adam.h"
-#include "isa.h"
 
-#define FAMILY adam
-#define BODY "adam_body.h"
-#include "each_isa.h"
-
-#define KERNELS(set) {adam_update_##set, adam_may_overflow_##set, adam_square_##set, adam_root_##set}
-
-static const AdamKernels kernels[] = {
-    [ISA_BASELINE] = KERNELS(baseline),
-#ifdef MICROGPT_X86
-    [ISA_AVX2] = KERNELS(avx2),
-    [ISA_AVX512] = KERNELS(avx512),
-#endif
-};
-
-const AdamKernels *adam_kernels(int isa) { return &kernels[isa]; }
+#include <math.h>
 
 int adam_check(const AdamKernels *kernels, const AdamStep *step, size_t n, const double *grad, const double *v)
 {
@@ -26,7 +11,7 @@ int adam_check(const AdamKernels *kernels, const AdamStep *step, size_t n, const
         const double square = pow(fabs(grad[i]), 2.0);
         if (isinf(square) && isfinite(grad[i]))
             return ADAM_OVERFLOW;
-        if (step->eps == 0.0 && step->beta2 * v[i] + step->rest2 * square == 0.0)
+        if (step->eps == 0.0 && step->beta2 * v[i] + step->one_minus_beta2 * square == 0.0)
             return ADAM_ZERO_DIVISION;
     }
     return ADAM_OK;

@@ -2,12 +2,12 @@
 #ifndef MICROGPT_ADAM_H
 #define MICROGPT_ADAM_H
 
-#include <stddef.h>
+#include "isa.h"
 
 typedef struct {
     double lr;            /* learning rate of this step */
     double beta1, beta2;  /* decay of the two moments */
-    double rest1, rest2;  /* 1 - beta1, 1 - beta2 */
+    double one_minus_beta1, one_minus_beta2;
     double bias1, bias2;  /* 1 - beta1**t, 1 - beta2**t; t counts from 1 */
     double eps;
 } AdamStep;
@@ -15,12 +15,23 @@ typedef struct {
 typedef struct {
     void (*update)(const AdamStep *step, size_t n, const double *grad, double *m, double *v, double *data);
     int (*may_overflow)(size_t n, const double *grad);      /* some finite gradient may be too large to be squared */
-    void (*square)(size_t n, const double *x, double *out); /* x ** 2.0 as Python has it */
-    void (*root)(size_t n, const double *x, double *out);   /* x ** 0.5, x not negative */
+    void (*power_two)(size_t n, const double *x, double *out);  /* x ** 2.0 as Python has it */
+    void (*power_half)(size_t n, const double *x, double *out); /* x ** 0.5, x not negative */
 } AdamKernels;
 
 /* Of an instruction set in isa.h. */
-const AdamKernels *adam_kernels(int isa);
+extern const AdamKernels adam_baseline, adam_avx2, adam_avx512;
+
+static inline const AdamKernels *adam_kernels(int isa)
+{
+#ifdef MICROGPT_X86
+    if (isa == ISA_AVX512)
+        return &adam_avx512;
+    if (isa == ISA_AVX2)
+        return &adam_avx2;
+#endif
+    return isa == ISA_BASELINE ? &adam_baseline : NULL;
+}
 
 /* What the script would raise in a step, at the first parameter that makes it: the square of a gradient is past the range, or
    eps and a second moment are 0. (1 is FUSED_LOG_OF_ZERO.) */

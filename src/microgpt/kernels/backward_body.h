@@ -1,4 +1,4 @@
-/* From the loss back to every parameter.
+/* From the loss back to every parameter: gradients of activations are features x positions, those of weights rows x columns.
 
    Whatever the script's reversed depth-first walk adds up, is added up here in the same order; where that order is not
    simply "from last to first", a comment says so. Gradients of weights are finished in registers: one contribution a
@@ -6,48 +6,48 @@
 
 /* Gradient of the weights of y = w x: grads[o][j] = sum over positions, last to first, of y_grad[o] * x[j].
    y_row is the distance between the rows of y_grad, which may run backwards; x comes as rows of positions. */
-static void ISA(weight_grads)(size_t rows, size_t columns, size_t n, const double *y_grad, ptrdiff_t y_row,
-                              const Workspace *work, double *grads)
+static void weight_grads(size_t rows, size_t columns, size_t n, const double *y_grad, ptrdiff_t y_row,
+                         const Workspace *work, double *grads)
 {
     const ptrdiff_t stride = (ptrdiff_t)work->row_stride;
     const Product product = {rows, columns, n, y_grad + n - 1, y_row, -1, work->rows + (ptrdiff_t)(n - 1) * stride, -stride,
                              grads, (ptrdiff_t)columns, 0, 1};
-    ISA(multiply)(&product);
+    multiply(&product);
 }
 
 /* Gradient of x in y = w x: x_grad[j] = sum over rows o, last to first, of w[o][j] * y_grad[o]. */
-static void ISA(input_grads)(size_t rows, size_t columns, size_t ld, const double *w, const double *y_grad, double *x_grad)
+static void input_grads(size_t rows, size_t columns, size_t ld, const double *w, const double *y_grad, double *x_grad)
 {
     const Product product = {columns, ld, rows, w + (rows - 1) * columns, 1, -(ptrdiff_t)columns,
                              y_grad + (rows - 1) * ld, -(ptrdiff_t)ld, x_grad, (ptrdiff_t)ld, 0, 0};
-    ISA(multiply)(&product);
+    multiply(&product);
 }
 
 /* Both for one linear. */
-static void ISA(linear_backward)(size_t rows, size_t columns, size_t n, size_t ld, const double *w, const double *x,
-                                 const double *y_grad, double *x_grad, double *w_grad, Workspace *work)
+static void linear_backward(size_t rows, size_t columns, size_t n, size_t ld, const double *w, const double *x,
+                            const double *y_grad, double *x_grad, double *w_grad, Workspace *work)
 {
-    ISA(transpose)(columns, n, x, ld, work->rows, work->row_stride);
-    ISA(weight_grads)(rows, columns, n, y_grad, (ptrdiff_t)ld, work, w_grad);
-    ISA(input_grads)(rows, columns, ld, w, y_grad, x_grad);
+    transpose(columns, n, x, ld, work->rows, work->row_stride);
+    weight_grads(rows, columns, n, y_grad, (ptrdiff_t)ld, work, w_grad);
+    input_grads(rows, columns, ld, w, y_grad, x_grad);
 }
 
 /* Gradients of the logits, in the place of their exps; those of the targets also into target_grads. */
-static void ISA(loss_backward)(const Sizes *sizes, const Document *document, Workspace *work, double *target_grads)
+static void loss_backward(const Sizes *sizes, const Document *document, Workspace *work, double *target_grads)
 {
-    const size_t n = document->positions, ld = ISA(padded)(n);
-    double *total_grads = work->slope;
-    ISA(power_m2_each)(n, work->totals, work->slope);
+    const size_t n = document->positions, ld = padded_to_lanes(n);
+    double *total_grads = work->deriv;
+    power_m2_each(n, work->totals, work->deriv);
     for (size_t p = 0; p < n; p++) {
         const double e = work->logits[(size_t)document->tokens[p + 1] * ld + p];
         const double prob_grad = 1.0 / work->probs[p] * (-1.0 * (1.0 / (double)n));
-        total_grads[p] = -1.0 * work->slope[p] * (e * prob_grad);
+        total_grads[p] = -1.0 * work->deriv[p] * (e * prob_grad);
         target_grads[p] = e * (work->inverse[p] * prob_grad + total_grads[p]);
     }
     for (size_t p = 0; p < ld; p += LANES) {
-        const Vec total_grad = ISA(load)(total_grads + p);
+        const Vec total_grad = load(total_grads + p);
         for (size_t o = 0; o < sizes->vocab; o++)
-            ISA(store)(work->logits + o * ld + p, ISA(load)(work->logits + o * ld + p) * total_grad);
+            store(work->logits + o * ld + p, load(work->logits + o * ld + p) * total_grad);
     }
     for (size_t p = 0; p < n; p++)
         work->logits[(size_t)document->tokens[p + 1] * ld + p] = target_grads[p];
@@ -56,83 +56,83 @@ static void ISA(loss_backward)(const Sizes *sizes, const Document *document, Wor
 /* The walk enters lm_head through each position's target: that row comes last into the gradient of x. Its place in the
    sum over all rows is taken by a zero, which changes nothing: were its weights not finite, neither would the target's
    logit be, and then every gradient of the position is nan. */
-static void ISA(lm_head_backward)(const Sizes *sizes, const Document *document, const double *w, double *w_grad,
-                                  Workspace *work)
+static void lm_head_backward(const Sizes *sizes, const Document *document, const double *w, double *w_grad,
+                             Workspace *work)
 {
-    const size_t n = document->positions, ld = ISA(padded)(n), d = sizes->width;
+    const size_t n = document->positions, ld = padded_to_lanes(n), d = sizes->width;
     double *target_grads = work->target_grads;
-    ISA(loss_backward)(sizes, document, work, target_grads);
-    ISA(transpose)(d, n, work->output, ld, work->rows, work->row_stride);
-    ISA(weight_grads)(sizes->vocab, d, n, work->logits, (ptrdiff_t)ld, work, w_grad);
+    loss_backward(sizes, document, work, target_grads);
+    transpose(d, n, work->output, ld, work->rows, work->row_stride);
+    weight_grads(sizes->vocab, d, n, work->logits, (ptrdiff_t)ld, work, w_grad);
     for (size_t p = 0; p < n; p++)
         work->logits[(size_t)document->tokens[p + 1] * ld + p] = 0.0;
-    ISA(input_grads)(sizes->vocab, d, ld, w, work->logits, work->grad_a);
+    input_grads(sizes->vocab, d, ld, w, work->logits, work->grad_a);
     for (size_t p = 0; p < n; p++)
         for (size_t j = 0; j < d; j += LANES)
-            ISA(store)(work->rows + p * work->row_stride + j,
-                       ISA(load)(w + (size_t)document->tokens[p + 1] * d + j) * ISA(all)(target_grads[p]));
-    ISA(transpose)(ld, d, work->rows, work->row_stride, work->grad_b, ld);
-    ISA(add_each)(d * ld, work->grad_b, work->grad_a);
+            store(work->rows + p * work->row_stride + j,
+                  load(w + (size_t)document->tokens[p + 1] * d + j) * broadcast(target_grads[p]));
+    transpose(ld, d, work->rows, work->row_stride, work->grad_b, ld);
+    add_each(d * ld, work->grad_b, work->grad_a);
 }
 
-static void ISA(relu_backward)(size_t n, const double *y, double *grad)
+static void relu_backward(size_t n, const double *y, double *grad)
 {
     for (size_t i = 0; i < n; i += LANES) {
-        const Vec slope = ISA(keep)(ISA(all)(1.0), ISA(greater)(ISA(load)(y + i), ISA(all)(0.0)));
-        ISA(store)(grad + i, slope * ISA(load)(grad + i));
+        const Vec deriv = zero_unless(broadcast(1.0), greater(load(y + i), broadcast(0.0)));
+        store(grad + i, deriv * load(grad + i));
     }
 }
 
 /* The rows of wq, wk and wv meet their common input head by head from the last, in each head v before k before q, rows
    from last to first. grad_qkv and ordered_qkv are in this order; these are a head's first rows, which stand last. */
-static size_t ISA(qkv_row)(const Sizes *sizes, size_t which, size_t h)
+static size_t qkv_row(const Sizes *sizes, size_t which, size_t h)
 {
     const size_t head_dim = sizes->width / sizes->heads;
     return ((sizes->heads - 1 - h) * 3 + (2 - which) + 1) * head_dim - 1;
 }
 
 /* Gradients of q, k and v from that of the heads' outputs. */
-static void ISA(attend_backward)(const Sizes *sizes, size_t n, size_t ld, const Layer *layer, const double *out_grad,
-                                 Workspace *work)
+static void attend_backward(const Sizes *sizes, size_t n, size_t ld, const Layer *layer, const double *out_grad,
+                            Workspace *work)
 {
     const size_t head_dim = sizes->width / sizes->heads;
     const ptrdiff_t up = -(ptrdiff_t)ld;
     for (size_t h = 0; h < sizes->heads; h++) {
-        const Head head = ISA(head_of)(sizes, n, ld, layer, work, h);
+        const Head head = head_of(sizes, n, ld, layer, work, h);
         const double *exps = layer->exps + h * ld * ld, *head_grad = out_grad + h * head_dim * ld;
         double *grads[3];
-        ISA(power_m2_each)(n, layer->totals + h * ld, work->slope);
+        power_m2_each(n, layer->totals + h * ld, work->deriv);
         for (size_t which = 0; which < 3; which++)
-            grads[which] = work->grad_qkv + ISA(qkv_row)(sizes, which, h) * ld;
-        ISA(head_weights)(n, ld, exps, layer->inverse + h * ld, work->weights);
-        ISA(turn_panels)(n, ld, work->weights, work->turned);
-        ISA(sum_over_future)(n, ld, head_dim, head_grad, work->turned, grads[2], up);
-        ISA(head_score_grads)(&head, exps, layer->inverse + h * ld, work->slope, head_grad, work->weight_grads);
-        ISA(sum_over_past)(n, ld, head_dim, head.k, work->weight_grads, 0, grads[0], up);
-        ISA(turn_panels)(n, ld, work->weight_grads, work->turned);
-        ISA(sum_over_future)(n, ld, head_dim, head.q, work->turned, grads[1], up);
+            grads[which] = work->grad_qkv + qkv_row(sizes, which, h) * ld;
+        head_weights(n, ld, exps, layer->inverse + h * ld, work->weights);
+        transpose_panels(n, ld, work->weights, work->transposed);
+        sum_over_future(n, ld, head_dim, head_grad, work->transposed, grads[2], up);
+        head_score_grads(&head, exps, layer->inverse + h * ld, work->deriv, head_grad, work->weight_grads);
+        sum_over_past(n, ld, head_dim, head.k, work->weight_grads, 0, grads[0], up);
+        transpose_panels(n, ld, work->weight_grads, work->transposed);
+        sum_over_future(n, ld, head_dim, head.q, work->transposed, grads[1], up);
     }
 }
 
 /* Position 0 sees only itself, and the walk comes to its k and q rows in turn: k, q of the last row first. */
-static void ISA(first_position_backward)(const Sizes *sizes, size_t ld, const double *wq, const Workspace *work,
-                                         double *x_grad)
+static void first_position_backward(const Sizes *sizes, size_t ld, const double *wq, const Workspace *work,
+                                    double *x_grad)
 {
     const size_t d = sizes->width, head_dim = d / sizes->heads;
     for (size_t j = 0; j < d; j += LANES) {
         double sums[LANES];
-        Vec sum = ISA(all)(0.0);
+        Vec sum = broadcast(0.0);
         for (size_t h = sizes->heads; h-- > 0;) {
             const double *rows[3], *grads[3];
             for (size_t which = 0; which < 3; which++) {
                 rows[which] = wq + which * d * d + h * head_dim * d + j;
-                grads[which] = work->grad_qkv + (ISA(qkv_row)(sizes, which, h) - (head_dim - 1)) * ld;
+                grads[which] = work->grad_qkv + (qkv_row(sizes, which, h) - (head_dim - 1)) * ld;
             }
             for (size_t i = 0; i < head_dim; i++)
-                sum += ISA(load)(rows[2] + (head_dim - 1 - i) * d) * ISA(all)(grads[2][i * ld]);
+                sum += load(rows[2] + (head_dim - 1 - i) * d) * broadcast(grads[2][i * ld]);
             for (size_t i = 0; i < head_dim; i++) {
-                sum += ISA(load)(rows[1] + (head_dim - 1 - i) * d) * ISA(all)(grads[1][i * ld]);
-                sum += ISA(load)(rows[0] + (head_dim - 1 - i) * d) * ISA(all)(grads[0][i * ld]);
+                sum += load(rows[1] + (head_dim - 1 - i) * d) * broadcast(grads[1][i * ld]);
+                sum += load(rows[0] + (head_dim - 1 - i) * d) * broadcast(grads[0][i * ld]);
             }
         }
         memcpy(sums, &sum, sizeof sums);
@@ -141,71 +141,71 @@ static void ISA(first_position_backward)(const Sizes *sizes, size_t ld, const do
     }
 }
 
-static void ISA(qkv_backward)(const Sizes *sizes, size_t n, size_t ld, const double *wq, const Layer *layer, double *x_grad,
-                              double *wq_grad, Workspace *work)
+static void qkv_backward(const Sizes *sizes, size_t n, size_t ld, const double *wq, const Layer *layer, double *x_grad,
+                         double *wq_grad, Workspace *work)
 {
     const size_t d = sizes->width, head_dim = d / sizes->heads;
     const Product product = {d, ld, 3 * d, work->ordered_qkv, 1, (ptrdiff_t)d, work->grad_qkv, (ptrdiff_t)ld,
                              x_grad, (ptrdiff_t)ld, 0, 0};
-    ISA(transpose)(d, n, layer->normed, ld, work->rows, work->row_stride);
+    transpose(d, n, layer->normed, ld, work->rows, work->row_stride);
     for (size_t h = 0; h < sizes->heads; h++)
         for (size_t which = 0; which < 3; which++) {
-            const size_t at = which * d * d + h * head_dim * d, row = ISA(qkv_row)(sizes, which, h);
-            ISA(weight_grads)(head_dim, d, n, work->grad_qkv + row * ld, -(ptrdiff_t)ld, work, wq_grad + at);
+            const size_t at = which * d * d + h * head_dim * d, row = qkv_row(sizes, which, h);
+            weight_grads(head_dim, d, n, work->grad_qkv + row * ld, -(ptrdiff_t)ld, work, wq_grad + at);
             for (size_t i = 0; i < head_dim; i++)
                 memcpy(work->ordered_qkv + (row - i) * d, wq + at + i * d, d * sizeof(double));
         }
-    ISA(multiply)(&product);
-    ISA(first_position_backward)(sizes, ld, wq, work, x_grad);
+    multiply(&product);
+    first_position_backward(sizes, ld, wq, work, x_grad);
 }
 
 /* grad_a comes as the gradient of the layer's output and leaves as that of its input. */
-static void ISA(layer_backward)(const Sizes *sizes, const Layout *at, const double *params, size_t n, size_t ld,
-                                const Layer *layer, Workspace *work, double *grads)
+static void layer_backward(const Sizes *sizes, const Layout *at, const double *params, size_t n, size_t ld,
+                           const Layer *layer, Workspace *work, double *grads)
 {
     const size_t d = sizes->width;
-    ISA(linear_backward)(d, 4 * d, n, ld, params + at->mlp_fc2, layer->hidden, work->grad_a, work->grad_hidden,
-                         grads + at->mlp_fc2, work);
-    ISA(relu_backward)(4 * d * ld, layer->hidden, work->grad_hidden);
-    ISA(linear_backward)(4 * d, d, n, ld, params + at->mlp_fc1, layer->middle_normed, work->grad_hidden, work->grad_b,
-                         grads + at->mlp_fc1, work);
-    ISA(normalise_backward)(d, n, ld, layer->middle, &layer->middle_norm, work->grad_b, work, work->grad_a);
-    ISA(linear_backward)(d, d, n, ld, params + at->attn_wo, layer->attended, work->grad_a, work->grad_b,
-                         grads + at->attn_wo, work);
-    ISA(attend_backward)(sizes, n, ld, layer, work->grad_b, work);
-    ISA(qkv_backward)(sizes, n, ld, params + at->attn_wq, layer, work->grad_b, grads + at->attn_wq, work);
-    ISA(normalise_backward)(d, n, ld, layer->input, &layer->norm, work->grad_b, work, work->grad_a);
+    linear_backward(d, 4 * d, n, ld, params + at->mlp_fc2, layer->hidden, work->grad_a, work->grad_hidden,
+                    grads + at->mlp_fc2, work);
+    relu_backward(4 * d * ld, layer->hidden, work->grad_hidden);
+    linear_backward(4 * d, d, n, ld, params + at->mlp_fc1, layer->middle_normed, work->grad_hidden, work->grad_b,
+                    grads + at->mlp_fc1, work);
+    normalise_backward(d, n, ld, layer->middle, &layer->middle_norm, work->grad_b, work, work->grad_a);
+    linear_backward(d, d, n, ld, params + at->attn_wo, layer->attended, work->grad_a, work->grad_b,
+                    grads + at->attn_wo, work);
+    attend_backward(sizes, n, ld, layer, work->grad_b, work);
+    qkv_backward(sizes, n, ld, params + at->attn_wq, layer, work->grad_b, grads + at->attn_wq, work);
+    normalise_backward(d, n, ld, layer->input, &layer->norm, work->grad_b, work, work->grad_a);
 }
 
 /* Adds a row to one that has neighbours behind it. */
-static void ISA(add_row)(size_t width, const double *row, double *to)
+static void add_row(size_t width, const double *row, double *to)
 {
     for (size_t j = 0; j < width; j += LANES)
-        ISA(store_columns)(to + j, ISA(load)(to + j) + ISA(load)(row + j), width - j);
+        store_columns(to + j, load(to + j) + load(row + j), width - j);
 }
 
-static void ISA(embed_backward)(const Sizes *sizes, const Layout *at, const Document *document, Workspace *work,
-                                double *grads)
+static void embed_backward(const Sizes *sizes, const Layout *at, const Document *document, Workspace *work,
+                           double *grads)
 {
-    const size_t n = document->positions, ld = ISA(padded)(n), d = sizes->width;
+    const size_t n = document->positions, ld = padded_to_lanes(n), d = sizes->width;
     memset(work->grad_b, 0, d * ld * sizeof(double));
-    ISA(normalise_backward)(d, n, ld, work->embedded, &work->embedded_norm, work->grad_a, work, work->grad_b);
+    normalise_backward(d, n, ld, work->embedded, &work->embedded_norm, work->grad_a, work, work->grad_b);
     memset(grads + at->wte, 0, (at->lm_head - at->wte) * sizeof(double)); /* wte and wpe */
-    ISA(transpose)(d, n, work->grad_b, ld, work->rows, work->row_stride);
+    transpose(d, n, work->grad_b, ld, work->rows, work->row_stride);
     for (size_t p = n; p-- > 0;) {
-        ISA(add_row)(d, work->rows + p * work->row_stride, grads + at->wte + (size_t)document->tokens[p] * d);
-        ISA(add_row)(d, work->rows + p * work->row_stride, grads + at->wpe + p * d);
+        add_row(d, work->rows + p * work->row_stride, grads + at->wte + (size_t)document->tokens[p] * d);
+        add_row(d, work->rows + p * work->row_stride, grads + at->wpe + p * d);
     }
 }
 
-static void ISA(backward)(const Sizes *sizes, const double *params, const Document *document, Workspace *work,
-                          double *grads)
+static void backward(const Sizes *sizes, const double *params, const Document *document, Workspace *work,
+                     double *grads)
 {
-    const size_t n = document->positions, ld = ISA(padded)(n);
+    const size_t n = document->positions, ld = padded_to_lanes(n);
     const Layout at = layout_of(sizes);
-    ISA(lm_head_backward)(sizes, document, params + at.lm_head, grads + at.lm_head, work);
+    lm_head_backward(sizes, document, params + at.lm_head, grads + at.lm_head, work);
     for (size_t l = sizes->layers; l-- > 0;)
-        ISA(layer_backward)(sizes, &at, params + l * at.layer_size, n, ld, &work->layers[l], work,
-                            grads + l * at.layer_size);
-    ISA(embed_backward)(sizes, &at, document, work, grads);
+        layer_backward(sizes, &at, params + l * at.layer_size, n, ld, &work->layers[l], work,
+                       grads + l * at.layer_size);
+    embed_backward(sizes, &at, document, work, grads);
 }

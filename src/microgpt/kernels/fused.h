@@ -6,7 +6,8 @@
 #ifndef MICROGPT_FUSED_H
 #define MICROGPT_FUSED_H
 
-#include <stddef.h>
+#include "isa.h"
+
 #include <stdint.h>
 
 enum { POSITIONS_PADDING = 8 }; /* rows are padded to a multiple of this, the widest register in doubles */
@@ -16,7 +17,7 @@ typedef struct {
     size_t layers;
     size_t width;  /* n_embd: features of the residual stream */
     size_t heads;  /* a divisor of width */
-    size_t block;  /* block_size: most positions */
+    size_t block;  /* block_size: the most positions */
 } Sizes;
 
 /* Where each matrix starts, counted in doubles from the first parameter. */
@@ -60,12 +61,12 @@ typedef struct {
     /* temporary */
     double *weights;           /* panels: attention weights of one head */
     double *weight_grads;      /* panels */
-    double *turned;            /* panels: transposed */
+    double *transposed;        /* panels */
     double *grad_a, *grad_b;   /* width: gradient of the residual stream, and of what entered a linear */
     double *grad_hidden;       /* 4 width */
     double *grad_qkv;          /* 3 width, rows in the order in which backward comes to them */
     double *ordered_qkv;       /* 3 width x width: rows of wq, wk and wv in that order */
-    double *slope;             /* one number a position */
+    double *deriv;             /* of a power or a softmax's total: one number a position */
     double *rows;              /* positions x 4 width: inputs of a linear, one row a position */
     size_t row_stride;         /* doubles from one of those rows to the next */
     /* constants of the model */
@@ -83,7 +84,7 @@ enum { FUSED_OK = 0, FUSED_LOG_OF_ZERO = 1 };
 
 /* Keys and values of the positions so far, and the temporaries of one position, while text is generated. */
 typedef struct {
-    double *turned;         /* every matrix of the layers and lm_head transposed, rows padded to POSITIONS_PADDING */
+    double *transposed;     /* every matrix of the layers and lm_head transposed, rows padded to POSITIONS_PADDING */
     double *keys;           /* layers x width x block, padded */
     double *values;         /* layers x block x width */
     double *x, *normed, *qkv, *attended, *hidden, *logits, *spare;
@@ -94,7 +95,7 @@ typedef struct {
 typedef struct {
     /* Logits into work->logits, features x positions padded. */
     void (*logits)(const Sizes *, const double *params, const Document *, Workspace *);
-    size_t (*padded)(size_t positions); /* the padding of this set: the distance between rows of work->logits */
+    size_t (*padded_to_lanes)(size_t positions); /* of this set: the distance between rows of work->logits */
     /* The loss; FUSED_LOG_OF_ZERO when the probability of a target is 0. */
     int (*loss)(const Sizes *, const double *params, const Document *, Workspace *, double *loss);
     /* After loss(): the gradient of every parameter, written over what was in grads. */
@@ -112,7 +113,28 @@ typedef struct {
 } FusedKernels;
 
 /* Of an instruction set in isa.h. */
-const FusedKernels *fused_kernels(int isa);
+extern const FusedKernels fused_baseline, fused_avx2, fused_avx512;
+
+static inline const FusedKernels *fused_kernels(int isa)
+{
+#ifdef MICROGPT_X86
+    if (isa == ISA_AVX512)
+        return &fused_avx512;
+    if (isa == ISA_AVX2)
+        return &fused_avx2;
+#endif
+    return isa == ISA_BASELINE ? &fused_baseline : NULL;
+}
+
+/* Rows that every set reads: padded to the widest register, unlike padded_to_lanes() of fused_body.h. */
+static inline size_t padded_to_widest(size_t n) { return (n + POSITIONS_PADDING - 1) / POSITIONS_PADDING * POSITIONS_PADDING; }
+
+/* Of one layer in Generator.transposed, in doubles. */
+static inline size_t transposed_layer_size(const Sizes *sizes)
+{
+    const size_t d = sizes->width;
+    return d * (padded_to_widest(3 * d) + padded_to_widest(d) + padded_to_widest(4 * d)) + 4 * d * padded_to_widest(d);
+}
 
 Layout layout_of(const Sizes *sizes);
 

@@ -1,9 +1,18 @@
-/* Which of the instruction sets of each_isa.h this CPU runs. */
+/* The instruction sets that the kernels are compiled for, and which of them this CPU runs.
+
+   Each family of kernels (rows, adam, fused) has a file for each set, FAMILY_SET.c. It includes isa_SET.h, which tells the
+   compiler what it may use, and FAMILY_body.h, the code. There everything is static but one table of functions, KERNELS.
+   isa_SET.h defines LANES, the doubles in a vector register (1: no vector types), and HAVE_FMA, whether fma() is one
+   instruction; for a CPU of another family it defines neither, and the file compiles to nothing. */
 #ifndef MICROGPT_ISA_H
 #define MICROGPT_ISA_H
 
 #include <stddef.h>
 #include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define MICROGPT_X86 1
+#endif
 
 enum { ISA_BASELINE, ISA_AVX2, ISA_AVX512, ISA_COUNT };
 
@@ -14,7 +23,7 @@ static inline const char *isa_name(int isa) { return isa_names[isa]; }
 
 static inline int isa_runs(int isa)
 {
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef MICROGPT_X86
     __builtin_cpu_init();
     if (isa == ISA_AVX512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

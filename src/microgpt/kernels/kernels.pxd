@@ -14,13 +14,18 @@ cdef extern from "kernels/adam.h":
         ADAM_OVERFLOW
         ADAM_ZERO_DIVISION
     ctypedef struct AdamStep:
-        double lr, beta1, beta2, rest1, rest2, bias1, bias2, eps
+        double lr, beta1, beta2, one_minus_beta1, one_minus_beta2, bias1, bias2, eps
     ctypedef struct AdamKernels:
         void (*update)(const AdamStep *, size_t, const double *, double *, double *, double *) noexcept nogil
-        void (*square)(size_t, const double *, double *) noexcept nogil
-        void (*root)(size_t, const double *, double *) noexcept nogil
+        void (*power_two)(size_t, const double *, double *) noexcept nogil
+        void (*power_half)(size_t, const double *, double *) noexcept nogil
     const AdamKernels *adam_kernels(int isa) noexcept nogil
     int adam_check(const AdamKernels *, const AdamStep *, size_t, const double *, const double *) noexcept nogil
+
+
+cdef inline list available_isas():
+    """Names of the instruction sets that this CPU runs, from the plainest to the best."""
+    return [isa_name(isa).decode() for isa in range(ISA_COUNT) if isa_runs(isa)]
 
 
 cdef inline int choose_isa(name) except -1:
@@ -33,13 +38,13 @@ cdef inline int choose_isa(name) except -1:
         text = wanted
     isa = isa_find(text)
     if isa < 0:
-        known = [isa_name(each).decode() for each in range(ISA_COUNT) if isa_runs(each)]
-        raise ImportError(f"MICROGPT_ISA={name}: this machine has {', '.join(known)}; unset it to use the best of them")
+        raise ImportError(
+            f"MICROGPT_ISA={name}: this machine has {', '.join(available_isas())}; unset it to use the best of them")
     return isa
 
 
 cdef inline int raise_adam(int status) except -1:
-    """What the script raises where `adam_check` returns this, in the words of this Python."""
+    """What the script raises where `adam_check` returns this, with the interpreter's own message."""
     if status == ADAM_OVERFLOW:
         import operator
         operator.pow(1e200, 2)

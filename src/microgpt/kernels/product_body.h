@@ -3,13 +3,25 @@
    The sum runs over s strictly in order, beginning with 0 (or with what c holds), each product and each addition rounded
    on its own: the order of the script. Lanes lie along i, and the tile of c that is being summed stays in registers.
    Steps along a's rows and sums and along b's sums are free, so transposed and backward orders need no copies. */
-enum { ISA(TILE) = LANES == 8 ? 16 : 8 }; /* registers of a tile */
+typedef struct {
+    size_t rows, columns, depth;
+    const double *a;
+    ptrdiff_t a_row, a_step; /* from a[r][s] to a[r + 1][s], and to a[r][s + 1] */
+    const double *b;
+    ptrdiff_t b_step;        /* from b[s][i] to b[s + 1][i]; b[s][i + 1] is the neighbour. Read up to a whole register. */
+    double *c;
+    ptrdiff_t c_row;
+    int accumulate;          /* begin with c */
+    int exact_columns;       /* write no element of c beyond `columns`; otherwise whole registers are written */
+} Product;
 
-INLINE void ISA(store_columns)(double *to, Vec x, size_t columns)
+enum { TILE = LANES == 8 ? 16 : 8 }; /* registers of a tile */
+
+INLINE void store_columns(double *to, Vec x, size_t columns)
 {
     double part[LANES];
     if (columns >= LANES) {
-        ISA(store)(to, x);
+        store(to, x);
         return;
     }
     memcpy(part, &x, sizeof part);
@@ -18,7 +30,7 @@ INLINE void ISA(store_columns)(double *to, Vec x, size_t columns)
 }
 
 /* R rows and C registers of c. With `masks`, step s adds only to the lanes of masks[s]. */
-INLINE void ISA(tile)(const size_t R, const size_t C, const Product *p, size_t row, size_t column, const Mask *masks)
+INLINE void tile(const size_t R, const size_t C, const Product *p, size_t row, size_t column, const Mask *masks)
 {
     Vec sums[16];
     const double *a = p->a + (ptrdiff_t)row * p->a_row;
@@ -30,16 +42,16 @@ INLINE void ISA(tile)(const size_t R, const size_t C, const Product *p, size_t r
 #define EACH_ROW _Pragma("GCC unroll 16") for (size_t r = 0; r < R; r++)
 #define EACH_REGISTER _Pragma("GCC unroll 4") for (size_t i = 0; i < C; i++)
     if (p->accumulate)
-        EACH_ROW EACH_REGISTER sums[r * C + i] = ISA(load)(c + (ptrdiff_t)r * c_row + i * LANES);
+        EACH_ROW EACH_REGISTER sums[r * C + i] = load(c + (ptrdiff_t)r * c_row + i * LANES);
     else
-        EACH_ROW EACH_REGISTER sums[r * C + i] = ISA(all)(0.0);
+        EACH_ROW EACH_REGISTER sums[r * C + i] = broadcast(0.0);
     for (size_t s = 0; s < depth; s++, a += a_step, b += b_step) {
         Vec factors[4];
-        EACH_REGISTER factors[i] = ISA(load)(b + i * LANES);
+        EACH_REGISTER factors[i] = load(b + i * LANES);
         EACH_ROW {
-            const Vec factor = ISA(all)(a[(ptrdiff_t)r * a_row]);
+            const Vec factor = broadcast(a[(ptrdiff_t)r * a_row]);
             if (masks)
-                EACH_REGISTER sums[r * C + i] += ISA(keep)(factor * factors[i], masks[s]);
+                EACH_REGISTER sums[r * C + i] += zero_unless(factor * factors[i], masks[s]);
             else
                 EACH_REGISTER sums[r * C + i] += factor * factors[i];
         }
@@ -47,19 +59,19 @@ INLINE void ISA(tile)(const size_t R, const size_t C, const Product *p, size_t r
     if (p->exact_columns && p->columns - column < C * LANES)
         EACH_ROW EACH_REGISTER
             if (p->columns > column + i * LANES)
-                ISA(store_columns)(c + (ptrdiff_t)r * c_row + i * LANES, sums[r * C + i], p->columns - column - i * LANES);
+                store_columns(c + (ptrdiff_t)r * c_row + i * LANES, sums[r * C + i], p->columns - column - i * LANES);
             else
                 break;
     else
-        EACH_ROW EACH_REGISTER ISA(store)(c + (ptrdiff_t)r * c_row + i * LANES, sums[r * C + i]);
+        EACH_ROW EACH_REGISTER store(c + (ptrdiff_t)r * c_row + i * LANES, sums[r * C + i]);
 #undef EACH_ROW
 #undef EACH_REGISTER
 }
 
-#define TILE_ROWS(R, C) case R: ISA(tile)(R, C, p, row, column, NULL); break
-#define TILE_ROWS_MASKED(R) case R: ISA(tile)(R, 1, p, row, column, masks); break
+#define TILE_ROWS(R, C) case R: tile(R, C, p, row, column, NULL); break
+#define TILE_ROWS_MASKED(R) case R: tile(R, 1, p, row, column, masks); break
 
-static void ISA(tiles1)(const Product *p, size_t rows, size_t row, size_t column)
+static void tiles1(const Product *p, size_t rows, size_t row, size_t column)
 {
     switch (rows) {
         TILE_ROWS(1, 1); TILE_ROWS(2, 1); TILE_ROWS(3, 1); TILE_ROWS(4, 1);
@@ -71,7 +83,7 @@ static void ISA(tiles1)(const Product *p, size_t rows, size_t row, size_t column
     }
 }
 
-static void ISA(tiles2)(const Product *p, size_t rows, size_t row, size_t column)
+static void tiles2(const Product *p, size_t rows, size_t row, size_t column)
 {
     switch (rows) {
         TILE_ROWS(1, 2); TILE_ROWS(2, 2); TILE_ROWS(3, 2); TILE_ROWS(4, 2);
@@ -81,7 +93,7 @@ static void ISA(tiles2)(const Product *p, size_t rows, size_t row, size_t column
     }
 }
 
-static void ISA(tiles4)(const Product *p, size_t rows, size_t row, size_t column)
+static void tiles4(const Product *p, size_t rows, size_t row, size_t column)
 {
     switch (rows) {
         TILE_ROWS(1, 4); TILE_ROWS(2, 4);
@@ -91,7 +103,7 @@ static void ISA(tiles4)(const Product *p, size_t rows, size_t row, size_t column
     }
 }
 
-static void ISA(masked_tiles)(const Product *p, size_t rows, size_t row, size_t column, const Mask *masks)
+static void masked_tiles(const Product *p, size_t rows, size_t row, size_t column, const Mask *masks)
 {
     switch (rows) {
         TILE_ROWS_MASKED(1); TILE_ROWS_MASKED(2); TILE_ROWS_MASKED(3); TILE_ROWS_MASKED(4);
@@ -101,16 +113,16 @@ static void ISA(masked_tiles)(const Product *p, size_t rows, size_t row, size_t 
 #undef TILE_ROWS
 #undef TILE_ROWS_MASKED
 
-INLINE size_t ISA(least)(size_t a, size_t b) { return a < b ? a : b; }
+INLINE size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 /* How many of the rows left the next tile takes: as evenly as can be, with as few tiles as can be. */
-INLINE size_t ISA(even_part)(size_t left, size_t most)
+INLINE size_t balanced_part(size_t left, size_t max)
 {
-    const size_t parts = (left + most - 1) / most;
+    const size_t parts = (left + max - 1) / max;
     return (left + parts - 1) / parts;
 }
 
-static void ISA(multiply_small)(const Product *p)
+static void multiply_small(const Product *p)
 {
     const size_t registers = (p->columns + LANES - 1) / LANES;
     size_t done = 0;
@@ -118,13 +130,13 @@ static void ISA(multiply_small)(const Product *p)
         const size_t wide = registers - done >= 4 ? 4 : registers - done >= 2 ? 2 : 1;
         size_t row = 0;
         while (row < p->rows) {
-            const size_t rows = ISA(even_part)(p->rows - row, ISA(TILE) / wide);
+            const size_t rows = balanced_part(p->rows - row, TILE / wide);
             if (wide == 4)
-                ISA(tiles4)(p, rows, row, done * LANES);
+                tiles4(p, rows, row, done * LANES);
             else if (wide == 2)
-                ISA(tiles2)(p, rows, row, done * LANES);
+                tiles2(p, rows, row, done * LANES);
             else
-                ISA(tiles1)(p, rows, row, done * LANES);
+                tiles1(p, rows, row, done * LANES);
             row += rows;
         }
         done += wide;
@@ -133,99 +145,99 @@ static void ISA(multiply_small)(const Product *p)
 
 /* A large product is taken in parts, whose factors fit the first-level cache. They are copied side by side: rows of a matrix
    may lie so far apart that they compete for the same cache lines. */
-enum { ISA(DEPTH) = 64, ISA(ROWS) = 16, ISA(PANELS) = 4, ISA(PANEL) = 4 * LANES }; /* a panel: four registers of columns */
+enum { DEPTH = 64, ROWS = 16, PANELS = 4, PANEL = 4 * LANES }; /* a panel: four registers of columns */
 
 typedef struct {
-    Vec b[ISA(PANELS)][ISA(DEPTH) * 4];
-    double a[ISA(DEPTH) * ISA(ROWS)];
-} ISA(Copies);
+    Vec b[PANELS][DEPTH * 4];
+    double a[DEPTH * ROWS];
+} Copies;
 
 /* The columns from `column` on of depth steps of b. */
-static void ISA(copy_panels)(const Product *p, size_t column, size_t step, size_t depth, ISA(Copies) *copies)
+static void copy_panels(const Product *p, size_t column, size_t step, size_t depth, Copies *copies)
 {
-    for (size_t panel = 0; panel < ISA(PANELS) && column < p->columns; panel++, column += ISA(PANEL)) {
-        const size_t left = (p->columns - column + LANES - 1) / LANES, registers = ISA(least)(left, 4);
+    for (size_t panel = 0; panel < PANELS && column < p->columns; panel++, column += PANEL) {
+        const size_t left = (p->columns - column + LANES - 1) / LANES, registers = min_size(left, 4);
         const double *b = p->b + (ptrdiff_t)step * p->b_step + column;
         for (size_t s = 0; s < depth; s++, b += p->b_step)
             for (size_t i = 0; i < registers; i++)
-                copies->b[panel][s * 4 + i] = ISA(load)(b + i * LANES);
+                copies->b[panel][s * 4 + i] = load(b + i * LANES);
     }
 }
 
 /* Where sums step from row to row of a matrix, a's part is copied as well. */
-static void ISA(copy_rows)(Product *part, double *copy)
+static void copy_rows(Product *part, double *copy)
 {
     const size_t n_bytes = part->rows * sizeof(double);
     if (part->a_row != 1)
         return;
     for (size_t s = 0; s < part->depth; s++)
-        if (part->rows == ISA(ROWS))
-            memcpy(copy + s * ISA(ROWS), part->a + (ptrdiff_t)s * part->a_step, ISA(ROWS) * sizeof(double));
+        if (part->rows == ROWS)
+            memcpy(copy + s * ROWS, part->a + (ptrdiff_t)s * part->a_step, ROWS * sizeof(double));
         else
-            memcpy(copy + s * ISA(ROWS), part->a + (ptrdiff_t)s * part->a_step, n_bytes);
+            memcpy(copy + s * ROWS, part->a + (ptrdiff_t)s * part->a_step, n_bytes);
     part->a = copy;
-    part->a_step = ISA(ROWS);
+    part->a_step = ROWS;
 }
 
 /* All rows of some panels, over `depth` steps of the sums. */
-static void ISA(multiply_panels)(const Product *p, size_t column, size_t step, size_t depth, ISA(Copies) *copies)
+static void multiply_panels(const Product *p, size_t column, size_t step, size_t depth, Copies *copies)
 {
-    for (size_t row = 0; row < p->rows; row += ISA(ROWS)) {
+    for (size_t row = 0; row < p->rows; row += ROWS) {
         Product part = *p;
-        part.rows = ISA(least)(p->rows - row, ISA(ROWS));
+        part.rows = min_size(p->rows - row, ROWS);
         part.depth = depth;
         part.accumulate = p->accumulate || step > 0;
         part.a = p->a + (ptrdiff_t)row * p->a_row + (ptrdiff_t)step * p->a_step;
-        part.b_step = ISA(PANEL);
-        ISA(copy_rows)(&part, copies->a);
-        for (size_t panel = 0; panel < ISA(PANELS) && column + panel * ISA(PANEL) < p->columns; panel++) {
-            const size_t first = column + panel * ISA(PANEL);
-            part.columns = ISA(least)(p->columns - first, ISA(PANEL));
+        part.b_step = PANEL;
+        copy_rows(&part, copies->a);
+        for (size_t panel = 0; panel < PANELS && column + panel * PANEL < p->columns; panel++) {
+            const size_t first = column + panel * PANEL;
+            part.columns = min_size(p->columns - first, PANEL);
             part.b = (const double *)copies->b[panel];
             part.c = p->c + (ptrdiff_t)row * p->c_row + first;
-            ISA(multiply_small)(&part);
+            multiply_small(&part);
         }
     }
 }
 
-static void ISA(multiply_large)(const Product *p)
+static void multiply_large(const Product *p)
 {
-    ISA(Copies) copies;
-    for (size_t column = 0; column < p->columns; column += ISA(PANELS) * ISA(PANEL))
-        for (size_t step = 0; step < p->depth; step += ISA(DEPTH)) {
-            const size_t depth = ISA(least)(p->depth - step, ISA(DEPTH));
-            ISA(copy_panels)(p, column, step, depth, &copies);
-            ISA(multiply_panels)(p, column, step, depth, &copies);
+    Copies copies;
+    for (size_t column = 0; column < p->columns; column += PANELS * PANEL)
+        for (size_t step = 0; step < p->depth; step += DEPTH) {
+            const size_t depth = min_size(p->depth - step, DEPTH);
+            copy_panels(p, column, step, depth, &copies);
+            multiply_panels(p, column, step, depth, &copies);
         }
 }
 
-static void ISA(multiply)(const Product *p)
+static void multiply(const Product *p)
 {
     const int steps_far = p->a_row == 1 && (p->a_step >= 128 || p->a_step <= -128);
     const int is_large = p->depth * p->columns >= 12 * 1024; /* b: 96 KiB */
     if (p->depth >= 64 && p->rows >= 16 && p->columns >= 4 * LANES && (steps_far || is_large))
-        ISA(multiply_large)(p);
+        multiply_large(p);
     else
-        ISA(multiply_small)(p);
+        multiply_small(p);
 }
 
 /* One register of columns (p->columns is LANES), step s only in the lanes of masks[s]. */
-static void ISA(multiply_masked)(const Product *p, const Mask *masks)
+static void multiply_masked(const Product *p, const Mask *masks)
 {
     size_t row = 0;
     while (row < p->rows) {
-        const size_t rows = ISA(even_part)(p->rows - row, 8);
-        ISA(masked_tiles)(p, rows, row, 0, masks);
+        const size_t rows = balanced_part(p->rows - row, 8);
+        masked_tiles(p, rows, row, 0, masks);
         row += rows;
     }
 }
 
 /* For benchmarks: one tile summed over the same few numbers `depth` times, as fast as this set multiplies and adds. Gives the
    number of its additions and multiplications. */
-static double ISA(spin)(size_t depth)
+static double spin(size_t depth)
 {
     double a[4] = {0}, b[4 * LANES] = {0}, c[4 * 4 * LANES];
-    const Product product = {ISA(TILE) / 4, 4 * LANES, depth, a, 1, 0, b, 0, c, 4 * LANES, 0, 0};
-    ISA(multiply)(&product);
+    const Product product = {TILE / 4, 4 * LANES, depth, a, 1, 0, b, 0, c, 4 * LANES, 0, 0};
+    multiply(&product);
     return 2.0 * (double)(product.rows * product.columns) * (double)depth;
 }

@@ -2,18 +2,30 @@
 #ifndef MICROGPT_ROWS_H
 #define MICROGPT_ROWS_H
 
-#include <stddef.h>
+#include "isa.h"
 
 typedef struct {
     /* results[r] = ((0 + rows[r][0] * shared[0]) + rows[r][1] * shared[1]) + ..., rows of n elements one after another */
     void (*products)(size_t n, size_t n_rows, const double *rows, const double *shared, double *results);
     /* grads[i] += factors[i] * grad */
-    void (*receive)(size_t n, double grad, double *grads, const double *factors);
-    /* the same for a row and the shared vector, whose gradients and factors are four arrays apart */
-    void (*receive_both)(size_t n, double grad, double *row_grads, const double *shared, double *shared_grads, const double *row);
+    void (*axpy)(size_t n, double grad, double *grads, const double *factors);
+    /* the same for a row and the shared vector, each with the other's numbers as factors */
+    void (*axpy_pair)(size_t n, double grad, double *row_grads, const double *shared, double *shared_grads,
+                      const double *row);
 } RowKernels;
 
 /* Of an instruction set in isa.h. */
-const RowKernels *row_kernels(int isa);
+extern const RowKernels rows_baseline, rows_avx2, rows_avx512;
+
+static inline const RowKernels *row_kernels(int isa)
+{
+#ifdef MICROGPT_X86
+    if (isa == ISA_AVX512)
+        return &rows_avx512;
+    if (isa == ISA_AVX2)
+        return &rows_avx2;
+#endif
+    return isa == ISA_BASELINE ? &rows_baseline : NULL;
+}
 
 #endif

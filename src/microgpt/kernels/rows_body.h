@@ -1,8 +1,11 @@
-/* The loops over rows, compiled once for each instruction set (each_isa.h). Every sum runs in the script's order; what
-   goes on side by side are rows in `products` and elements elsewhere. */
+/* Loops over the rows of a matrix, rows x n, and a vector of n. Every sum runs in the script's order; what goes on side by side
+   are rows in `products` and elements elsewhere. */
+#include "rows.h"
 
-static void ISA(products)(size_t n, size_t n_rows, const double *restrict rows, const double *restrict shared,
-                          double *restrict results)
+#ifdef LANES
+
+static void products(size_t n, size_t n_rows, const double *restrict rows, const double *restrict shared,
+                     double *restrict results)
 {
     enum { SIDE = 8 }; /* enough sums at once to hide the latency of an addition */
     size_t i, k, row;
@@ -22,15 +25,15 @@ static void ISA(products)(size_t n, size_t n_rows, const double *restrict rows, 
     }
 }
 
-static void ISA(receive)(size_t n, double grad, double *restrict grads, const double *restrict factors)
+static void axpy(size_t n, double grad, double *restrict grads, const double *restrict factors)
 {
     size_t i;
     for (i = 0; i < n; i++)
         grads[i] += factors[i] * grad;
 }
 
-static void ISA(receive_both)(size_t n, double grad, double *restrict row_grads, const double *restrict shared,
-                              double *restrict shared_grads, const double *restrict row)
+static void axpy_pair(size_t n, double grad, double *restrict row_grads, const double *restrict shared,
+                      double *restrict shared_grads, const double *restrict row)
 {
     size_t i;
     for (i = 0; i < n; i++) {
@@ -38,3 +41,6 @@ static void ISA(receive_both)(size_t n, double grad, double *restrict row_grads,
         shared_grads[i] += row[i] * grad;
     }
 }
+
+const RowKernels KERNELS = {products, axpy, axpy_pair};
+#endif

@@ -1,63 +1,71 @@
 /* A register of doubles, Vec, and one of 64-bit integers or masks (all ones: true), Mask, with the few operations the
    kernels need. Arithmetic on Vec is written with the operators of C: one rounding each, lanes independent. With LANES 1
    both are plain numbers, for compilers without vector types. */
-#define Vec ISA(Vec)
-#define Mask ISA(Mask)
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
-#undef INLINE
+/* Is the error of this libm's pow and exp bounded as the shortcuts need it? Known for Linux (glibc, musl). */
+#if defined(__linux__)
+#define LIBM_IS_KNOWN 1
+#else
+#define LIBM_IS_KNOWN 0
+#endif
+
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
 #else
 #define INLINE static inline
 #endif
 
-enum { ISA(ALL_LANES) = (1 << LANES) - 1 }; /* as sign_bits() gives them */
+enum { ALL_LANES = (1 << LANES) - 1 }; /* as sign_bits() gives them */
 
 #if LANES > 1
 typedef double Vec __attribute__((vector_size(8 * LANES), may_alias));
 typedef int64_t Mask __attribute__((vector_size(8 * LANES), may_alias));
-typedef double ISA(Unaligned) __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef double Unaligned __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 
-INLINE Vec ISA(load)(const double *from) { return *(const ISA(Unaligned) *)from; }
-INLINE void ISA(store)(double *to, Vec x) { *(ISA(Unaligned) *)to = x; }
-INLINE Vec ISA(all)(double x) { return x - (Vec){0}; }
-INLINE Mask ISA(integers)(int64_t x) { return x - (Mask){0}; }
-INLINE Mask ISA(as_integers)(Vec x) { return (Mask)x; }
-INLINE Vec ISA(as_doubles)(Mask x) { return (Vec)x; }
-INLINE Mask ISA(greater)(Vec a, Vec b) { return a > b; }
-INLINE Mask ISA(equal)(Vec a, Vec b) { return a == b; }
-INLINE Vec ISA(keep)(Vec x, Mask where) { return (Vec)((Mask)x & where); }
-INLINE Vec ISA(choose)(Mask where, Vec yes, Vec no) { return (Vec)(((Mask)yes & where) | ((Mask)no & ~where)); }
+INLINE Vec load(const double *from) { return *(const Unaligned *)from; }
+INLINE void store(double *to, Vec x) { *(Unaligned *)to = x; }
+INLINE Vec broadcast(double x) { return x - (Vec){0}; }
+INLINE Mask broadcast_int(int64_t x) { return x - (Mask){0}; }
+INLINE Mask as_integers(Vec x) { return (Mask)x; }
+INLINE Vec as_doubles(Mask x) { return (Vec)x; }
+INLINE Mask greater(Vec a, Vec b) { return a > b; }
+INLINE Mask equal(Vec a, Vec b) { return a == b; }
+INLINE Vec zero_unless(Vec x, Mask where) { return (Vec)((Mask)x & where); }
+INLINE Vec select(Mask where, Vec yes, Vec no) { return (Vec)(((Mask)yes & where) | ((Mask)no & ~where)); }
 #else
 typedef double Vec;
 typedef int64_t Mask;
 
-INLINE Vec ISA(load)(const double *from) { return *from; }
-INLINE void ISA(store)(double *to, Vec x) { *to = x; }
-INLINE Vec ISA(all)(double x) { return x; }
-INLINE Mask ISA(integers)(int64_t x) { return x; }
-INLINE Mask ISA(as_integers)(Vec x)
+INLINE Vec load(const double *from) { return *from; }
+INLINE void store(double *to, Vec x) { *to = x; }
+INLINE Vec broadcast(double x) { return x; }
+INLINE Mask broadcast_int(int64_t x) { return x; }
+INLINE Mask as_integers(Vec x)
 {
     Mask integers;
     memcpy(&integers, &x, sizeof integers);
     return integers;
 }
-INLINE Vec ISA(as_doubles)(Mask x)
+INLINE Vec as_doubles(Mask x)
 {
     Vec doubles;
     memcpy(&doubles, &x, sizeof doubles);
     return doubles;
 }
-INLINE Mask ISA(greater)(Vec a, Vec b) { return -(Mask)(a > b); }
-INLINE Mask ISA(equal)(Vec a, Vec b) { return -(Mask)(a == b); }
-INLINE Vec ISA(keep)(Vec x, Mask where) { return where ? x : 0.0; }
-INLINE Vec ISA(choose)(Mask where, Vec yes, Vec no) { return where ? yes : no; }
+INLINE Mask greater(Vec a, Vec b) { return -(Mask)(a > b); }
+INLINE Mask equal(Vec a, Vec b) { return -(Mask)(a == b); }
+INLINE Vec zero_unless(Vec x, Mask where) { return where ? x : 0.0; }
+INLINE Vec select(Mask where, Vec yes, Vec no) { return where ? yes : no; }
 #endif
 
-INLINE Vec ISA(magnitude)(Vec x) { return ISA(as_doubles)(ISA(as_integers)(x) & ISA(integers)(INT64_MAX)); }
+INLINE Vec vec_abs(Vec x) { return as_doubles(as_integers(x) & broadcast_int(INT64_MAX)); }
 
 /* The lanes i with i >= first; first at most 8. */
-INLINE Mask ISA(lanes_from)(size_t first)
+INLINE Mask lanes_from(size_t first)
 {
     static const int64_t ramp[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
     Mask mask;
@@ -68,50 +76,50 @@ INLINE Mask ISA(lanes_from)(size_t first)
 /* What has an instruction of its own: square root, and a * b + c with one rounding (only with HAVE_FMA); whether all lanes
    are 0; the sign of each lane, a bit each; an entry of a table of 16 for each lane, by the lowest four bits of its integer. */
 #if defined(MICROGPT_X86) && LANES == 8
-INLINE Vec ISA(sqrt)(Vec x) { return _mm512_sqrt_pd(x); }
-INLINE Vec ISA(fma)(Vec a, Vec b, Vec c) { return _mm512_fmadd_pd(a, b, c); }
-INLINE int ISA(is_zero)(Mask x) { return _mm512_test_epi64_mask((__m512i)x, (__m512i)x) == 0; }
-INLINE unsigned ISA(sign_bits)(Mask mask) { return _mm512_movepi64_mask((__m512i)mask); }
-INLINE Vec ISA(look_up)(const double *table, Mask index)
+INLINE Vec vec_sqrt(Vec x) { return _mm512_sqrt_pd(x); }
+INLINE Vec vec_fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_pd(a, b, c); }
+INLINE int all_zero(Mask x) { return _mm512_test_epi64_mask((__m512i)x, (__m512i)x) == 0; }
+INLINE unsigned sign_bits(Mask mask) { return _mm512_movepi64_mask((__m512i)mask); }
+INLINE Vec table_lookup(const double *table, Mask index)
 {
     return _mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)index, _mm512_loadu_pd(table + 8));
 }
 #elif defined(MICROGPT_X86) && LANES == 4
-INLINE Vec ISA(sqrt)(Vec x) { return _mm256_sqrt_pd(x); }
-INLINE Vec ISA(fma)(Vec a, Vec b, Vec c) { return _mm256_fmadd_pd(a, b, c); }
-INLINE int ISA(is_zero)(Mask x) { return _mm256_testz_si256((__m256i)x, (__m256i)x); }
-INLINE unsigned ISA(sign_bits)(Mask mask) { return (unsigned)_mm256_movemask_pd((__m256d)mask); }
-INLINE Vec ISA(look_up)(const double *table, Mask index)
+INLINE Vec vec_sqrt(Vec x) { return _mm256_sqrt_pd(x); }
+INLINE Vec vec_fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_pd(a, b, c); }
+INLINE int all_zero(Mask x) { return _mm256_testz_si256((__m256i)x, (__m256i)x); }
+INLINE unsigned sign_bits(Mask mask) { return (unsigned)_mm256_movemask_pd((__m256d)mask); }
+INLINE Vec table_lookup(const double *table, Mask index)
 {
-    return _mm256_i64gather_pd(table, (__m256i)(index & ISA(integers)(15)), 8);
+    return _mm256_i64gather_pd(table, (__m256i)(index & broadcast_int(15)), 8);
 }
 #else
 #define EACH_LANE(x) for (size_t lane = 0; lane < LANES; lane++) ((double *)&x)[lane]
-INLINE Vec ISA(sqrt)(Vec x)
+INLINE Vec vec_sqrt(Vec x)
 {
     EACH_LANE(x) = sqrt(((const double *)&x)[lane]);
     return x;
 }
-INLINE Vec ISA(fma)(Vec a, Vec b, Vec c)
+INLINE Vec vec_fma(Vec a, Vec b, Vec c)
 {
     EACH_LANE(c) = fma(((const double *)&a)[lane], ((const double *)&b)[lane], ((const double *)&c)[lane]);
     return c;
 }
-INLINE int ISA(is_zero)(Mask x)
+INLINE int all_zero(Mask x)
 {
     int64_t any = 0;
     for (size_t lane = 0; lane < LANES; lane++)
         any |= ((const int64_t *)&x)[lane];
     return any == 0;
 }
-INLINE unsigned ISA(sign_bits)(Mask mask)
+INLINE unsigned sign_bits(Mask mask)
 {
     unsigned bits = 0;
     for (size_t lane = 0; lane < LANES; lane++)
         bits |= (unsigned)(((const int64_t *)&mask)[lane] < 0) << lane;
     return bits;
 }
-INLINE Vec ISA(look_up)(const double *table, Mask index)
+INLINE Vec table_lookup(const double *table, Mask index)
 {
     Vec x;
     EACH_LANE(x) = table[((const int64_t *)&index)[lane] & 15];
@@ -120,8 +128,8 @@ INLINE Vec ISA(look_up)(const double *table, Mask index)
 #undef EACH_LANE
 #endif
 
-/* Calls libm for the lanes in `lanes`, where `result` is not sure to be what it would give. */
-static void ISA(correct)(unsigned lanes, Vec x, double (*function)(double), Vec *result)
+/* Calls libm for the lanes in `lanes`, where `result` may differ from what it gives. */
+static void apply_libm(unsigned lanes, Vec x, double (*function)(double), Vec *result)
 {
     double from[LANES], to[LANES];
     memcpy(from, &x, sizeof from);
