@@ -19,15 +19,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 
+from microgpt.ladder import charts
 from microgpt.ladder.results import Results, load
 
 NBSP = "\u00a0"
 BENCH = Path(__file__).resolve().parent.parent / "docs" / "bench.json"
 PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-CHART_WIDTH, BAR_HEIGHT, ROW_HEIGHT = 400, 14, 44  # as wide as a phone
 
 
 class FigureError(LookupError):
@@ -119,22 +118,9 @@ def _table(results: Results) -> str:
 
 
 def _chart(results: Results) -> str:
-    """A bar a rung, as long as the logarithm of its time says."""
-    steps = [rung.ms["step"].median for rung in results.rungs]
-    least = 10 ** math.floor(math.log10(min(steps)))
-    per_decade = CHART_WIDTH / math.log10(max(steps) / least)
-    rows = []
-    for k, (rung, ms) in enumerate(zip(results.rungs, steps)):
-        top, width = k * ROW_HEIGHT, max(2.0, per_decade * math.log10(ms / least))
-        label = escape(f"{rung.number} {rung.name}: {duration(ms)}")
-        rows.append(f'<text x="0" y="{top + 16}">{label}</text>')
-        rows.append(f'<rect x="0" y="{top + 22}" width="{width:.1f}" height="{BAR_HEIGHT}" rx="2"/>')
-    height = len(steps) * ROW_HEIGHT
-    title = "Time of a training step on each rung, on a logarithmic scale"
-    return (
-        f'<figure class="picture"><svg viewBox="0 0 {CHART_WIDTH} {height}" role="img" aria-label="{title}">'
-        f"{''.join(rows)}</svg><figcaption>{title}: each tenth of the time is as much shorter.</figcaption></figure>"
-    )
+    """The ladder's picture, as in README.md."""
+    caption = "Time of a training step on each rung: first on a logarithmic axis, then to scale."
+    return f'<figure class="picture">{charts.ladder_svg(results)}<figcaption>{caption}</figcaption></figure>'
 
 
 FIGURES: dict[str, Callable[..., str]] = {

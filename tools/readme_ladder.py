@@ -1,4 +1,4 @@
-"""Writes the ladder's table into README.md, from docs/bench.json: between the two marks, nothing else is touched.
+"""Writes the ladder's table into README.md, between its two marks, and docs/ladder.svg, both from docs/bench.json.
 
 First `.venv/bin/microgpt bench --out docs`, then `.venv/bin/python tools/readme_ladder.py`.
 """
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from microgpt.ladder import table
+from microgpt.ladder.charts import ladder_svg
 from microgpt.ladder.results import load
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +22,9 @@ def main() -> int:
         return 2
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    readme.write_text(f"{before}{BEGIN}\n{table.markdown(load(ROOT / 'docs' / 'bench.json'))}\n{END}{after}", "utf-8")
+    results = load(ROOT / "docs" / "bench.json")
+    readme.write_text(f"{before}{BEGIN}\n{table.markdown(results)}\n{END}{after}", "utf-8")
+    (ROOT / "docs" / "ladder.svg").write_text(ladder_svg(results), "utf-8")
     return 0
 
 

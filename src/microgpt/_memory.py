@@ -1,4 +1,4 @@
-"""How much memory a model will take, and how much there is: asked before it is taken, not after."""
+"""How much memory a model will take, how much is available, and how much this process has."""
 
 import os
 
@@ -30,6 +30,16 @@ def available() -> int | None:
     return min(known, default=None)
 
 
+def resident() -> int | None:
+    """Bytes that this process has in memory; None where the system does not tell (Linux does)."""
+    return _status("VmRSS")
+
+
+def peak() -> int | None:
+    """The maximum of that so far. Not getrusage's, which begins with that of the parent process."""
+    return _status("VmHWM")
+
+
 def readable(count: int) -> str:
     """A number of bytes in the unit that leaves one to three digits before the point."""
     size, unit = float(min(count, 10**18)), "bytes"
@@ -50,6 +60,14 @@ def _system() -> int | None:
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _status(field: str) -> int | None:
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
+    except (OSError, StopIteration):
         return None
 
 

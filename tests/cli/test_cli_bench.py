@@ -32,9 +32,9 @@ def test_it_prints_a_row_for_each_rung_and_that_the_losses_are_the_same(done):
 
 def test_it_writes_the_page_the_picture_and_the_figures(done):
     folder, run = done
-    assert sorted(os.listdir(folder / "ladder")) == ["bench.json", "ladder.png", "report.html"]
-    assert lines_of(run.stderr) == ["written to ladder: report.html, bench.json, ladder.png"]
-    assert (folder / "ladder" / "ladder.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(os.listdir(folder / "ladder")) == ["bench.json", "ladder.svg", "report.html"]
+    assert lines_of(run.stderr) == ["written to ladder: bench.json, report.html, ladder.svg"]
+    assert (folder / "ladder" / "ladder.svg").read_text("utf-8").startswith("<svg ")
     assert "</html>" in (folder / "ladder" / "report.html").read_text("utf-8")
 
 

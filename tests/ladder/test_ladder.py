@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt import GPTConfig
-from microgpt.ladder import measure, memory, pypy, rungs, table
+from microgpt.ladder import measure, memory, others, rungs, table
 from microgpt.ladder.graph import Pass
 from microgpt.ladder.measure import Plan
 from microgpt.ladder.results import PARTS, Results, UnreadableResults, load
@@ -28,7 +28,7 @@ def silent(what: str) -> None:
 
 
 def small_plan(**more) -> Plan:
-    return Plan(CONFIG, DOCUMENTS, **{"rounds": 1, "effort": 0.01, **more})
+    return Plan(CONFIG, DOCUMENTS, **{"rounds": 1, "pass_scale": 0.01, **more})
 
 
 def results_of(plan: Plan) -> Results:
@@ -90,7 +90,7 @@ def test_rungs_share_no_bytecode():
 
 def test_another_interpreter_is_sent_the_same_training():
     lowest = LADDER["interpreted"].make(CONFIG, fresh_parameters(CONFIG))
-    name, (first, second) = pypy.run(sys.executable, CONFIG, fresh_parameters(CONFIG), DOCUMENTS, RATES, 2)
+    name, (first, second) = others.run_pypy(sys.executable, CONFIG, fresh_parameters(CONFIG), DOCUMENTS, RATES, 2)
     assert name.startswith("CPython 3.")
     assert first.losses == lowest.run(DOCUMENTS, RATES).losses
     assert second.losses == lowest.run(DOCUMENTS, RATES).losses != first.losses
@@ -98,7 +98,7 @@ def test_another_interpreter_is_sent_the_same_training():
 
 def test_another_interpreter_that_fails_says_why():
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        pypy.run(sys.executable, CONFIG, fresh_parameters(CONFIG), [[6]], [0.1], 1)
+        others.run_pypy(sys.executable, CONFIG, fresh_parameters(CONFIG), [[6]], [0.1], 1)
 
 
 # ---- measuring ----
@@ -111,7 +111,7 @@ def test_all_rungs_are_measured_from_the_lowest_to_the_highest(results):
     assert results.rungs[0].ratio == 1.0
     for rung in results.rungs:
         step = rung.ms["step"]
-        assert 0 < step.least <= step.median <= step.most
+        assert 0 < step.min <= step.median <= step.max
         assert rung.ratio == pytest.approx(results.rungs[0].ms["step"].median / step.median)
 
 
@@ -122,12 +122,12 @@ def test_nodes_are_those_of_the_graphs(results):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="read from the kernel's account of the process")
-def test_memory_is_weighed_where_the_system_tells():
+def test_memory_is_measured_where_the_system_tells():
     config = GPTConfig(27)
-    weighed = {name: memory.measured(name, config, [[26, 1, 2, 3, 4, 5, 26]]) for name in ("interpreted", "typed")}
-    assert 150 < weighed["interpreted"].bytes_per_node < 300
-    assert 30 < weighed["typed"].bytes_per_node < 90
-    assert weighed["interpreted"].peak_bytes > weighed["typed"].peak_bytes > 0
+    needs = {name: memory.measured(name, config, [[26, 1, 2, 3, 4, 5, 26]]) for name in ("interpreted", "typed")}
+    assert 150 < needs["interpreted"].bytes_per_node < 300
+    assert 30 < needs["typed"].bytes_per_node < 90
+    assert needs["interpreted"].peak_bytes > needs["typed"].peak_bytes > 0
 
 
 def test_memory_of_a_rung_that_breaks_down_is_unknown():
@@ -147,7 +147,7 @@ def test_a_rung_with_other_bits_is_found_out(monkeypatch):
 
 
 def test_larger_models_are_left_out_where_a_rung_would_take_too_long():
-    found = measure.sizes(small_plan(patience=0.0), silent)
+    found = measure.sizes(small_plan(max_step_seconds=0.0), silent)
     assert [size.n_embd for size in found] == list(measure.WIDTHS)
     assert set(found[0].ms) == set(LADDER)
     assert all(size.ms == {} for size in found[1:])
@@ -155,7 +155,7 @@ def test_larger_models_are_left_out_where_a_rung_would_take_too_long():
 
 def test_progress_is_told_as_often_as_promised():
     told = []
-    plan = small_plan(patience=0.0)
+    plan = small_plan(max_step_seconds=0.0)
     measure.ladder(plan, told.append)
     measure.sizes(plan, told.append)
     assert len(told) == plan.work
@@ -166,7 +166,7 @@ def test_progress_is_told_as_often_as_promised():
 
 
 def test_results_come_back_from_json_as_they_were(results, tmp_path):
-    sizes = measure.sizes(small_plan(patience=0.0), silent)
+    sizes = measure.sizes(small_plan(max_step_seconds=0.0), silent)
     results = dataclasses.replace(results, others=[results.rungs[2]], sizes=sizes)
     (tmp_path / "bench.json").write_text(results.to_json())
     assert load(tmp_path / "bench.json") == results
@@ -176,7 +176,7 @@ def test_results_come_back_from_json_as_they_were(results, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"[]", b"\xff", b'{"format": 1}', b'{"format": 99}', b'{"format": 1, "rungs": 3}']
+    "content", [b"", b"{}", b"[]", b"\xff", b'{"format": 2}', b'{"format": 99}', b'{"format": 2, "rungs": 3}']
 )
 def test_a_file_of_another_kind_is_refused_by_name(content, tmp_path):
     (tmp_path / "bench.json").write_bytes(content)
@@ -207,4 +207,4 @@ def test_the_table_fits_a_terminal(results):
 
 
 def test_bench_json_is_json_with_a_format(results):
-    assert json.loads(results.to_json())["format"] == 1
+    assert json.loads(results.to_json())["format"] == 2

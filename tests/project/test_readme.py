@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from microgpt.ladder import table
+from microgpt.ladder.charts import ladder_svg
 from microgpt.ladder.results import load
 
 ROOT = Path(__file__).parents[2]
-BENCH, README, PICTURE = ROOT / "docs" / "bench.json", ROOT / "README.md", ROOT / "docs" / "ladder.png"
+BENCH, README, PICTURE = ROOT / "docs" / "bench.json", ROOT / "README.md", ROOT / "docs" / "ladder.svg"
 
 pytestmark = pytest.mark.skipif(not README.exists() or not BENCH.exists(), reason="not a checkout")
 
@@ -38,10 +39,5 @@ def test_the_machine_and_the_command_of_the_saved_run_are_named(results):
     assert f"`{results.command}`" in text
 
 
-def test_the_picture_was_drawn_from_the_saved_run():
-    from PIL import Image
-
-    from microgpt.ladder.picture import source_of
-
-    with Image.open(PICTURE) as picture:
-        assert picture.text["Source"] == source_of(BENCH.read_text("utf-8"))
+def test_the_picture_was_drawn_from_the_saved_run(results):
+    assert PICTURE.read_text("utf-8") == ladder_svg(results)

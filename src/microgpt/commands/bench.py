@@ -15,16 +15,17 @@ from ..model import GPTConfig
 from . import Refused, note
 from .options import whole
 from .output import Output
+from .progress import BenchBar, on_terminal
 
 if TYPE_CHECKING:
-    from ..ladder.measure import Plan, Tell
+    from ..ladder.measure import Plan, Progress
     from ..ladder.results import Results
 
 STEPS, ROUNDS = 12, 5
 QUICK_STEPS, QUICK_ROUNDS = 4, 2
-PICTURE, PAGE, FIGURES = "ladder.png", "report.html", "bench.json"
-NODES_A_PARAMETER, BYTES_A_NODE = 2, 250  # a product and a sum at each position; as Python objects
-PLACES = 200  # columns of the table where it is not shown on a terminal
+PAGE, PICTURE, FIGURES = "report.html", "ladder.svg", "bench.json"
+NODES_PER_PARAMETER, BYTES_PER_NODE = 2, 250  # a product and a sum at each position; as Python objects
+WIDTH = 200  # columns of the table where standard output is no terminal
 
 
 def add_parser(commands: Any) -> None:
@@ -33,7 +34,7 @@ def add_parser(commands: Any) -> None:
         help="compare the rungs of the ladder: interpreted, compiled, typed, bulk, fused",
         description="Train the same model on the same names on every rung of the ladder, in turns, check that all "
         "losses have the same bits, and print what a step takes on each.",
-        epilog="Example: `microgpt bench --out ladder` also writes ladder/report.html, ladder.png and bench.json",
+        epilog="Example: `microgpt bench --out ladder` also writes ladder/report.html, ladder.svg and bench.json",
     )
     parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: done within 20 seconds")
     parser.add_argument("--out", metavar="DIR", help=f"write {PAGE}, {PICTURE} and {FIGURES} into this folder")
@@ -62,7 +63,7 @@ def main(options: argparse.Namespace) -> int:
     output = Output()
     from ..ladder import table
 
-    width = os.get_terminal_size(sys.stdout.fileno()).columns if output.terminal else PLACES
+    width = os.get_terminal_size(sys.stdout.fileno()).columns if output.terminal else WIDTH
     output.write(table.text(results, width))
     if options.out:
         _write(options.out, results)
@@ -83,15 +84,15 @@ def _plan(options: argparse.Namespace) -> "Plan":
     steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
     documents = [tokenizer.encode(name) for name in names[:steps]]
     if options.quick:
-        return Plan(config, documents, options.rounds or QUICK_ROUNDS, effort=0.1, patience=0.5)
+        return Plan(config, documents, options.rounds or QUICK_ROUNDS, pass_scale=0.1, max_step_seconds=0.5)
     return Plan(config, documents, options.rounds or ROUNDS)
 
 
 def _check_memory(plan: "Plan") -> None:
     """Refused where the graph of one step would not fit into memory as Python objects."""
     longest = max(map(len, plan.documents))
-    nodes = NODES_A_PARAMETER * plan.config.num_params * min(longest, plan.config.block_size)
-    needed, free = nodes * BYTES_A_NODE, _memory.available()
+    nodes = NODES_PER_PARAMETER * plan.config.num_params * min(longest, plan.config.block_size)
+    needed, free = nodes * BYTES_PER_NODE, _memory.available()
     if free is not None and needed > free:
         wanted, there = _memory.readable(needed), _memory.readable(free)
         raise Refused(f"the interpreted rungs need about {wanted} for this model, and {there} are free")
@@ -104,11 +105,11 @@ def _measured(plan: "Plan") -> "Results":
     from ..ladder.others import others
     from ..ladder.results import Results
 
-    with machine.pinned_to_one_core() as core, _watched(plan.work) as tell:
+    with machine.pinned_to_one_core() as core, _progress(plan.work) as progress:
         where = machine.machine(core)
-        rungs, losses = measure.ladder(plan, tell)
-        sizes = measure.sizes(plan, tell)
-        beside = others(plan, tell, rungs[0], losses)
+        rungs, losses = measure.ladder(plan, progress)
+        sizes = measure.sizes(plan, progress)
+        beside = others(plan, progress, rungs[0], losses)
     config = plan.config
     shape = {name: getattr(config, name) for name in ("n_layer", "n_embd", "n_head", "block_size", "vocab_size")}
     return Results(
@@ -126,43 +127,30 @@ def _measured(plan: "Plan") -> "Results":
     )
 
 
-def _watched(work: int) -> "AbstractContextManager[Tell]":
-    """Tells on standard error how far it is, if that is a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        return nullcontext(lambda what: None)
-    from .watching import Watching
-
-    return Watching(work)
+def _progress(work: int) -> "AbstractContextManager[Progress]":
+    """A bar on standard error, if that is a terminal."""
+    return BenchBar(work) if on_terminal() else nullcontext(lambda what: None)
 
 
 # ---- the folder -----------------------------------------------------------------------------------------------------
 
 
 def _check_folder(path: str) -> None:
-    """Refused before measuring rather than after it, if nothing could be written there; a missing library is said."""
+    """Refused before measuring rather than after it, if nothing could be written there."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise Refused(f"--out {path}: {error.strerror}") from None
     if not os.access(path, os.W_OK):
         raise Refused(f"--out {path}: cannot be written")
-    from ..ladder import picture
-
-    try:
-        picture.check()
-    except picture.PictureUnavailable as error:
-        note(f"{error}; going on without the picture")
 
 
 def _write(folder: str, results: "Results") -> None:
-    from ..ladder import picture, report
+    from ..ladder.charts import ladder_svg
+    from ..ladder.report import report_html
+    from ..ladder.results import Results
 
-    replace_file(os.path.join(folder, FIGURES), results.to_json().encode())
-    replace_file(os.path.join(folder, PAGE), report.report_html(results).encode())
-    written = [PAGE, FIGURES]
-    try:
-        picture.picture_png(results, os.path.join(folder, PICTURE))
-        written.append(PICTURE)
-    except picture.PictureUnavailable:  # said before measuring
-        pass
-    note(f"written to {folder}: {', '.join(written)}")
+    files = {FIGURES: Results.to_json, PAGE: report_html, PICTURE: ladder_svg}
+    for name, text_of in files.items():
+        replace_file(os.path.join(folder, name), text_of(results).encode())
+    note(f"written to {folder}: {', '.join(files)}")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from .progress import Bar
+from .progress import TrainBar
 
 LEAST_LINES = 20  # on a terminal, however short the run
 PERIOD = 0.5  # seconds between two lines on a terminal, if the run is long
@@ -40,7 +40,7 @@ class Output:
 class StepLines:
     """The lines of the steps. On a terminal, one may stand for many: then it has the mean of their losses."""
 
-    def __init__(self, output: Output, num_steps: int, bar: Bar) -> None:
+    def __init__(self, output: Output, num_steps: int, bar: TrainBar) -> None:
         self._output, self._num_steps, self._bar = output, num_steps, bar
         self._group = max(1, num_steps // LEAST_LINES) if output.terminal else 1
         self._pending: list[float] = []

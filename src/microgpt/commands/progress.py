@@ -1,41 +1,52 @@
-"""The progress bar on standard error, for runs that take longer than a look."""
+"""Progress bars on standard error, drawn between pieces of work: a thread of their own would slow the work down."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-PATIENCE = 0.3  # seconds of training before there is a bar
-WORTH_IT = 0.5  # seconds of training still to come that make a bar worth while
-PERIOD = 0.1  # seconds between two pictures of it
+DELAY = 0.3  # seconds of training before there is a bar
+MIN_LEFT = 0.5  # seconds of training still to come below which no bar is opened
+PERIOD = 0.1  # seconds between two updates of it
 
 
-class Bar:
-    """A bar with loss, steps per second and time left, where standard error is a terminal; else nothing at all.
+def on_terminal() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
-    Drawn between two chunks of steps and never by a thread of its own, so that training has the processor.
-    """
+
+def _open(*columns: Any, **options: Any) -> "Progress":
+    """A bar that is drawn when it is told to, and gone when it is stopped."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True, **options)
+
+
+class TrainBar:
+    """Loss, steps per second and time left, where standard error is a terminal; else nothing at all."""
 
     def __init__(self, done: int, total: int) -> None:
         self._first, self._total = done, total
         self._started = self._drawn = time.perf_counter()
-        self._wanted = sys.stderr is not None and sys.stderr.isatty()
+        self._wanted = on_terminal()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     def update(self, step: int, losses: Sequence[float]) -> None:
-        """So many steps are taken, the last ones with these losses."""
+        """`step` steps are done, the last ones with these losses."""
         now = time.perf_counter()
         if not self._wanted or not losses or now - self._drawn < PERIOD:
             return
         seconds = now - self._started
         rate = (step - self._first) / seconds
         if self._progress is None:
-            if seconds < PATIENCE or (self._total - step) / rate < WORTH_IT:
+            if seconds < DELAY or (self._total - step) / rate < MIN_LEFT:
                 return
             self._open()
         self._drawn = now
@@ -44,18 +55,14 @@ class Bar:
         self._progress.update(self._task, completed=step, loss=loss, rate=rate, refresh=True)
 
     def _open(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-        self._progress = Progress(
+        self._progress = _open(
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:,.0f} steps/s  left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            auto_refresh=False,
-            transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -80,3 +87,27 @@ class Bar:
             progress, self._progress = self._progress, None
             with suppress(OSError):
                 progress.stop()
+
+
+class BenchBar:
+    """The progress of `microgpt bench`: what is measured now, a bar of so many pieces of work, and the time so far."""
+
+    def __init__(self, work: int) -> None:
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+
+        self._progress = _open(TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
+        self._task = self._progress.add_task("", total=work)
+
+    def __enter__(self) -> "BenchBar":
+        self._progress.start()
+        return self
+
+    def __call__(self, what: str) -> None:
+        """The next piece of work begins."""
+        self._progress.update(self._task, description=what, refresh=True)
+        self._progress.advance(self._task)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()

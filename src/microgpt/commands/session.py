@@ -11,7 +11,7 @@ from ..trainer import Diverged, Trainer
 from . import Refused
 from .losslog import LossLog
 from .output import Output, StepLines
-from .progress import Bar
+from .progress import TrainBar
 from .stopping import Stop
 
 CHUNK = 0.05  # seconds of training between two looks at signals, terminal and disk
@@ -76,7 +76,7 @@ class Session:
         self.trainer, self.output = trainer, output
         self.folder, self.log, self.notes = folder, log, notes
         self._every = {"save": notes["save_every"], "eval": notes["eval_every"]}
-        self._bar = Bar(trainer.step, trainer.num_steps)
+        self._bar = TrainBar(trainer.step, trainer.num_steps)
         self._lines = StepLines(output, trainer.num_steps, self._bar)
         self._pace = Pace()
         self._saved = trainer.step if folder and folder.resumed else None

@@ -39,9 +39,9 @@ def duration(ms: float | None) -> str:
     return _in_units(ms, TIMES) if ms is not None and known(ms) else MISSING
 
 
-def span(least: float, most: float) -> str:
+def span(shortest: float, longest: float) -> str:
     """From one time to another; the unit once where it is the same: 105 to 136 ms."""
-    low, high = duration(least), duration(most)
+    low, high = duration(shortest), duration(longest)
     if low.rpartition(SPACE)[2] == high.rpartition(SPACE)[2]:
         low = low.rpartition(SPACE)[0]
     return f"{low} to {high}"
@@ -87,6 +87,11 @@ def times_faster(value: float | None) -> str:
     return f"{ratio(value)}{SPACE}times faster" if value > 1 else f"{ratio(value)}{SPACE}times as fast"
 
 
+def fraction(part: float) -> str:
+    """A part of 1 as 1/27, 1/10,273."""
+    return f"1/{ratio(1 / part)}" if part > 0 else "0"
+
+
 def percent(share: float) -> str:
     """A part of 1 as 71 %, 2.7 %."""
     if 0 < share < 0.001:
@@ -104,7 +109,7 @@ def compact(value: float) -> str:
     return f"{value:.0f}"
 
 
-def cut(name: str, most: int) -> str:
+def cut(name: str, max_letters: int) -> str:
     """A name in one line of at most so many letters."""
     line = " ".join(name.split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    return line if len(line) <= max_letters else f"{line[: max_letters - 1]}…"

@@ -1,8 +1,8 @@
 """Measures the ladder: all rungs in turns, round by round, so that they share whatever the machine does meanwhile.
 
-A round of a rung is a fresh model that goes over the same documents, once or, where a pass takes no time, many times.
-The losses of the first pass are compared bit for bit with those of the lowest rung. Of the passes of a round counts the
-median, of the rounds the median, the least and the most. One round goes before and does not count.
+A round of a rung is a fresh model that goes over the same documents, once or, where a pass is short, many times. The
+losses of the first pass are compared bit for bit with those of the lowest rung. A round counts by the median of its
+passes; of the rounds the median, the minimum and the maximum are kept. A round before them warms up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .rungs import LADDER, Model, fresh_parameters
 LR, NUM_STEPS = 0.01, 1000  # the script's
 WIDTHS = (16, 32, 64, 128)  # n_embd of the models that show how a step grows
 
-Tell = Callable[[str], None]  # what is going on, for whoever watches
+Progress = Callable[[str], None]  # is told what is measured next
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class Plan:
 
     config, documents   the model, and the tokens of each document; a step takes one document
     rounds              of every rung; more make the medians steadier
-    effort              share of the usual number of passes a round
-    patience            seconds that a step of a larger model may take; a rung that needs more is left out there
+    pass_scale          how many passes a round has, as a part of the usual number
+    max_step_seconds    of a step of a larger model; a rung that needs longer is left out there
     """
 
     config: GPTConfig
     documents: Sequence[list[int]]
     rounds: int = 5
-    effort: float = 1.0
-    patience: float = 4.0
+    pass_scale: float = 1.0
+    max_step_seconds: float = 4.0
 
     @property
     def work(self) -> int:
-        """How often `tell` is called in all."""
+        """How often `progress` is called in all."""
         return len(LADDER) * (self.rounds + 2) + len(WIDTHS)
 
     @property
@@ -54,23 +54,23 @@ class Plan:
         return [LR * (1 - step / NUM_STEPS) for step in range(len(self.documents))]
 
     def passes(self, usual: int) -> int:
-        """How often a round goes over the documents where it usually does so `usual` times."""
-        return max(1, round(usual * self.effort))
+        """How many passes over the documents a round has that usually has so many."""
+        return max(1, round(usual * self.pass_scale))
 
 
-def ladder(plan: Plan, tell: Tell) -> tuple[list[Rung], list[str]]:
+def ladder(plan: Plan, progress: Progress) -> tuple[list[Rung], list[str]]:
     """Every rung's figures, from the lowest to the highest, and the losses of the lowest as float.hex."""
-    rounds = take_turns(plan, tell)
+    rounds = take_turns(plan, progress)
     lowest = next(iter(LADDER))
     losses = rounds[lowest].losses
     base = statistics.median(rounds[lowest].ms["step"])
-    weighed = {}
+    memory_by_rung = {}
     for name in LADDER:
-        tell(f"{name}: memory")
-        weighed[name] = memory.measured(name, plan.config, plan.documents[:2])
-    nodes = weighed[lowest].nodes
+        progress(f"{name}: memory")
+        memory_by_rung[name] = memory.measured(name, plan.config, plan.documents[:2])
+    nodes = memory_by_rung[lowest].nodes
     rungs = [
-        rung_of(number, name, plan, rounds[name], base, losses, weighed[name], nodes)
+        rung_of(number, name, plan, rounds[name], base, losses, memory_by_rung[name], nodes)
         for number, name in enumerate(LADDER)
     ]
     return rungs, [loss.hex() for loss in losses]
@@ -93,18 +93,18 @@ class Rounds:
                 self.ms[part].append(value)
 
 
-def take_turns(plan: Plan, tell: Tell) -> dict[str, Rounds]:
-    """The rounds of every rung; every second one goes down the ladder, the first one up.
+def take_turns(plan: Plan, progress: Progress) -> dict[str, Rounds]:
+    """The rounds of every rung: up the ladder and down in turns.
 
-    RecursionError where the model is too deep for a recursive backward: the interpreted one comes first and says so,
-    where the compiled one would run out of stack.
+    RecursionError where the model is too deep for a recursive backward. The interpreted rung comes first and raises it;
+    the compiled one would run out of stack.
     """
     found = {name: Rounds() for name in LADDER}
     parameters = fresh_parameters(plan.config)
     with deep_recursion(), frozen_heap():
         for index in range(plan.rounds + 1):
             for name in reversed(list(LADDER)) if index % 2 else LADDER:
-                tell(f"{name}: round {index} of {plan.rounds}" if index else f"{name}: warming up")
+                progress(f"{name}: round {index} of {plan.rounds}" if index else f"{name}: warming up")
                 model = LADDER[name].make(plan.config, parameters)
                 found[name].add(*one_round(model, plan, LADDER[name].passes), counts=index > 0)
                 del model
@@ -126,7 +126,7 @@ def rung_of(
     rounds: Rounds,
     base: float,
     losses: list[float],
-    weighed: memory.Memory,
+    needs: memory.Memory,
     nodes: float | None,
 ) -> Rung:
     step = statistics.median(rounds.ms["step"])
@@ -138,10 +138,10 @@ def rung_of(
         ratio=base / step,
         steps=len(plan.documents) * plan.passes(LADDER[name].passes),
         same_bits=rounds.steady and bits(rounds.losses) == bits(losses),
-        nodes=weighed.nodes,
+        nodes=needs.nodes,
         ns_per_node=None if nodes is None else step * 1e6 / nodes,
-        bytes_per_node=weighed.bytes_per_node,
-        peak_bytes=weighed.peak_bytes,
+        bytes_per_node=needs.bytes_per_node,
+        peak_bytes=needs.peak_bytes,
     )
 
 
@@ -156,16 +156,16 @@ def bits(losses: Sequence[float]) -> list[str]:
 # ---- other sizes ----------------------------------------------------------------------------------------------------
 
 
-def sizes(plan: Plan, tell: Tell) -> list[Size]:
+def sizes(plan: Plan, progress: Progress) -> list[Size]:
     """Milliseconds a step of wider models, on each rung that does not take too long."""
     found: list[Size] = []
     longest = max(plan.documents, key=len)
     with deep_recursion():
         for width in WIDTHS:
-            tell(f"n_embd {width}")
+            progress(f"n_embd {width}")
             config = GPTConfig(plan.config.vocab_size, n_embd=width)
             expected = {} if not found else {name: ms * growth(found[-1], config) for name, ms in found[-1].ms.items()}
-            names = [name for name in LADDER if not found or expected.get(name, 1e99) < plan.patience * 1e3]
+            names = [name for name in LADDER if not found or expected.get(name, 1e99) < plan.max_step_seconds * 1e3]
             ms = {name: step_of(name, config, longest) for name in names}
             found.append(Size(config.n_layer, width, config.n_head, config.block_size, config.num_params, ms))
     return found
@@ -176,7 +176,7 @@ def growth(last: Size, config: GPTConfig) -> float:
 
 
 def step_of(name: str, config: GPTConfig, tokens: list[int]) -> float:
-    """Milliseconds of a step, the fastest of some: how many depends on how long one takes."""
+    """Milliseconds of a step: the fastest of 1 to 50, fewer the longer one takes."""
     model = LADDER[name].make(config, fresh_parameters(config))
     first = clock()
     model.run([tokens], [1e-4])
@@ -189,7 +189,7 @@ def step_of(name: str, config: GPTConfig, tokens: list[int]) -> float:
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Room for the interpreted backward, which is recursive, under the frames of whoever measures."""
+    """A recursion limit that the interpreted backward, which is recursive, stays below."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, DEPTH))
     try:
@@ -200,7 +200,7 @@ def deep_recursion() -> Iterator[None]:
 
 @contextmanager
 def frozen_heap() -> Iterator[Any]:
-    """What is alive now is nothing that the cyclic collector has to look through, which would slow the lower rungs."""
+    """Objects alive now are hidden from the cyclic collector, which would otherwise slow the lower rungs."""
     gc.collect()
     gc.freeze()
     try:

@@ -1,10 +1,9 @@
-"""What a rung needs of memory, found in processes of its own: `python -m microgpt.ladder.memory`.
+"""The memory that a rung needs, measured in processes of its own: `python -m microgpt.ladder.memory`.
 
     measured("typed", config, documents)  ->  Memory(nodes=..., bytes_per_node=..., peak_bytes=...)
 
-One process holds the graph of a loss for each document, and is weighed before and after. Another trains, and the most
-that it ever weighed is compared with what the fresh model took. Weighing is reading the kernel's account of the process
-(Linux); elsewhere nothing is measured.
+One process holds the graph of a loss for each document; its resident set is read before and after. Another trains; its
+peak is compared with what the fresh model took. Both are read from the kernel (Linux); elsewhere nothing is measured.
 """
 
 from __future__ import annotations
@@ -17,16 +16,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from .. import _memory
 from ..model import GPTConfig
 from . import DEPTH
 from .graph import Graph
 from .rungs import LADDER, fresh_parameters
 
-STATUS = "/proc/self/status"
-
 
 class Memory(NamedTuple):
-    """nodes: of one step's graph, mean of the documents. bytes_per_node: of that graph. peak_bytes: of training."""
+    """nodes: of one step's graph, mean over the documents. bytes_per_node: of that graph. peak_bytes: of training."""
 
     nodes: float | None = None
     bytes_per_node: float | None = None
@@ -52,22 +50,26 @@ def answer(what: str, name: str, config: GPTConfig, documents: Sequence[list[int
     """The same in this process, which should have done nothing else."""
     made = LADDER[name].make(config, fresh_parameters(config))
     gc.collect()
-    before = _bytes("VmRSS")
+    before = _memory.resident()
     if what == "graph":
         return _of_graph(made, documents, before) if isinstance(made, Graph) else [None, None]
     made.run(documents, [0.01] * len(documents))
-    most = _bytes("VmHWM")
-    return [None if before is None or most is None else most - before]
+    return [_difference(_memory.peak(), before)]
 
 
 def _of_graph(made: Graph, documents: Sequence[list[int]], before: int | None) -> list[Any]:
     """Nodes of a document's graph, and the bytes of each."""
     losses = [made.loss(tokens) for tokens in documents]
     gc.collect()
-    after = _bytes("VmRSS")
+    after = _memory.resident()
     parameters = {id(p) for p in made.params}
     nodes = sum(count_below(loss, parameters) for loss in losses)
-    return [nodes / len(losses), None if before is None or after is None else (after - before) / nodes]
+    grown = _difference(after, before)
+    return [nodes / len(losses), None if grown is None else grown / nodes]
+
+
+def _difference(after: int | None, before: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 def count_below(root: Any, known: set[int]) -> int:
@@ -80,14 +82,6 @@ def count_below(root: Any, known: set[int]) -> int:
             kept.append(node)  # else its id might be given to another
             stack.extend(node._children)
     return len(kept)
-
-
-def _bytes(which: str) -> int | None:
-    try:
-        with open(STATUS, encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(which))
-    except (OSError, StopIteration):
-        return None
 
 
 if __name__ == "__main__":

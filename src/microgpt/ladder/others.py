@@ -1,34 +1,67 @@
-"""What else can train this model and happens to be here: PyPy, ports to NumPy and PyTorch. Rows below the ladder's."""
+"""What else can train this model and is installed: PyPy, ports to NumPy and PyTorch. Rows below the ladder's.
+
+PyPy need not have this package: it is sent what is pure Python here, and runs that. Sent are `reference.py`, the
+model's `gpt` and `graph.py` as they stand, the parameters and the documents; back come losses and times, all as json.
+CPython can be asked the same, which is how the tests know that it is the same training.
+"""
 
 from __future__ import annotations
 
+import inspect
+import json
+import shutil
 import statistics
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from . import pypy
-from .graph import clock
-from .measure import Plan, Tell, bits, spread
+from .. import model, reference
+from . import DEPTH, graph
+from .graph import Pass, clock
+from .measure import Plan, Progress, bits, spread
 from .results import PARTS, Rung
-from .rungs import LADDER, fresh_parameters
+from .rungs import LADDER, Parameters, fresh_parameters
 
 PASSES = 20  # over the documents in a round, for the ports
 WARM_UP = 3  # passes of PyPy that don't count, while it compiles
+PYPY_NAMES = ("pypy3", "pypy")
+PYPY_PROGRAM = """
+import json, platform, sys, types
+asked = json.load(sys.stdin)
+sys.setrecursionlimit(asked["depth"])
+module = types.ModuleType("script")
+sys.modules["script"] = module
+names = module.__dict__
+for source in asked["sources"]:
+    exec(compile(source, "script", "exec"), names)
+config = types.SimpleNamespace(**asked["config"])
+loss_of = names["loss_by"](names["gpt"], names["cross_entropy"], names["mean"])
+made = names["Graph"](config, asked["parameters"], names["Value"], loss_of, names["Adam"])
+passes = [made.run(asked["documents"], asked["lrs"]) for _ in range(asked["passes"])]
+if platform.python_implementation() == "PyPy":
+    version = "PyPy %d.%d.%d" % sys.pypy_version_info[:3]
+else:
+    version = platform.python_implementation() + " " + platform.python_version()
+print(json.dumps([version, [[[loss.hex() for loss in losses], seconds] for losses, seconds in passes]]))
+"""
 
 
-def others(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> list[Rung]:
+def others(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> list[Rung]:
     """Their figures. base: the lowest rung, whose losses, as float.hex, are compared with theirs."""
-    return [*_pypy(plan, tell, base, losses), *_ports(plan, tell, base, losses)]
+    return [*_pypy(plan, progress, base, losses), *_ports(plan, progress, base, losses)]
 
 
-def _pypy(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
-    interpreter = pypy.found()
+def _pypy(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
+    interpreter = find_pypy()
     if interpreter is None:
         return
-    tell("PyPy")
+    progress("PyPy")
     documents = list(plan.documents)
     passes = WARM_UP + plan.rounds
     try:
-        name, done = pypy.run(interpreter, plan.config, fresh_parameters(plan.config), documents, plan.lrs, passes)
+        name, done = run_pypy(interpreter, plan.config, fresh_parameters(plan.config), documents, plan.lrs, passes)
     except (OSError, RuntimeError, ValueError):  # a PyPy that does not work is as good as none
         return
     ms = {part: [each.seconds[part] / len(documents) * 1e3 for each in done[WARM_UP:]] for part in PARTS}
@@ -45,11 +78,11 @@ def _pypy(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterator
     )
 
 
-def _ports(plan: Plan, tell: Tell, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
+def _ports(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
     from .ports import available
 
     for source in available():
-        tell(source.library)
+        progress(source.library)
         try:
             port = source.load()(plan.config, fresh_parameters(plan.config))
         except ImportError:  # a library that does not work is as good as none
@@ -77,3 +110,41 @@ def _seconds(plan: Plan, train_step: Callable[[list[int], float], float]) -> flo
             train_step(tokens, lr)
         passes.append(clock() - started)
     return statistics.median(passes)
+
+
+# ---- PyPy ------------------------------------------------------------------------------------------------------------
+
+
+def find_pypy() -> str | None:
+    """PyPy's program on PATH."""
+    return next(filter(None, map(shutil.which, PYPY_NAMES)), None)
+
+
+def sources_for_pypy() -> list[str]:
+    """Source texts that are executed in this order, in one namespace."""
+    gpt = f"from __future__ import annotations\nLAYER = {model.LAYER!r}\n{inspect.getsource(model.gpt)}"
+    return [*(Path(module.__file__ or "").read_text(encoding="utf-8") for module in (reference, graph)), gpt]
+
+
+def run_pypy(
+    interpreter: str,
+    config: model.GPTConfig,
+    parameters: Parameters,
+    documents: list[list[int]],
+    lrs: list[float],
+    passes: int,
+) -> tuple[str, list[Pass]]:
+    """Go over the documents so many times under this interpreter: its name and version, and each pass.
+
+    RuntimeError with the last line of its standard error if it fails.
+    """
+    asked: dict[str, Any] = {"config": asdict(config), "parameters": parameters, "documents": documents, "lrs": lrs}
+    asked |= {"depth": DEPTH, "sources": sources_for_pypy(), "passes": passes}
+    done = subprocess.run(
+        [interpreter, "-c", PYPY_PROGRAM], input=json.dumps(asked), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        error = done.stderr.strip().splitlines() or ["no answer"]
+        raise RuntimeError(f"{interpreter}: {error[-1]}")
+    version, answers = json.loads(done.stdout)
+    return version, [Pass([float.fromhex(loss) for loss in losses], seconds) for losses, seconds in answers]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1  # of bench.json; a reader refuses others
+FORMAT = 2  # of bench.json; a reader refuses others
 
 PARTS = ("step", "forward", "backward", "adam")  # what is timed; a step is the other three together
 
@@ -27,16 +27,16 @@ class Spread:
     """Milliseconds over the rounds of a run."""
 
     median: float
-    least: float
-    most: float
+    min: float
+    max: float
 
 
 @dataclass(frozen=True)
 class Rung:
     """One rung, or another program that trains the same model.
 
-    number      of the rung, 0 to 4; None for a program that is no rung
-    name        one word: interpreted, compiled, typed, bulk, fused
+    number      of the rung, from 0; None for a program that is no rung
+    name        one word, such as interpreted
     holds       what a script has to hold to stand on this rung
     ms          milliseconds of a step and of its parts, by PARTS; a part that cannot be told apart is missing
     ratio       how many times faster than rung 0 a step is, in the same run
@@ -45,7 +45,7 @@ class Rung:
     nodes       Values of one step's graph as the rung holds it (mean of the steps); None where there is no graph
     ns_per_node     nanoseconds of a step for each of rung 0's nodes: what one scalar operation costs, all told
     bytes_per_node  memory of the graph for each of its nodes
-    peak_bytes  what a process of its own needed at most, above one that has imported the same and made the model
+    peak_bytes  peak memory of training in a process of its own, above one that has only made the model
     """
 
     number: int | None
@@ -79,7 +79,7 @@ class Results:
 
     command     as it was typed
     made        when, in UTC, as 2026-01-31T12:00:00+00:00
-    machine     cpu, cores, system, pinned (the core that the run asked for, or None), load (when it began)
+    machine     cpu, cores, system, pinned (to this core, or None), load (average when it began)
     software    microgpt, python, compiler, flags, libc, instruction_set
     model       n_layer, n_embd, n_head, block_size, vocab_size, parameters
     documents   what was trained on, and how many there are

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgpt.ladder import figures, plot
-from microgpt.ladder.scale import for_axis, for_bars
+from microgpt.ladder import charts, figures
 
 
 @pytest.mark.parametrize(
@@ -111,25 +110,31 @@ def test_long_names_are_cut_where_there_is_no_room():
     assert figures.cut("two\nlines", 14) == "two lines"
 
 
-@given(st.lists(st.floats(1e-9, 1e9), min_size=1))
-def test_scales_hold_all_their_values(values):
-    for scale in (for_bars(values), for_axis(values)):
-        exponents = [math.log10(value) for value in values]
-        assert scale.low <= min(exponents) + 1e-9 and scale.high >= max(exponents) - 1e-9
-        assert scale.low == math.floor(scale.low)
-        assert all(0 <= scale.at(value) <= 1 for value in values)
-        assert 1 <= len(scale.decades(6)) <= 6
-    assert min(map(for_bars(values).at, values)) > 0.01  # the smallest can be seen
+@pytest.mark.parametrize(("part", "said"), [(1 / 26.84, "1/26.8"), (1 / 10272.7, "1/10,273"), (0, "0")])
+def test_fractions(part, said):
+    assert figures.fraction(part) == said
 
 
-@given(st.lists(st.floats(0, plot.HEIGHT), min_size=1, max_size=16))
+@given(st.lists(st.floats(1e-9, 1e9), min_size=1), st.booleans())
+def test_logarithmic_axes_hold_all_their_values_and_ten_times_is_always_as_far(values, whole):
+    axis = charts.log_axis(values, 10, 100, whole)
+    assert all(10 <= axis.at(value) <= 110 for value in values)
+    assert len(axis.decades(6)) <= 6
+    if whole:
+        low, *_, high = axis.decades()
+        assert (axis.at_power(low), axis.at_power(high)) == pytest.approx((10, 110))
+        steps = [axis.at_power(power + 1) - axis.at_power(power) for power in range(low, high)]
+        assert steps == pytest.approx([100 / (high - low)] * len(steps))
+
+
+@given(st.lists(st.floats(charts.TOP, charts.BOTTOM), min_size=1, max_size=16))
 def test_labels_at_the_ends_of_lines_keep_apart_and_in_order(wanted):
-    heights = plot.apart(wanted)
+    heights = charts.apart(wanted)
     ordered = sorted(heights)
-    assert all(after - before >= plot.LINE - 1e-6 for before, after in pairwise(ordered))
-    assert all(0 - 1e-6 <= height <= plot.HEIGHT for height in heights)
+    assert all(after - before >= charts.APART - 1e-6 for before, after in pairwise(ordered))
+    assert all(charts.TOP - 1e-6 <= height <= charts.BOTTOM for height in heights)
     assert [heights[index] for index in sorted(range(len(wanted)), key=wanted.__getitem__)] == ordered
 
 
 def test_labels_that_are_apart_stay_where_they_are():
-    assert plot.apart([300.0, 10.0, 100.0]) == [300.0, 10.0, 100.0]
+    assert charts.apart([280.0, 20.0, 100.0]) == [280.0, 20.0, 100.0]
