@@ -1,11 +1,10 @@
 """The scalar autograd engine of the 200-line microgpt.py, compiled: the same API, the same bits, many times faster."""
 
-from ._adam import Adam
-from ._engine import Value, arena_stats
-from ._functional import add, attention, cross_entropy, linear, mean, relu, rmsnorm, softmax
-
 TYPE_CHECKING = False  # type checkers take it for True; typing's own would cost the import of typing
 if TYPE_CHECKING:
+    from ._adam import Adam
+    from ._engine import Value, arena_stats
+    from ._functional import add, attention, cross_entropy, linear, mean, relu, rmsnorm, softmax
     from ._fused import GPT
     from .drawing import draw_dot
     from .model import GPTConfig
@@ -31,8 +30,19 @@ __all__ = [
     "softmax",
 ]
 
-# Loaded when first asked for, since what they need would double the time of `import microgpt`; name -> module.
-_LATER = {"GPT": "_fused", "GPTConfig": "model", "Trainer": "trainer", "draw_dot": "drawing"}
+# Name -> module, loaded when first asked for: `microgpt --version` needs none of them, and the program can say so where
+# one cannot be loaded.
+_LATER = {
+    "Adam": "_adam",
+    "GPT": "_fused",
+    "GPTConfig": "model",
+    "Trainer": "trainer",
+    "Value": "_engine",
+    "arena_stats": "_engine",
+    "draw_dot": "drawing",
+    **dict.fromkeys(("add", "attention", "cross_entropy", "linear"), "_functional"),
+    **dict.fromkeys(("mean", "relu", "rmsnorm", "softmax"), "_functional"),
+}
 
 
 def __getattr__(name: str) -> object:
@@ -43,6 +53,10 @@ def __getattr__(name: str) -> object:
     found: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     globals()[name] = found
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_ipython_extension(shell: object) -> None:

@@ -1,9 +1,14 @@
-"""Where checkpoints are, and how files get there: as a whole or not at all."""
+"""Where checkpoints are, and how files get there: as a whole or not at all, and never in place of something else."""
+
+from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 
 FILE_NAME = "checkpoint.safetensors"
+TEMPORARY = ".microgpt-"  # then 16 hexadecimal digits: what no file of the user's is called
 
 
 def checkpoint_file(where: str | os.PathLike[str]) -> str:
@@ -12,23 +17,69 @@ def checkpoint_file(where: str | os.PathLike[str]) -> str:
     return os.path.join(path, FILE_NAME) if os.path.isdir(path) else path
 
 
+def regular_file(path: str) -> os.stat_result | None:
+    """What the system knows of this file, through links; None if there is none. OSError if it is no regular file."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return found
+
+
 def replace_file(path: str, content: bytes) -> None:
     """Write `content` under a temporary name and, when it is on the disk, give it the name `path`.
 
-    Whatever happens meanwhile, the file of that name is the old one or the new one. OSError where it cannot be written.
+    Whatever happens meanwhile, the file of that name is the old one or the new one. A link stays one, and what it
+    points to is replaced; owner and mode of a file that was there stay. OSError, which names the file, where it cannot
+    be written or is no regular file.
     """
-    temporary = f"{path}.tmp"
+    target = os.path.realpath(path)
     try:
-        with open(temporary, "wb") as file:
+        _replace(target, content, regular_file(target))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), path) from None
+
+
+def _replace(target: str, content: bytes, before: os.stat_result | None) -> None:
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f"{TEMPORARY}{os.urandom(8).hex()}")
+    try:
+        with open(temporary, "xb") as file:  # a new file, never one through a link
+            if before is not None:
+                _keep_owner_and_mode(file.fileno(), before)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        _unlink(temporary)
         raise
-    _sync_folder(os.path.dirname(path) or ".")
+    _sync_folder(folder)
+
+
+def _keep_owner_and_mode(handle: int, before: os.stat_result) -> None:
+    if hasattr(os, "fchown"):
+        with contextlib.suppress(OSError):  # only root may give a file away
+            os.fchown(handle, before.st_uid, before.st_gid)
+        os.fchmod(handle, stat.S_IMODE(before.st_mode))
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove the temporary files of processes that were killed. Only while no other process writes there."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            temporary = entry.name.startswith(TEMPORARY) and len(entry.name) == len(TEMPORARY) + 16
+            if temporary and entry.is_file(follow_symlinks=False):
+                _unlink(entry.path)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _sync_folder(folder: str) -> None:
@@ -53,7 +104,7 @@ class FolderLock:
             import fcntl
         except ImportError:
             return
-        self._handle = os.open(folder, os.O_RDONLY)
+        self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,8 +1,12 @@
 """How much memory a model will take, how much is available, and how much this process has."""
 
+from __future__ import annotations
+
 import os
 
-from .model import GPTConfig
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .model import GPTConfig
 
 COPIES = 5  # parameters, gradients, the two moments of Adam, and the parameters as generation wants them
 DOUBLE = 8  # bytes

@@ -6,7 +6,8 @@ The file is a safetensors file. Its tensors are the model's matrices under their
     format        "microgpt checkpoint 1"
     checksum      SHA-256 of the whole file, taken with 64 zeros in this place
     config        json: the fields of GPTConfig
-    vocabulary    the characters in the order of their tokens
+    vocabulary    json: the characters in the order of their tokens, in one string; of a WordTokenizer {"word": [...]}
+                  and of an object of the user's own {"own": [...]}, with the text of each token
     step          steps taken
     rng_state     json: what `random.Random.getstate` gives
     settings      json: what else decides the run (seed, rate, ...)
@@ -17,17 +18,21 @@ Writing goes to a temporary name beside the file, which takes its place when all
 last whole checkpoint stays. Reading believes nothing: a file that is short, altered or of another kind is refused.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import random
 import sys
 from array import array
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from ._files import FILE_NAME, checkpoint_file, replace_file
-from .data import Tokenizer
+from . import _checks
+from ._files import FILE_NAME, checkpoint_file, regular_file, replace_file
+from ._settings import Settings
+from ._tokenizers import TextTable, Tokenizer, TokenizerAdapter, Vocabulary, WordTokenizer
 from .model import GPTConfig
 
 __all__ = ["FILE_NAME", "Checkpoint", "CheckpointError", "checkpoint_file", "load", "save"]
@@ -48,7 +53,7 @@ class Checkpoint:
     """What one file holds. weights, m and v: name -> matrix of doubles, in the shapes of `config`."""
 
     config: GPTConfig
-    tokenizer: Tokenizer
+    tokenizer: Vocabulary | TokenizerAdapter  # of an object of the user's own, a file gives back a TextTable
     step: int
     weights: Matrices
     m: Matrices
@@ -89,8 +94,8 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     return {
         "format": FORMAT,
         "checksum": NO_CHECKSUM,
-        "config": json.dumps(asdict(checkpoint.config)),
-        "vocabulary": json.dumps(checkpoint.tokenizer.characters),
+        "config": json.dumps(checkpoint.config._asdict()),
+        "vocabulary": json.dumps(_vocabulary(checkpoint.tokenizer)),
         "step": str(checkpoint.step),
         "rng_state": json.dumps(checkpoint.rng_state),
         "settings": json.dumps(checkpoint.settings),
@@ -99,15 +104,23 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     }
 
 
+def _vocabulary(tokenizer: Vocabulary | TokenizerAdapter) -> str | dict[str, list[str]]:
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer.characters
+    return {"word" if isinstance(tokenizer, WordTokenizer) else "own": list(tokenizer.texts)}
+
+
 # ---- reading ----
 
 
 def load(where: str | os.PathLike[str]) -> Checkpoint:
     """The checkpoint in a file, or in a folder under its usual name.
 
-    Raises CheckpointError for what is no whole checkpoint, OSError for what cannot be read.
+    Raises CheckpointError for what is no whole checkpoint or holds what no run could have written, OSError for what
+    cannot be read.
     """
     path = checkpoint_file(where)
+    regular_file(path)
     with open(path, "rb") as file:
         header_size = int.from_bytes(file.read(8), "little")
         header = file.read(header_size) if header_size <= HEADER_LIMIT else b""
@@ -118,7 +131,9 @@ def load(where: str | os.PathLike[str]) -> Checkpoint:
         return _unpack(content, json.loads(header)["__metadata__"])
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a forged file may bring about
         raise CheckpointError(f"{path}: a damaged checkpoint ({type(error).__name__}: {error})") from None
 
 
@@ -135,29 +150,41 @@ def _unpack(content: bytes, metadata: dict[str, str]) -> Checkpoint:
     except SafetensorError as error:
         raise CheckpointError(f"a damaged checkpoint ({error})") from None
     config = GPTConfig(**json.loads(metadata["config"]))
-    tokenizer = Tokenizer(json.loads(metadata["vocabulary"]))
+    tokenizer = _tokenizer(json.loads(metadata["vocabulary"]))
     if tokenizer.vocab_size != config.vocab_size:
-        raise CheckpointError(f"{config.vocab_size} tokens, but {len(tokenizer.characters)} characters")
+        raise CheckpointError(f"{config.vocab_size} tokens, but a vocabulary of {len(tokenizer.texts)}")
     if len(tensors) != 3 * (3 + 6 * config.n_layer):
         raise CheckpointError(f"{len(tensors)} matrices are not those of {config}")
     return Checkpoint(
         config,
         tokenizer,
-        _step(metadata["step"]),
+        _checks.integer("step", int(metadata["step"])),
         _matrices(config, tensors, ""),
         _matrices(config, tensors, "adam.m."),
         _matrices(config, tensors, "adam.v."),
         _rng_state(metadata["rng_state"]),
-        _object(metadata["settings"]),
+        _settings(metadata["settings"]),
         metadata["data_digest"],
         _object(metadata["notes"]),
     )
 
 
-def _step(text: str) -> int:
-    if (step := int(text)) < 0:
-        raise CheckpointError(f"{step} steps taken")
-    return step
+def _tokenizer(found: Any) -> Vocabulary:
+    """The tokenizer of what `_vocabulary` gave."""
+    if isinstance(found, str):
+        return Tokenizer(found)
+    ((kind, texts),) = found.items()
+    return {"word": WordTokenizer, "own": TextTable}[kind](texts)
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """The settings of the run, those that are missing left out. CheckpointError for what no run can have."""
+    found = _object(text)
+    try:
+        checked = Settings(**found)._asdict()
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"settings that this version cannot have: {error}") from None
+    return {name: checked[name] for name in found}
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -170,7 +197,9 @@ def _object(text: str) -> dict[str, Any]:
 def _rng_state(text: str) -> tuple[Any, ...]:
     version, numbers, gauss_next = json.loads(text)
     state = version, tuple(numbers), gauss_next
-    random.Random().setstate(state)  # which looks at it closely
+    random.Random().setstate(state)  # which looks at all but the last closely
+    if gauss_next is not None:
+        _checks.number("the next normal number", gauss_next)
     return state
 
 
@@ -184,7 +213,7 @@ def _matrices(config: GPTConfig, tensors: dict[str, Any], prefix: str) -> Matric
     return matrices
 
 
-def _little_endian(content: bytes) -> "array[float]":
+def _little_endian(content: bytes) -> array[float]:
     """Doubles from bytes or for bytes: the order of a file is little-endian, the machine's may be another."""
     doubles = array("d")
     doubles.frombytes(content)

@@ -1,48 +1,62 @@
 """The GPT of the script: its sizes, its parameters, and the function from a token to the logits of the next one."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from __future__ import annotations
 
+from collections import namedtuple
+
+from . import _checks
 from ._engine import Value
 from ._functional import add, attention, linear, relu, rmsnorm
+
+TYPE_CHECKING = False  # type checkers take it for True; typing's own would cost the import of typing
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, NamedTuple, Protocol
+
+    class Gauss(Protocol):
+        """What draws the parameters: a `random.Random`, or the module `random` itself."""
+
+        def gauss(self, mu: float, sigma: float) -> float: ...
+
+    class Sizes(NamedTuple):
+        vocab_size: int
+        n_layer: int = 1
+        n_embd: int = 16
+        n_head: int = 4
+        block_size: int = 16
+
+else:  # a dataclass would cost the import of inspect
+    Sizes = namedtuple("Sizes", "vocab_size n_layer n_embd n_head block_size", defaults=(1, 16, 4, 16))
 
 INIT_STD = 0.08  # standard deviation of a fresh parameter
 LAYER = ("attn_wq", "attn_wk", "attn_wv", "attn_wo", "mlp_fc1", "mlp_fc2")  # the matrices of a layer
 
 
-class Gauss(Protocol):
-    """What draws the parameters: a `random.Random`, or the module `random` itself."""
-
-    def gauss(self, mu: float, sigma: float) -> float: ...
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    """The sizes of a model; the defaults are the script's.
+class GPTConfig(Sizes):
+    """The sizes of a model; the defaults are the script's. A named tuple: immutable, compared by its numbers.
 
     vocab_size: number of tokens, the one at both ends of a document included.
     n_layer: transformer layers. n_embd: width of the residual stream. n_head: attention heads in a layer, a divisor
     of n_embd. block_size: most positions the model can see.
 
-    Raises TypeError for a size that is no int, ValueError for one below 1 and for heads that don't divide n_embd.
+    Raises TypeError for a size that is no integer, ValueError for one below 1 and for heads that don't divide n_embd.
     """
 
-    vocab_size: int
-    n_layer: int = 1
-    n_embd: int = 16
-    n_head: int = 4
-    block_size: int = 16
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        for name in ("vocab_size", "n_layer", "n_embd", "n_head", "block_size"):
-            size = getattr(self, name)
-            if not isinstance(size, int) or isinstance(size, bool):
-                raise TypeError(f"{name} must be an int, not {type(size).__name__}")
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, not {size}")
-        if self.n_embd % self.n_head:
-            raise ValueError(f"n_embd must be a multiple of n_head, but {self.n_embd} is none of {self.n_head}")
+    def __new__(
+        cls, vocab_size: int, n_layer: int = 1, n_embd: int = 16, n_head: int = 4, block_size: int = 16
+    ) -> GPTConfig:
+        given = (vocab_size, n_layer, n_embd, n_head, block_size)
+        sizes = (_checks.at_least_one(name, size) for name, size in zip(cls._fields, given))
+        config = super().__new__(cls, *sizes)
+        if config.n_embd % config.n_head:
+            raise ValueError(f"n_embd must be a multiple of n_head, but {config.n_embd} is none of {config.n_head}")
+        return config
+
+    @classmethod
+    def _make(cls, sizes: Any) -> GPTConfig:  # type: ignore[override]  # what _replace calls
+        return cls(*sizes)
 
     @property
     def head_dim(self) -> int:

@@ -1,9 +1,14 @@
 """Learning rate schedules: what a training step's rate is, given how far the run has come."""
 
-import math
-from collections.abc import Callable
+from __future__ import annotations
 
-Schedule = Callable[[float, int, int], float]
+import math
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Schedule = Callable[[float, int, int], float]
 
 
 def linear(lr: float, step: int, num_steps: int) -> float:

@@ -55,26 +55,25 @@ TABLE = [
     (["train", "--step", "3"], "unknown: --step 3"),
     (["train", "names.txt"], "unknown: names.txt"),
     (["train", "--steps"], "--steps: expected one argument"),
-    (["train", "--steps", "-1"], "--steps: must be from 0"),
-    (["train", "--steps", "many"], "--steps: a whole number is expected, not 'many'"),
-    (["train", "--steps", "1.5"], "--steps: a whole number is expected"),
-    (["train", "--steps", "9" * 5000], "--steps: a whole number is expected"),
-    (["train", "--steps", "9" * 30], "--steps: must be from 0"),
-    (["train", "--samples", "-1"], "--samples: must be from 0"),
-    (["train", "--seed", "x"], "--seed: a whole number"),
-    (["train", "--n-embd", "0"], "--n-embd: must be from 1"),
-    (["train", "--n-layer", "-2"], "--n-layer: must be from 1"),
+    (["train", "--steps", "-1"], "--steps must be at least 0, not -1"),
+    (["train", "--steps", "many"], "--steps must be an integer, not 'many'"),
+    (["train", "--steps", "1.5"], "--steps must be an integer, not "),
+    (["train", "--steps", "9" * 5000], "--steps must be an integer, not "),
+    (["train", "--steps", "9" * 30], "--steps must be at most 1000000000000"),
+    (["train", "--samples", "-1"], "--samples must be at least 0"),
+    (["train", "--seed", "x"], "--seed must be an integer, not 'x'"),
+    (["train", "--n-embd", "0"], "--n-embd must be at least 1"),
+    (["train", "--n-layer", "-2"], "--n-layer must be at least 1"),
     ([*TRAIN, "--n-embd", "10"], "n_embd must be a multiple of n_head, but 10 is none of 4"),
     ([*TRAIN, "--n-embd", "1000000", "--n-layer", "1000000"], "parameters needs"),
     ([*TRAIN, "--n-layer", "1000000000000"], "of memory, but only"),
     ([*TRAIN, "--block-size", "1000000000000"], "of memory, but only"),
-    (["train", "--temperature", "0"], "--temperature: must be a number above 0"),
-    (["train", "--temperature", "-1"], "--temperature: must be a number above 0"),
-    (["train", "--temperature", "nan"], "--temperature: must be a number above 0"),
-    (["train", "--temperature", "warm"], "--temperature: a number is expected"),
-    (["train", "--lr", "0"], "--lr: must be a number above 0"),
-    (["train", "--lr", "inf"], "--lr: must be a number above 0"),
-    (["train", "--schedule", "wild"], "--schedule: invalid choice: 'wild'"),
+    (["train", "--temperature", "-1"], "--temperature must be a number of at least 0"),
+    (["train", "--temperature", "nan"], "--temperature must be a number of at least 0"),
+    (["train", "--temperature", "warm"], "--temperature must be a number, not 'warm'"),
+    (["train", "--lr", "0"], "--lr must be a number above 0"),
+    (["train", "--lr", "inf"], "--lr must be a number above 0"),
+    (["train", "--schedule", "wild"], "--schedule must be one of linear, cosine, constant, not 'wild'"),
     ([*TRAIN, "--batch-size", "9"], "9 documents a step, but there are 8"),
     ([*TRAIN, "--holdout", "8"], "leave none to train on"),
     ([*TRAIN, "--eval-every", "1", "--holdout", "0"], "--holdout 0 leaves none"),
@@ -104,9 +103,9 @@ TABLE = [
     (["sample"], "required: --from"),
     (["sample", "--from", "nothing"], "nothing: No such file"),
     (["sample", "--from", "other.txt"], "other.txt: not a checkpoint"),
-    (["sample", "--from", "run", "--temperature", "0"], "--temperature: must be a number above 0"),
-    (["sample", "--from", "run", "--top-k", "0"], "--top-k: must be from 1"),
-    (["sample", "--from", "run", "--num", "-1"], "--num: must be from 0"),
+    (["sample", "--from", "run", "--temperature", "1e-320"], "--temperature must be 0 or at least 6e-309, not 1e-320"),
+    (["sample", "--from", "run", "--top-k", "0"], "--top-k must be at least 1"),
+    (["sample", "--from", "run", "--num", "-1"], "--num must be at least 0"),
     (["sample", "--from", "run", "--prompt", "bob!"], "--prompt 'bob!': not in the vocabulary: '!'"),
     (["sample", "--from", "run", "--prompt", "bobo"], "--prompt: 4 letters, and the model sees 4 at a time"),
     (["info", "other.txt"], "other.txt: not a checkpoint"),
@@ -191,33 +190,32 @@ def test_standard_output_on_a_full_disk_is_one_line(here, command):
     assert "No space left" in run.stderr
 
 
-@has_full_device
-def test_a_log_on_a_full_disk_is_one_line_and_the_run_is_saved(here, capsys):
-    status = main([*TRAIN, "--log", "/dev/full", "--out", "new", *TINY])
-    stderr = capsys.readouterr().err
-    assert status == 2
-    assert is_one_line(stderr)
-    assert "/dev/full: No space left" in stderr
+def with_little_room(here, limit, *arguments):
+    """Run a command; the limit for the size of a file stands for the disk: what is above it cannot be written."""
+    resource = pytest.importorskip("resource")
+    limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
+    run = microgpt(*arguments, cwd=here, **limits)
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    return run
+
+
+def test_a_log_on_a_full_disk_is_named_and_the_run_is_saved(here):
+    options = ["--steps", 5000, "--log", "log", "--out", "new", *TINY]
+    run = with_little_room(here, 40_000, *TRAIN[:3], *options)
+    assert run.stderr.splitlines()[-1].startswith(
+        "microgpt train: log: File too large; the last checkpoint in new is of"
+    )
     assert main(["info", "new"]) == 0
 
 
-def test_a_disk_that_fills_up_keeps_the_last_checkpoint(here):
-    """The limit for the size of a file stands for the disk: what is above it cannot be written."""
-    resource = pytest.importorskip("resource")
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint_and_names_it_after_the_samples(here):
     before = (here / "run" / FILE_NAME).read_bytes()
-    command = [sys.executable, "-m", "microgpt", "train", "--resume", "run", "--steps", "9"]
-    limit = len(before) // 2
-    run = subprocess.run(
-        command,
-        cwd=here,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    assert run.returncode == 2
-    assert run.stderr.splitlines()[-1].endswith("File too large")
-    assert "Traceback" not in run.stderr
+    run = with_little_room(here, len(before) // 2, *("train", "--resume", "run", "--steps", 9, "--samples", 3))
+    complaint = f"microgpt train: run/{FILE_NAME}: File too large; the last checkpoint in run is of step 2"
+    assert run.stderr.splitlines()[-1] == complaint
     assert everything_in(here / "run") == {here / "run" / FILE_NAME: before}
+    assert [line.partition(":")[0] for line in run.stdout.splitlines()[-3:]] == ["sample  1", "sample  2", "sample  3"]
 
 
 # ---- two at once, and no streams ----

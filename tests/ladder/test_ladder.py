@@ -33,7 +33,7 @@ def small_plan(**more) -> Plan:
 
 def results_of(plan: Plan) -> Results:
     found, losses = measure.ladder(plan, silent)
-    model = {**dataclasses.asdict(CONFIG), "parameters": CONFIG.num_params}
+    model = {**CONFIG._asdict(), "parameters": CONFIG.num_params}
     machine = {"cpu": "a processor", "cores": 1, "system": "a system", "pinned": None, "load": None}
     software = {"microgpt": "1", "python": "P", "compiler": "C", "flags": "-O", "libc": "l", "instruction_set": "avx2"}
     return Results("microgpt bench", "2026-01-01T00:00:00+00:00", machine, software, model, "3 names", 1, losses, found)

@@ -8,7 +8,7 @@ from typing import Any
 
 COMMAND = [sys.executable, "-m", "microgpt"]
 TINY = ["--n-embd", "4", "--n-head", "2", "--block-size", "4"]  # a model that trains in no time
-DOCUMENTS = ["ada", "bob", "cleo", "dora", "eve", "abcde", "beda", "coco"]
+DOCUMENTS = ["ada", "bob", "cleo", "dora", "eve", "abde", "beda", "coco"]
 
 
 def microgpt(*arguments: object, cwd: Path, **options: Any) -> "subprocess.CompletedProcess[str]":

@@ -33,7 +33,7 @@ def test_the_number_of_parameters_is_that_of_all_matrices(vocab, n_layer, head_d
 
 
 def test_sizes_beyond_all_measure_are_worked_out_at_once():
-    assert _memory.needed(GPTConfig(10**30, 10**30, 10**30, 10**30, 10**30)) > 10**90
+    assert _memory.needed(GPTConfig(10**12, 10**12, 10**12, 10**12, 10**12)) > 10**36
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -216,11 +216,12 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_nothing_else(saved, monkeypa
     assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_a_new_checkpoint_takes_the_place_of_the_old_one_and_of_what_a_killed_process_left(saved):
-    (saved.parent / f"{FILE_NAME}.tmp").write_bytes(b"half of")
-    save(str(saved), a_checkpoint(step=18))
-    assert load(saved).step == 18
-    assert list(saved.parent.iterdir()) == [saved]
+def test_what_killed_processes_left_is_removed_and_nothing_else(saved):
+    names = [f"{_files.TEMPORARY}{'0' * 16}", f"{_files.TEMPORARY}mine", "0" * 16, "notes.txt"]
+    for name in names:
+        (saved.parent / name).write_bytes(b"half of")
+    _files.remove_leftovers(str(saved.parent))
+    assert {path.name for path in saved.parent.iterdir()} == {FILE_NAME, *names[1:]}
 
 
 def test_the_file_is_on_the_disk_before_it_gets_its_name(saved, monkeypatch):

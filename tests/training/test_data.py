@@ -50,7 +50,7 @@ def test_without_a_path_input_txt_comes_before_the_embedded_names(tmp_path, monk
         b"emma\nolivia\n",
         b"\n\n  emma \t\n\n   \nolivia",
         b"emma\r\nolivia\rava\r\n",
-        "é\u2028x\n\u00a0ü\u00a0\n\ufeffa\n".encode(),
+        "é\u2028x\n\u00a0ü\u00a0\na\ufeffb\n".encode(),
         b"a\x0bb\x0cc\x1cd\n\x0b\n",
     ],
 )
@@ -115,9 +115,8 @@ def test_an_address_is_downloaded_when_asked_for_and_nothing_is_written(address,
 
 
 def test_an_address_that_is_not_there_is_an_oserror(address):
-    with pytest.raises(OSError, match="404") as caught:
+    with pytest.raises(OSError, match=r"other\.txt: HTTP error 404"):
         load_documents(f"{address}/other.txt")
-    caught.value.close()
 
 
 # ---- tokens ----
@@ -186,6 +185,6 @@ def test_an_answer_that_breaks_off_is_an_oserror(monkeypatch):
     with HTTPServer(("127.0.0.1", 0), BrokenAnswer) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        with pytest.raises(OSError, match="IncompleteRead"):
+        with pytest.raises(OSError, match="breaks off 996 bytes before its end"):
             load_documents(f"http://127.0.0.1:{server.server_port}/names.txt")
         thread.join()

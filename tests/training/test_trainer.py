@@ -290,8 +290,9 @@ def test_resuming_with_other_documents_is_refused(tmp_path, documents, complaint
 
 
 def test_resuming_settings_of_another_version_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer_module, "asdict", lambda settings: {"dropout": 0.5})
+    monkeypatch.setattr(Settings, "_asdict", lambda settings: {"dropout": 0.5})
     tiny().save(tmp_path)
+    monkeypatch.undo()
     with pytest.raises(CheckpointError, match="dropout"):
         Trainer.resume(tmp_path, DOCUMENTS)
 
@@ -345,7 +346,7 @@ def test_parameters_that_are_no_numbers_are_not_saved_over_those_that_are(tmp_pa
         ({"lr": 0}, ValueError),
         ({"lr": math.nan}, ValueError),
         ({"lr": math.inf}, ValueError),
-        ({"lr": "fast"}, ValueError),
+        ({"lr": "fast"}, TypeError),
         ({"clip_norm": 0.0}, ValueError),
         ({"batch_size": 0}, ValueError),
         ({"batch_size": True}, TypeError),

@@ -1,13 +1,15 @@
 """The commands of the program `microgpt`, one module each, and how they say what is wrong.
 
-A new command is a module here with `add_parser(commands)` and `main(options)`, and its name in COMMANDS.
+A new command is a module here (see microgpt.cli), and its name in COMMANDS.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
 import sys
 
-COMMANDS = ("train", "sample", "run", "bench", "info")  # in the order of the help
+COMMANDS = ("train", "sample", "export", "run", "bench", "info")  # in the order of the help
 
 
 class Refused(Exception):
@@ -22,7 +24,7 @@ def note(text: str) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line."""
+    """An exception in one line, in which nothing can move a terminal's cursor."""
     if isinstance(error, MemoryError):
         text = str(error) or "out of memory: a smaller model, or fewer documents, would help"
     elif isinstance(error, OSError):
@@ -30,7 +32,12 @@ def describe(error: BaseException) -> str:
         text = f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, (str, bytes)) else reason
     else:
         text = str(error)
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """The text with escapes in place of control characters."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def silence() -> None:

@@ -1,5 +1,7 @@
 """`microgpt info`: what is installed and how it runs here, or what a checkpoint holds."""
 
+from __future__ import annotations
+
 import argparse
 import platform
 from collections.abc import Iterator
@@ -8,9 +10,10 @@ from typing import Any
 from .. import __version__, _memory, arena_stats
 from .._engine import Value
 from .._fused import instruction_set
-from ..checkpoint import CheckpointError, load
+from .._tokenizers import Tokenizer, WordTokenizer
+from ..checkpoint import Checkpoint, CheckpointError, load
 from ..model import GPTConfig
-from . import Refused
+from . import Refused, notes, printable
 from .output import Output
 
 NAMES = 27  # tokens of the alphabet in lower case
@@ -29,7 +32,7 @@ def add_parser(commands: Any) -> None:
 def main(options: argparse.Namespace) -> int:
     try:
         facts = _checkpoint(options.source) if options.source else _program()
-        lines = [f"{name:16}{fact}\n" for name, fact in facts]
+        lines = [f"{name:16}{printable(str(fact))}\n" for name, fact in facts]
     except CheckpointError as error:
         raise Refused(str(error)) from None
     Output().write("".join(lines))
@@ -53,9 +56,25 @@ def _checkpoint(source: str) -> Iterator[tuple[str, object]]:
     kept = load(source)
     yield "step", f"{kept.step} of {kept.settings.get('num_steps')}"
     yield from _model(kept.config)
-    yield "vocabulary", f"{kept.tokenizer.characters!r} and the end"
-    yield "documents", kept.notes.get("source", "unknown") or "the names that come with microgpt"
+    yield "vocabulary", f"{_vocabulary(kept)} and the end"
+    noted = notes.read(kept)
+    yield "documents", noted.get("source", "unknown") or "the names that come with microgpt"
+    if noted.get("cut") and noted["cut"][0]:
+        cut, beyond, tokens = noted["cut"]
+        yield (
+            "cut",
+            f"{cut} documents, longer than block_size: {100 * beyond / tokens:.2g} % of all letters are never seen",
+        )
+    if noted.get("best"):
+        yield "best", f"held-out loss {noted['best'][1]:.4f} at step {noted['best'][0]}"
     yield "settings", ", ".join(f"{name} {value}" for name, value in kept.settings.items() if name != "num_steps")
+
+
+def _vocabulary(kept: Checkpoint) -> str:
+    tokenizer = kept.tokenizer
+    if isinstance(tokenizer, Tokenizer):
+        return repr(tokenizer.characters)
+    return f"{len(tokenizer.texts)} {'words' if isinstance(tokenizer, WordTokenizer) else 'tokens'}"
 
 
 def _model(config: GPTConfig) -> Iterator[tuple[str, object]]:

@@ -1,12 +1,21 @@
 """The log of a run: a json object a line, {"step": 1, "loss": 3.3660...}, whose digits give back the loss exactly."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import os
 from array import array
-from collections.abc import Sequence
 
+from .. import _checks
+from .._files import regular_file
 from . import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LONGEST = 1000  # bytes of a line
 
 
 class LossLog:
@@ -19,9 +28,10 @@ class LossLog:
     def __init__(self, path: str, resumed_at: int | None) -> None:
         self.path = path
         self.before = array("d")  # the losses that were in it
-        if resumed_at is not None and os.path.isfile(path):
+        there = regular_file(path)
+        if resumed_at is not None and there:
             os.truncate(path, self._read_until(resumed_at))
-        elif os.path.isfile(path) and os.path.getsize(path):
+        elif there and there.st_size:
             raise Refused(f"--log {path}: there is something in this file already; name another, or remove it")
         self._file = open(path, "a", encoding="ascii")  # noqa: SIM115
 
@@ -43,21 +53,27 @@ class LossLog:
 
     def _read_until(self, step: int) -> int:
         """Read the losses up to that step; the place in the file behind its line."""
-        import json
-
         end = 0
         with open(self.path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
+                if not line.endswith(b"\n") and len(line) < LONGEST:
                     break  # killed in the middle of it
-                try:
-                    entry = json.loads(line)
-                    if entry["step"] > step:
-                        break
-                    self.before.append(entry["loss"])
-                except (KeyError, TypeError, ValueError):
-                    raise Refused(
-                        f"--log {self.path}: line {number} is none of such a log; name another file"
-                    ) from None
+                entry = _entry(line)
+                if entry is None:
+                    raise Refused(f"--log {self.path}: line {number} is none of such a log; name another file")
+                if entry[0] > step:
+                    break
+                self.before.append(entry[1])
                 end += len(line)
         return end
+
+
+def _entry(line: bytes) -> tuple[int, float] | None:
+    """Step and loss of a line; None for any other line."""
+    import json
+
+    try:
+        entry = json.loads(line)
+        return _checks.at_least_one("step", entry["step"]), _checks.not_negative("loss", entry["loss"])
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return None

@@ -1,12 +1,15 @@
 """`--plot`: the loss of every step, and its running mean, as a picture."""
 
-import io
-import os
-from collections.abc import Sequence
-from itertools import accumulate
+from __future__ import annotations
 
-from .._files import replace_file
+import os
+
+from .._files import regular_file, replace_file
 from . import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WINDOWS = 40  # the running mean looks over a fortieth of the run
 
@@ -23,15 +26,21 @@ def check(path: str) -> None:
     kind = os.path.splitext(path)[1][1:].lower()
     if kind not in kinds:
         raise Refused(f"--plot {path}: the name must end in the kind of picture, such as .png ({', '.join(kinds)})")
-    folder = os.path.dirname(path) or "."
+    try:
+        regular_file(path)
+    except OSError as error:
+        raise Refused(f"--plot {path}: {error.strerror}") from None
+    folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise Refused(f"--plot {path}: there is no folder {folder}")
-    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+    if not os.access(folder, os.W_OK):
         raise Refused(f"--plot {path}: cannot be written")
 
 
 def running_mean(losses: Sequence[float], window: int) -> list[float]:
     """The mean of the last `window` losses at each step, of fewer at the beginning."""
+    from itertools import accumulate
+
     sums = [0.0, *accumulate(losses)]
     return [
         (sums[end] - sums[max(0, end - window)]) / (end - max(0, end - window)) for end in range(1, len(losses) + 1)
@@ -40,6 +49,8 @@ def running_mean(losses: Sequence[float], window: int) -> list[float]:
 
 def draw(path: str, first: int, losses: Sequence[float], evaluated: Sequence[tuple[int, float]]) -> None:
     """Write the picture in place of one that was there. first: number of the step of the first loss."""
+    import io
+
     from matplotlib.figure import Figure
 
     steps = range(first, first + len(losses))

@@ -1,35 +1,142 @@
-"""Kinds of option values: each turns what was typed into a number, or says what would have been one."""
+"""Options as data, so that a plain command line can be read without argparse, and the kinds of values they take."""
 
-import argparse
-import math
-from collections.abc import Callable
+from __future__ import annotations
 
-LARGEST = 10**12  # steps, bytes or parameters: nothing that can be asked for in earnest is larger
+import os
+from .. import _checks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 
-def whole(least: int | None = None) -> Callable[[str], int]:
-    """A whole number, not below `least`."""
+class Option:
+    """An option of the command line: what is typed, `--flag METAVAR`, and what becomes of it.
 
-    def parse(text: str) -> int:
+    metavar: None for a switch, which takes no value. kind: turns the text of a value into the value. dest: the
+    attribute that holds it, if that is not the flag's own name.
+    """
+
+    def __init__(
+        self,
+        flag: str,
+        metavar: str | None,
+        kind: Callable[[str], Any],
+        help: str,
+        default: Any = None,
+        *,
+        required: bool = False,
+        dest: str | None = None,
+    ) -> None:
+        self.flag, self.metavar, self.kind, self.help = flag, metavar, kind, help
+        self.default, self.required = default, required
+        self.dest = dest or flag[2:].replace("-", "_")
+
+
+class Options:
+    """The values of a command's options, as attributes."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.__dict__.update(values)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def read_pairs(options: Iterable[Option], arguments: Sequence[str]) -> Options | None:
+    """The values where the arguments are `--name value` and nothing else; None where argparse is to read or refuse."""
+    known = {option.flag: option for option in options}
+    values = {option.dest: option.default for option in known.values()}
+    for flag, text in zip(arguments[::2], arguments[1::2]):
+        option = known.get(flag)
+        if option is None or option.metavar is None or text.startswith("-"):
+            return None
         try:
-            number = int(text) if len(text) < 40 else None
-        except ValueError:
-            number = None
-        if number is None:
-            raise argparse.ArgumentTypeError(f"a whole number is expected, not {text[:40]!r}")
-        if least is not None and not least <= number <= LARGEST:
-            raise argparse.ArgumentTypeError(f"must be from {least} to {LARGEST}, not {number}")
-        return number
+            values[option.dest] = option.kind(text)
+        except Exception:
+            return None
+    missing = any(option.required and values[option.dest] is None for option in known.values())
+    return None if len(arguments) % 2 or missing else Options(values)
 
-    return parse
+
+def add_options(group: Any, options: Iterable[Option]) -> None:
+    """Declare them to argparse."""
+    for option in options:
+        how = {"help": option.help, "default": option.default, "dest": option.dest}
+        if option.metavar is None:
+            group.add_argument(option.flag, action="store_true", **how)
+        else:
+            how |= {"metavar": option.metavar, "type": option.kind, "required": option.required}
+            group.add_argument(option.flag, **how)
+
+
+# ---- kinds of values ----
+
+
+def text(given: str) -> str:
+    """Text as it was typed: where the locale is not the terminal's, as UTF-8 if it is that."""
+    try:
+        return os.fsencode(given).decode("utf-8")
+    except UnicodeError:
+        return given
+
+
+def path(given: str) -> str:
+    """The name of a file, as the system has it."""
+    return given
+
+
+def whole(minimum: int | None = None) -> Callable[[str], int]:
+    """An integer, not below `minimum`."""
+
+    def kind(text: str) -> int:
+        number: int = _parsed(int, text, "an integer")
+        return number if minimum is None else _checked(_checks.integer, number, minimum)
+
+    return kind
 
 
 def positive(text: str) -> float:
     """A finite number above 0."""
+    return _checked(_checks.positive, _parsed(float, text, "a number"))
+
+
+def temperature(text: str) -> float:
+    """A finite number of at least 0."""
+    return _checked(_checks.temperature, _parsed(float, text, "a number"))
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """One of some names."""
+
+    def kind(text: str) -> str:
+        return _checked(_checks.one_of, text, names)
+
+    return kind
+
+
+def _parsed(kind: Callable[[str], Any], text: str, what: str) -> Any:
     try:
-        number = float(text)
+        if len(text) <= _checks.SHOWN:
+            return kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"a number is expected, not {text[:40]!r}") from None
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text[:40]}")
-    return number
+        pass
+    raise _refusal(f"must be {what}, not {text[: _checks.SHOWN]!r}")
+
+
+def _checked(check: Callable[..., T], *given: Any) -> T:
+    """What a check says of a value, without the name: argparse puts the option's before it."""
+    try:
+        return check("", *given)
+    except ValueError as error:
+        raise _refusal(str(error).strip()) from None
+
+
+def _refusal(message: str) -> Exception:
+    from argparse import ArgumentTypeError
+
+    return ArgumentTypeError(message)

@@ -1,13 +1,19 @@
 """Standard output: the script's lines, all of them in a file or a pipe, fewer where a person looks on."""
 
+from __future__ import annotations
+
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
-from .progress import TrainBar
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
+    from .progress import TrainBar
+
+STANDARD_OUTPUT = "standard output"  # the name of its file in errors
 LEAST_LINES = 20  # on a terminal, however short the run
 PERIOD = 0.5  # seconds between two lines on a terminal, if the run is long
 
@@ -34,7 +40,7 @@ class Output:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise OSError(error.errno, error.strerror, "standard output") from None
+            raise OSError(error.errno, error.strerror, STANDARD_OUTPUT) from None
 
 
 class StepLines:

@@ -1,13 +1,17 @@
 """Progress bars on standard error, drawn between pieces of work: a thread of their own would slow the work down."""
 
+from __future__ import annotations
+
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+    from typing import Any
+
     from rich.progress import Progress, TaskID
 
 DELAY = 0.3  # seconds of training before there is a bar
@@ -20,7 +24,7 @@ def on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _open(*columns: Any, **options: Any) -> "Progress":
+def _open(*columns: Any, **options: Any) -> Progress:
     """A bar that is drawn when it is told to, and gone when it is stopped."""
     from rich.console import Console
     from rich.progress import Progress
@@ -98,7 +102,7 @@ class BenchBar:
         self._progress = _open(TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
         self._task = self._progress.add_task("", total=work)
 
-    def __enter__(self) -> "BenchBar":
+    def __enter__(self) -> BenchBar:
         self._progress.start()
         return self
 

@@ -1,40 +1,47 @@
 """`microgpt sample`: new texts from a saved model, one a line on standard output."""
 
-import argparse
+from __future__ import annotations
+
+import math
 import random
-from typing import Any
 
 from .._fused import GPT
 from ..checkpoint import CheckpointError, load
 from . import Refused, note
-from .options import whole
+from .options import Option, path, text, whole
 from .output import Output
-from .sampling import add_temperature, drawn
+from .sampling import drawn, temperature_option
 from .stopping import Stop
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..checkpoint import Checkpoint
+    from .options import Options
+
 SEEDS = 2**32  # where an arbitrary one is taken from
+LIKELIEST = 5  # of the tokens that --explain shows
 
-
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "sample",
-        help="let a saved model invent new texts",
-        description="Let a model that `microgpt train --out DIR` has saved invent new texts, one a line.",
-        epilog="Example: `microgpt sample --from names --num 10 --prompt ka --temperature 0.8`",
+ABOUT = {
+    "help": "generate texts with a saved model",
+    "description": "Generate texts with a model that `microgpt train --out DIR` has saved, one a line.",
+    "epilog": "Example: `microgpt sample --from names --num 10 --prompt ka --temperature 0.8`",
+}
+GROUPS = {
+    "": (
+        Option("--from", "DIR", path, "the folder that was given as --out", required=True, dest="source"),
+        Option("--num", "N", whole(0), "how many (default: 20)", 20),
+        temperature_option(0.5),
+        Option("--top-k", "K", whole(1), "choose among the K likeliest letters (default: all)"),
+        Option("--prompt", "TEXT", text, "how every text begins", ""),
+        Option("--seed", "N", whole(), "same seed, same texts (default: new ones each time)"),
+        Option("--explain", None, bool, f"show the {LIKELIEST} likeliest next letters at each step", False),
     )
-    parser.add_argument(
-        "--from", dest="source", metavar="DIR", required=True, help="the folder that was given as --out"
-    )
-    parser.add_argument("--num", metavar="N", type=whole(0), default=20, help="how many (default: 20)")
-    add_temperature(parser, default=0.5)
-    parser.add_argument(
-        "--top-k", metavar="K", type=whole(1), help="choose among the K likeliest letters (default: all)"
-    )
-    parser.add_argument("--prompt", metavar="TEXT", default="", help="how every text begins")
-    parser.add_argument("--seed", metavar="N", type=whole(), help="same seed, same texts (default: new ones each time)")
+}
 
 
-def main(options: argparse.Namespace) -> int:
+def main(options: Options) -> int:
     try:
         kept = load(options.source)
         prompt = kept.tokenizer.tokens(options.prompt)
@@ -47,16 +54,39 @@ def main(options: argparse.Namespace) -> int:
     model = GPT(kept.config)
     model.load_state_dict(kept.weights)
     seed = random.randrange(SEEDS) if options.seed is None else options.seed
-    if options.seed is None:
+    if options.seed is None and options.temperature:
         note(f"the same again: --seed {seed}")
     rng, output = random.Random(seed), Output()
 
     def one() -> str:
-        return kept.tokenizer.decode(model.generate(rng, options.temperature, top_k=options.top_k, prompt=prompt))
+        tokens = model.generate(rng, options.temperature, top_k=options.top_k, prompt=prompt)
+        shown = kept.tokenizer.decode(tokens)
+        return f"{shown}\n{explained(kept, model, tokens, len(prompt))}" if options.explain else f"{shown}\n"
 
     with Stop() as stop:
         for _ in range(options.num):
             if stop.signum is not None:
                 return stop.status
-            output.write(f"{drawn(one, options.temperature)}\n")
+            output.write(drawn(one, options.temperature))
     return 0
+
+
+def explained(kept: Checkpoint, model: GPT, tokens: Sequence[int], start: int) -> str:
+    """A line for each token after the prompt: the text so far, and the tokens likeliest to follow, at temperature 1."""
+    tokenizer, lines = kept.tokenizer, []
+    names = [repr(text) for text in tokenizer.texts] + ["end"]
+    end = min(len(tokens) + 1, kept.config.block_size)
+    for count in range(start, end):
+        chances = _softmax(model.logits([tokenizer.bos, *tokens[:count]]))
+        likeliest = sorted(range(len(chances)), key=lambda token: (-chances[token], token))[:LIKELIEST]
+        so_far = repr(tokenizer.decode(tokens[:count]))
+        shown = "  ".join(f"{names[token]} {100 * chances[token]:.1f} %" for token in likeliest)
+        lines.append(f"    {so_far:18} {shown}\n")
+    return "".join(lines)
+
+
+def _softmax(logits: Sequence[float]) -> list[float]:
+    largest = max(logits)
+    exps = [math.exp(logit - largest) for logit in logits]
+    total = sum(exps)
+    return [each / total for each in exps]

@@ -1,21 +1,19 @@
-"""What `train` and `sample` share where texts are invented."""
+"""What `train` and `sample` share where text is generated."""
 
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
 
 from . import Refused
-from .options import positive
+from .options import Option, temperature
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def add_temperature(group: Any, default: float | None) -> None:
+def temperature_option(default: float | None) -> Option:
     """The option --temperature; its default is None where a resumed run may have one."""
-    group.add_argument(
-        "--temperature",
-        metavar="T",
-        type=positive,
-        default=default,
-        help="how daring: near 0 the likeliest letters, at 1 as often as in the data (default: 0.5)",
-    )
+    explained = "0 for the likeliest letter each time, 1 for letters as often as in the data (default: 0.5)"
+    return Option("--temperature", "T", temperature, explained, default)
 
 
 def drawn(draw: Callable[[], str], temperature: float) -> str:

@@ -1,18 +1,27 @@
 """A training run under way: chunks of steps, and between them what is shown, logged and saved."""
 
+from __future__ import annotations
+
+import math
 import os
 import time
 from array import array
 from contextlib import suppress
-from typing import Any
 
-from .._files import FILE_NAME, FolderLock
+from .._files import FILE_NAME, FolderLock, remove_leftovers
 from ..trainer import Diverged, Trainer
-from . import Refused
-from .losslog import LossLog
-from .output import Output, StepLines
+from . import Refused, describe
+from .output import STANDARD_OUTPUT, Output, StepLines
 from .progress import TrainBar
-from .stopping import Stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .losslog import LossLog
+    from .stopping import Stop
+
+BEST_NAME = "best.safetensors"
 
 CHUNK = 0.05  # seconds of training between two looks at signals, terminal and disk
 SAVE_PERIOD = 10.0  # seconds between two checkpoints, where no number of steps is given
@@ -45,7 +54,8 @@ class Folder:
             self._lock = FolderLock(path)
         except BlockingIOError:
             raise Refused(f"{path}: another microgpt is training into this folder") from None
-        if not resumed and os.path.lexists(os.path.join(path, FILE_NAME)):
+        remove_leftovers(path)
+        if not resumed and any(os.path.lexists(os.path.join(path, name)) for name in (FILE_NAME, BEST_NAME)):
             self.close()
             raise Refused(
                 f"--out {path}: holds a checkpoint already; go on with it by --resume {path}, or name another"
@@ -59,8 +69,9 @@ class Session:
     """Takes a Trainer to its end, or until it is stopped.
 
     folder: for checkpoints. notes: what a checkpoint is to know beside the run, such as "save_every", the steps between
-    two of them (if None, ten seconds), and "eval_every", those between two looks at the held-out documents. losses and
-    evaluated: what there is to plot, if it will be plotted.
+    two of them (if None, ten seconds), and "eval_every", those between two looks at the held-out documents;
+    "keep_best", whether the model of the lowest held-out loss is kept beside the last one, and "patience", looks
+    without a lower one that end the run. losses and evaluated: what there is to plot, if it will be plotted.
     """
 
     def __init__(
@@ -82,6 +93,7 @@ class Session:
         self._saved = trainer.step if folder and folder.resumed else None
         self._saved_at = time.perf_counter()
         self._plotted = plotted
+        self.failure = ""
         self.losses = array("d")
         self.evaluated: list[tuple[int, float]] = []
 
@@ -90,19 +102,30 @@ class Session:
         self._bar.close()
 
     def run(self, stop: Stop) -> None:
-        """Train until the end or a signal. Diverged, with the steps before shown; OSError when nothing can be written.
+        """Train until the end or a signal. Diverged, with the steps before shown.
 
-        Saved now and then, and at the end, also when that comes early.
+        Saved now and then, and at the end, also when that comes early. What could not be written is in `failure` then,
+        a line that also says which checkpoint there is; standard output that cannot be written is an OSError.
         """
         try:
-            while self.trainer.step < self.trainer.num_steps and stop.signum is None:
+            while not self.finished and stop.signum is None:
                 self._chunk()
             self._lines.finish(self.trainer.step)
             self._bar.close()
-        except (OSError, MemoryError):
+            self.save()
+        except (OSError, MemoryError) as error:
+            self._bar.close()
             self._save_if_possible()
-            raise
-        self.save()
+            if getattr(error, "filename", None) == STANDARD_OUTPUT or isinstance(error, BrokenPipeError):
+                raise
+            self.failure = f"{describe(error)}; {self.saved}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are taken, or as many as `patience` has let."""
+        patience = self.notes.get("patience")
+        out_of_patience = patience is not None and self.notes.get("since_best", 0) >= patience
+        return self.trainer.step >= self.trainer.num_steps or out_of_patience
 
     def _chunk(self) -> None:
         first = self.trainer.step + 1
@@ -140,8 +163,19 @@ class Session:
             step, num_steps = self.trainer.step, self.trainer.num_steps
             self.evaluated.append((step, eval_loss))
             self._lines.text(f"step {step:4d} / {num_steps:4d} | held-out loss {eval_loss:.4f}\n")
+            self._compare(step, eval_loss)
         if self.log:
             self.log.write(first, losses, eval_loss)
+
+    def _compare(self, step: int, eval_loss: float) -> None:
+        """Whether the model is the best so far; it is kept if it is and shall be."""
+        best = self.notes.get("best")
+        if math.isfinite(eval_loss) and (best is None or eval_loss < best[1]):
+            self.notes |= {"best": [step, eval_loss], "since_best": 0}
+            if self.notes["keep_best"] and self.folder is not None:
+                self.trainer.save(os.path.join(self.folder.path, BEST_NAME), self.notes)
+        else:
+            self.notes["since_best"] = self.notes.get("since_best", 0) + 1
 
     # ---- saving ----
 
@@ -152,7 +186,9 @@ class Session:
             self._saved, self._saved_at = self.trainer.step, time.perf_counter()
 
     def _save_if_possible(self) -> None:
-        with suppress(OSError, Diverged):  # it may be the reason why we are here; the last checkpoint stays
+        with suppress(
+            OSError, MemoryError, Diverged
+        ):  # it may be why we are here; the last checkpoint stays
             self.save()
 
     @property

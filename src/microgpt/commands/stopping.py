@@ -1,8 +1,13 @@
 """Ctrl-C and the like, noted instead of obeyed at once: a step is never cut in two, and what was learned is saved."""
 
+from __future__ import annotations
+
 import signal
-from types import FrameType, TracebackType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
 
 ASKING = ("SIGINT", "SIGTERM", "SIGHUP")  # as far as the system has them
 
@@ -18,7 +23,7 @@ class Stop:
         self.signum: int | None = None
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> "Stop":
+    def __enter__(self) -> Stop:
         for name in ASKING:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):

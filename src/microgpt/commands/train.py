@@ -1,25 +1,29 @@
 """`microgpt train`: the script's whole run, with its lines on standard output; all else goes to standard error."""
 
-import argparse
+from __future__ import annotations
+
 import os
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
 
+from .. import _sources
 from .._files import checkpoint_file
-from ..data import Tokenizer, embedded_names, load_documents
-from ..model import GPTConfig
+from .._tokenizers import TOKENIZERS, Vocabulary, WordTokenizer
+from ..data import documents_of, embedded_names, load_documents
 from ..schedules import SCHEDULES
 from ..trainer import Diverged, Trainer
-from . import Refused, describe, lossplot, note
-from .losslog import LossLog
-from .options import positive, whole
+from . import Refused, describe, note, notes
+from .options import Option, one_of, path, positive, whole
 from .output import Output
-from .sampling import add_temperature, drawn
-from .session import Folder, Session
+from .sampling import drawn, temperature_option
+from .session import BEST_NAME, Folder, Session
 from .stopping import Stop
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..checkpoint import Checkpoint
+    from .options import Options
 
 # what belongs to a run for good, and so is not given anew when it is resumed; of SETTINGS, option -> field
 SIZES = ("n_layer", "n_embd", "n_head", "block_size")
@@ -32,73 +36,60 @@ SETTINGS = {
     "clip_norm": "clip_norm",
     "holdout": "holdout",
 }
-NOTED = {"samples": 20, "temperature": 0.5, "eval_every": None, "save_every": None}  # kept for --resume, free to change
 MOST_HELD_OUT = 500  # documents, if --holdout does not say
+MEBIBYTE = 1 << 20
+
+ABOUT = {
+    "help": "train a model on text, one document a line",
+    "description": "Train a tiny GPT on a text file, one document (such as a name) a line, and generate more. "
+    "Without options: the settings of the script microgpt.py, on input.txt if there is one here, else on the "
+    "names that come with the program.",
+    "epilog": "Examples: `microgpt train`, `microgpt train --data poems.txt --steps 5000 --out poems`, and after "
+    "Ctrl-C `microgpt train --resume poems`.",
+}
+GROUPS = {
+    "data": (
+        Option("--data", "FILE|URL|-", path, "a text in UTF-8, one document a line; - for standard input"),
+        Option("--holdout", "N", whole(0), "documents kept back for --eval-every (then: a tenth, at most 500)"),
+        Option("--tokenizer", "KIND", one_of(TOKENIZERS), "a token for each: char or word (default: char)"),
+        Option("--data-limit", "MIB", whole(1), "most that is read from an address or a pipe (default: 1024)"),
+        Option("--data-timeout", "SECONDS", positive, "longest that a download may take (default: 600)"),
+    ),
+    "size of the model": (
+        Option("--n-layer", "N", whole(1), "layers (default: 1)"),
+        Option("--n-embd", "N", whole(1), "width: numbers by which the model knows a letter (default: 16)"),
+        Option("--n-head", "N", whole(1), "attention heads a layer; divides --n-embd (default: 4)"),
+        Option("--block-size", "N", whole(1), "letters that it sees at a time (default: 16)"),
+    ),
+    "training": (
+        Option("--steps", "N", whole(0), "length of the run (default: 1000)"),
+        Option("--seed", "N", whole(), "of all random numbers: same seed, same run (default: 42)"),
+        Option("--lr", "RATE", positive, "learning rate at the beginning (default: 0.01)"),
+        Option("--schedule", "KIND", one_of(SCHEDULES), f"of the rate: {', '.join(SCHEDULES)} (default: linear, to 0)"),
+        Option("--batch-size", "N", whole(1), "documents a step (default: 1)"),
+        Option("--clip-norm", "NORM", positive, "longest gradient (default: any)"),
+        Option("--threads", "N", whole(1), "that share the documents of a step (default: 1)", 1),
+        Option("--init-from", "DIR", path, "begin with the parameters, tokens and sizes of the model saved there"),
+    ),
+    "results": (
+        Option("--out", "DIR", path, "save the run in this folder: regularly, at the end, on Ctrl-C"),
+        Option("--resume", "DIR", path, "go on with the run saved there, as if it had never stopped"),
+        Option("--save-every", "N", whole(1), "steps between checkpoints (default: 10 s)"),
+        Option("--eval-every", "N", whole(1), "steps between looks at held-out documents"),
+        Option("--keep-best", None, bool, f"also keep the model of the lowest held-out loss, in DIR/{BEST_NAME}", None),
+        Option("--patience", "N", whole(1), "stop after so many looks without a lower held-out loss"),
+        Option("--log", "FILE", path, "every loss, as a json line a step"),
+        Option("--plot", "FILE.png", path, "a picture of the losses (needs matplotlib)"),
+        Option("--samples", "N", whole(0), "texts to generate at the end (default: 20)"),
+        temperature_option(None),
+    ),
+}
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "train",
-        help="train a model on text, one document a line",
-        description="Train a tiny GPT on a text file, one document (such as a name) a line, and let it invent more. "
-        "Without options: the settings of the script microgpt.py, on input.txt if there is one here, else on the "
-        "names that come with the program.",
-        epilog="Examples: `microgpt train`, `microgpt train --data poems.txt --steps 5000 --out poems`, and after "
-        "Ctrl-C `microgpt train --resume poems`.",
-    )
-    _add_data(parser.add_argument_group("data"))
-    _add_model(parser.add_argument_group("size of the model"))
-    _add_training(parser.add_argument_group("training"))
-    _add_results(parser.add_argument_group("results"))
-
-
-def _add_data(group: Any) -> None:
-    group.add_argument("--data", metavar="FILE|URL", help="a text in UTF-8, one document a line")
-    group.add_argument(
-        "--holdout",
-        metavar="N",
-        type=whole(0),
-        help="documents kept back for --eval-every (then: a tenth, at most 500)",
-    )
-
-
-def _add_model(group: Any) -> None:
-    for name, default, what in (
-        ("--n-layer", 1, "layers"),
-        ("--n-embd", 16, "width: numbers by which the model knows a letter"),
-        ("--n-head", 4, "attention heads a layer; divides --n-embd"),
-        ("--block-size", 16, "letters that it sees at a time"),
-    ):
-        group.add_argument(name, metavar="N", type=whole(1), help=f"{what} (default: {default})")
-
-
-def _add_training(group: Any) -> None:
-    group.add_argument("--steps", metavar="N", type=whole(0), help="training steps, all in all (default: 1000)")
-    group.add_argument(
-        "--seed", metavar="N", type=whole(), help="of all random numbers: same seed, same run (default: 42)"
-    )
-    group.add_argument("--lr", metavar="RATE", type=positive, help="learning rate at the beginning (default: 0.01)")
-    group.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate goes on (default: linear, to 0)")
-    group.add_argument("--batch-size", metavar="N", type=whole(1), help="documents a step (default: 1)")
-    group.add_argument("--clip-norm", metavar="NORM", type=positive, help="longest gradient (default: any)")
-    group.add_argument(
-        "--threads", metavar="N", type=whole(1), default=1, help="that share the documents of a step (default: 1)"
-    )
-
-
-def _add_results(group: Any) -> None:
-    group.add_argument("--out", metavar="DIR", help="save the run in this folder: regularly, at the end, on Ctrl-C")
-    group.add_argument("--resume", metavar="DIR", help="go on with the run saved there, as if it had never stopped")
-    group.add_argument("--save-every", metavar="N", type=whole(1), help="steps between checkpoints (default: 10 s)")
-    group.add_argument("--eval-every", metavar="N", type=whole(1), help="steps between looks at held-out documents")
-    group.add_argument("--log", metavar="FILE", help="every loss, as a json line a step")
-    group.add_argument("--plot", metavar="FILE.png", help="a picture of the losses (needs matplotlib)")
-    group.add_argument("--samples", metavar="N", type=whole(0), help="texts to invent at the end (default: 20)")
-    add_temperature(group, default=None)
-
-
-def main(options: argparse.Namespace) -> int:
+def main(options: Options) -> int:
     if options.plot:
+        from . import lossplot
+
         lossplot.check(options.plot)
     with ExitStack() as opened:
         session = _session(options, opened)
@@ -109,57 +100,101 @@ def main(options: argparse.Namespace) -> int:
             raise Refused(f"{error}: training cannot go on, {session.saved}; a smaller --lr may help") from None
 
 
-def _session(options: argparse.Namespace, opened: ExitStack) -> Session:
+def _session(options: Options, opened: ExitStack) -> Session:
     """All that the run needs, made in such an order that a refusal has overwritten nothing."""
     folder = _resumed_folder(options, opened)
-    trainer, notes = _resumed(options) if options.resume else _started(options)
+    trainer, noted = _resumed(options) if options.resume else _started(options)
+    _check_looks(options, trainer, noted)
     if folder is None and options.out:
         folder = opened.enter_context(closing(Folder(options.out, resumed=False)))
     log = None
     if options.log:
+        from .losslog import LossLog
+
         log = opened.enter_context(closing(LossLog(options.log, trainer.step if options.resume else None)))
-    session = Session(trainer, Output(), folder=folder, log=log, notes=notes, plotted=options.plot is not None)
+    session = Session(trainer, Output(), folder=folder, log=log, notes=noted, plotted=options.plot is not None)
     return opened.enter_context(closing(session))
 
 
-def _run(session: Session, options: argparse.Namespace, stop: Stop) -> int:
+def _check_looks(options: Options, trainer: Trainer, noted: dict[str, Any]) -> None:
+    """Refuses looks at held-out documents where there are none, and what needs looks where there are none."""
+    if noted["eval_every"] and not trainer.held_out:
+        if options.resume:
+            raise Refused(f"--eval-every: the run in {options.resume} has held out no documents to look at")
+        raise Refused("--eval-every needs documents to look at, and --holdout 0 leaves none")
+    for name in ("keep_best", "patience"):
+        if noted[name] and not noted["eval_every"]:
+            raise Refused(f"--{name.replace('_', '-')} needs --eval-every N, which looks at held-out documents")
+    if options.keep_best and not (options.out or options.resume):
+        raise Refused("--keep-best needs --out DIR")
+
+
+def _run(session: Session, options: Options, stop: Stop) -> int:
     trainer, output = session.trainer, session.output
     session.save()  # at once: a folder that cannot be written should be known before it matters
-    if options.data is None:
-        note(f"training on {session.notes['source'] or 'the names that come with microgpt'}")
-    if options.resume:
-        note(f"going on at step {trainer.step} of {trainer.num_steps}")
-    else:
+    _tell(session, options)
+    if not options.resume:
         output.write(
             f"num docs: {len(trainer.documents) + len(trainer.held_out)}\n"
             f"vocab size: {trainer.tokenizer.vocab_size}\n"
             f"num params: {trainer.config.num_params}\n"
         )
     session.run(stop)
-    if trainer.step == trainer.num_steps:
+    if session.finished:
         _sample(trainer, output, session.notes, stop)
-    elif stop.signum is not None:
+    elif stop.signum is not None and not session.failure:
         note(f"stopped at step {trainer.step} of {trainer.num_steps}; {_how_to_resume(session, options)}")
+    if session.failure:
+        raise Refused(session.failure)
     if options.plot:
-        losses = session.log.before + session.losses if session.log else session.losses
-        lossplot.draw(options.plot, trainer.step - len(losses) + 1, losses, session.evaluated)
+        _plot(options.plot, session)
     return stop.status if stop.signum else 0
 
 
-def _sample(trainer: Trainer, output: Output, notes: dict[str, Any], stop: Stop) -> None:
+def _tell(session: Session, options: Options) -> None:
+    """What is worth knowing before the first step."""
+    trainer, source = session.trainer, session.notes["source"]
+    if options.data is None:
+        note(f"training on {source or 'the names that come with microgpt'}")
+    if options.resume:
+        note(f"going on at step {trainer.step} of {trainer.num_steps}")
+    cut, beyond, tokens = trainer.cut
+    if cut:
+        count, size = len(trainer.documents) + len(trainer.held_out), trainer.config.block_size
+        share = f"{100 * beyond / tokens:.2g} % of all letters"
+        note(f"{cut} of {count} documents are longer than --block-size {size} and cut there: {share} are never seen")
+
+
+def _sample(trainer: Trainer, output: Output, noted: dict[str, Any], stop: Stop) -> None:
+    if trainer.step < trainer.num_steps:
+        step, loss = noted["best"] or (0, float("inf"))
+        looks = f"{noted['patience']} looks at held-out documents without a loss below {loss:.4f}, that of step {step}"
+        note(f"stopped at step {trainer.step}: {looks}")
     output.write("\n--- inference (new, hallucinated names) ---\n")
-    temperature = notes["temperature"]
-    for index in range(notes["samples"]):
+    temperature = noted["temperature"]
+    for index in range(noted["samples"]):
         if stop.signum is not None:
             return
         text = drawn(lambda: trainer.sample(temperature), temperature)
         output.write(f"sample {index + 1:2d}: {text}\n")
 
 
-def _how_to_resume(session: Session, options: argparse.Namespace) -> str:
+def _plot(path: str, session: Session) -> None:
+    from . import lossplot
+
+    losses = session.log.before + session.losses if session.log else session.losses
+    try:
+        lossplot.draw(path, session.trainer.step - len(losses) + 1, losses, session.evaluated)
+    except OSError as error:
+        raise Refused(f"{describe(error)}; {session.saved}") from None
+
+
+def _how_to_resume(session: Session, options: Options) -> str:
     if session.folder is None:
         return session.saved
     again = ["microgpt", "train", "--resume", session.folder.path]
+    if session.notes["source"] == _sources.STANDARD_INPUT or _sources.is_address(session.notes["source"] or ""):
+        again += ["--data", session.notes["source"]]
     for name in ("log", "plot"):
         if getattr(options, name):
             again += [f"--{name}", getattr(options, name)]
@@ -171,81 +206,126 @@ def _how_to_resume(session: Session, options: argparse.Namespace) -> str:
 # ---- a new run ----
 
 
-def _started(options: argparse.Namespace) -> tuple[Trainer, dict[str, Any]]:
-    notes = {name: _first(getattr(options, name), default) for name, default in NOTED.items()}
-    documents, notes["source"] = _read(options.data)
-    tokenizer = Tokenizer(documents)
+def _started(options: Options) -> tuple[Trainer, dict[str, Any]]:
+    noted = {name: _first(getattr(options, name), default) for name, default in notes.DEFAULTS.items()}
+    kept = _loaded(options.init_from) if options.init_from else None
+    if kept is not None:
+        _refuse_other_sizes(options, kept, f"the model in {options.init_from} has")
+    documents, noted["source"] = _read(options.data, options)
+    noted |= {"trimmed": True, "best": None}
     settings = {field: getattr(options, name) for name, field in SETTINGS.items() if getattr(options, name) is not None}
     if options.eval_every:
         settings.setdefault("holdout", min(MOST_HELD_OUT, max(1, len(documents) // 10)))
-    if options.eval_every and not settings["holdout"]:
-        raise Refused("--eval-every needs documents to look at, and --holdout 0 leaves none")
-    sizes = {name: getattr(options, name) for name in SIZES if getattr(options, name) is not None}
     try:
-        config = GPTConfig(tokenizer.vocab_size, **sizes)
-        return Trainer(documents, tokenizer, config, threads=options.threads, **settings), notes
+        if kept is not None:
+            _refuse_unknown(options, kept, documents)
+            trainer = Trainer(documents, threads=options.threads, init_from=kept, **settings)
+        else:
+            tokenizer = WordTokenizer(documents) if options.tokenizer == "word" else None
+            sizes = {name: getattr(options, name) for name in SIZES if getattr(options, name) is not None}
+            trainer = Trainer(documents, tokenizer, sizes, threads=options.threads, **settings)
     except ValueError as error:
         raise Refused(str(error)) from None
+    noted["cut"] = list(trainer.cut)
+    return trainer, noted
+
+
+def _refuse_unknown(options: Options, kept: Checkpoint, documents: list[str]) -> None:
+    tokenizer = kept.tokenizer
+    if options.tokenizer and not isinstance(tokenizer, TOKENIZERS[options.tokenizer]):
+        raise Refused(f"--tokenizer {options.tokenizer}: the model in {options.init_from} has another")
+    if isinstance(tokenizer, Vocabulary) and (unknown := tokenizer.unknown(documents)):
+        names = ", ".join(map(repr, unknown[:20]))
+        raise Refused(f"--init-from {options.init_from}: its model does not know {names}, which the documents have")
 
 
 def _first(given: Any, otherwise: Any) -> Any:
     return otherwise if given is None else given
 
 
-def _read(data: str | None) -> tuple[list[str], str | None]:
+def _read(data: str | None, options: Options, keep_invisible: bool = False) -> tuple[list[str], str | None]:
     """The documents, and where they are to be found again; None stands for the embedded names."""
     source = "input.txt" if data is None and os.path.exists("input.txt") else data
     if source is None:
         return embedded_names(), None
-    remote = source.startswith(("http://", "https://"))
+    how: dict[str, Any] = {"keep_invisible": keep_invisible, "note": note}
+    limit = options.data_limit * MEBIBYTE if options.data_limit else None
     try:
-        return load_documents(source), source if remote else os.path.abspath(source)
+        if source == _sources.STANDARD_INPUT:
+            return documents_of(_sources.read_standard_input(limit), "standard input", **how), source
+        documents = load_documents(source, max_bytes=limit, max_seconds=options.data_timeout, **how)
     except ValueError as error:
         raise Refused(str(error)) from None
-    except OSError as error:
-        raise Refused(f"{source}: {error}" if remote else describe(error)) from None
+    return documents, source if _sources.is_address(source) else os.path.abspath(source)
 
 
 # ---- a resumed one ----
 
 
-def _resumed(options: argparse.Namespace) -> tuple[Trainer, dict[str, Any]]:
-    from ..checkpoint import CheckpointError, load
-
-    try:
-        kept = load(options.resume)
-    except CheckpointError as error:
-        raise Refused(str(error)) from None
+def _resumed(options: Options) -> tuple[Trainer, dict[str, Any]]:
+    if options.init_from:
+        raise Refused("--init-from begins a run and --resume goes on with one: give one of them")
+    kept = _loaded(options.resume)
     _refuse_changes(options, kept)
-    notes = {name: _first(getattr(options, name), kept.notes.get(name, default)) for name, default in NOTED.items()}
-    documents, notes["source"] = _read_again(options.data, kept)
+    noted = notes.read(kept)
+    documents, noted["source"] = _read_again(options, noted)
+    for name, default in notes.DEFAULTS.items():
+        noted[name] = _first(getattr(options, name), _first(noted.get(name), default))
     try:
         trainer = Trainer.from_checkpoint(kept, documents, num_steps=options.steps, threads=options.threads)
     except ValueError as error:
         raise Refused(f"--resume {options.resume}: {error}") from None
-    if notes["eval_every"] and not trainer.held_out:
-        raise Refused(f"--eval-every: the run in {options.resume} has held out no documents to look at")
-    return trainer, notes
+    return trainer, noted
 
 
-def _read_again(data: str | None, kept: "Checkpoint") -> tuple[list[str], str | None]:
-    if data is None and "source" not in kept.notes:
-        raise Refused("the checkpoint does not say where its documents are; name them with --data")
-    source = kept.notes["source"] if data is None else data
-    return (embedded_names(), None) if source is None else _read(source)
+def _loaded(where: str) -> Checkpoint:
+    from ..checkpoint import CheckpointError, load
+
+    try:
+        kept = load(where)
+        notes.read(kept)
+    except CheckpointError as error:
+        raise Refused(str(error)) from None
+    return kept
 
 
-def _refuse_changes(options: argparse.Namespace, kept: "Checkpoint") -> None:
-    fields = {name: getattr(kept.config, name) for name in SIZES}
-    fields |= {name: kept.settings.get(field) for name, field in SETTINGS.items() if name != "steps"}
-    for name, value in fields.items():
-        given = getattr(options, name)
-        if given is not None and given != value:
-            option = f"--{name.replace('_', '-')}"
-            raise Refused(f"{option} {given}: the run in {options.resume} has {value}, and goes on with it")
+def _read_again(options: Options, noted: dict[str, Any]) -> tuple[list[str], str | None]:
+    """The documents of a run that is resumed. Nothing is fetched but what this command line names."""
+    source = options.data
+    if source is None:
+        if "source" not in noted:
+            raise Refused("the checkpoint does not say where its documents are; name them with --data")
+        source = noted["source"]
+        if source is None:
+            return embedded_names(), None
+        if source == _sources.STANDARD_INPUT or _sources.is_address(source):
+            raise Refused(f"the documents of this run came from {source}: give it again, with --data")
+        if not os.path.isfile(source):
+            raise Refused(f"{source}: the documents of this run are no longer there; name them with --data")
+    return _read(source, options, keep_invisible=not noted.get("trimmed"))
 
 
-def _resumed_folder(options: argparse.Namespace, opened: ExitStack) -> Folder | None:
+def _refuse_other_sizes(options: Options, kept: Checkpoint, what: str) -> None:
+    for name in SIZES:
+        _refuse_other(name, getattr(options, name), getattr(kept.config, name), what)
+
+
+def _refuse_changes(options: Options, kept: Checkpoint) -> None:
+    what = f"the run in {options.resume} has"
+    _refuse_other_sizes(options, kept, what)
+    for name, field in SETTINGS.items():
+        if name != "steps":
+            _refuse_other(name, getattr(options, name), kept.settings.get(field), what)
+    if options.tokenizer and not isinstance(kept.tokenizer, TOKENIZERS[options.tokenizer]):
+        raise Refused(f"--tokenizer {options.tokenizer}: {what} another, and goes on with it")
+
+
+def _refuse_other(name: str, given: Any, value: Any, what: str) -> None:
+    if given is not None and given != value:
+        raise Refused(f"--{name.replace('_', '-')} {given}: {what} {value}, and goes on with it")
+
+
+def _resumed_folder(options: Options, opened: ExitStack) -> Folder | None:
     """The folder of the run that is resumed, if it goes on there: locked before it is read."""
     if not options.resume or not os.path.isfile(file := checkpoint_file(options.resume)):
         return None

@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from .. import _memory
@@ -39,7 +38,7 @@ def measured(name: str, config: GPTConfig, documents: Sequence[list[int]]) -> Me
 
 def ask(what: str, name: str, config: GPTConfig, documents: Sequence[list[int]]) -> list[Any] | None:
     """What a new process finds, or None where it does not come to an end."""
-    question = json.dumps([what, name, asdict(config), list(documents)])
+    question = json.dumps([what, name, config._asdict(), list(documents)])
     command = [sys.executable, "-m", __name__]
     done = subprocess.run(command, input=question, capture_output=True, text=True, check=False)
     found: list[Any] | None = json.loads(done.stdout) if done.returncode == 0 else None

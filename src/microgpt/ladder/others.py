@@ -13,7 +13,6 @@ import shutil
 import statistics
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +137,7 @@ def run_pypy(
 
     RuntimeError with the last line of its standard error if it fails.
     """
-    asked: dict[str, Any] = {"config": asdict(config), "parameters": parameters, "documents": documents, "lrs": lrs}
+    asked: dict[str, Any] = {"config": config._asdict(), "parameters": parameters, "documents": documents, "lrs": lrs}
     asked |= {"depth": DEPTH, "sources": sources_for_pypy(), "passes": passes}
     done = subprocess.run(
         [interpreter, "-c", PYPY_PROGRAM], input=json.dumps(asked), capture_output=True, text=True, check=False

@@ -1,0 +1,68 @@
+"""What decides a run beside its documents and the sizes of the model."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from . import _checks
+from .schedules import SCHEDULES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NamedTuple
+
+    class _Fields(NamedTuple):
+        seed: int = 42
+        num_steps: int = 1000
+        lr: float = 0.01
+        schedule: str = "linear"
+        batch_size: int = 1
+        clip_norm: float | None = None
+        holdout: int = 0
+
+else:  # a dataclass would cost the import of inspect
+    _Fields = namedtuple(
+        "_Fields",
+        "seed num_steps lr schedule batch_size clip_norm holdout",
+        defaults=(42, 1000, 0.01, "linear", 1, None, 0),
+    )
+
+
+def _schedule(name: str, value: object) -> str:
+    return _checks.one_of(name, value, SCHEDULES)
+
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "seed": _checks.any_integer,
+    "num_steps": _checks.integer,
+    "lr": _checks.positive,
+    "schedule": _schedule,
+    "batch_size": _checks.at_least_one,
+    "clip_norm": _checks.optional_positive,
+    "holdout": _checks.integer,
+}
+
+
+class Settings(_Fields):
+    """The settings of a run; the defaults are the script's. A named tuple: immutable, compared by its values.
+
+    seed: of all random numbers. num_steps: length of the whole run. lr: learning rate, of which `schedule` makes that
+    of a step. batch_size: documents a step. clip_norm: longest gradient that Adam gets to see (2-norm over all
+    parameters), or None. holdout: documents kept back for `evaluate`, the last ones of the shuffled order.
+
+    Raises TypeError for a setting that does not exist or is of the wrong type, ValueError for one out of range.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *given: Any, **named: Any) -> Settings:
+        for name in named:
+            if name not in CHECKS:
+                raise TypeError(f"there is no setting {name!r}; there are {', '.join(CHECKS)}")
+        fields = super().__new__(cls, *given, **named)
+        return super().__new__(cls, *(check(name, value) for (name, check), value in zip(CHECKS.items(), fields)))
+
+    @classmethod
+    def _make(cls, values: Any) -> Settings:  # type: ignore[override]  # what _replace calls
+        return cls(*values)
