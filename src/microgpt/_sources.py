@@ -60,7 +60,7 @@ def _bounded(read: Callable[[int], bytes], limit: int, source: str, deadline: fl
 
 
 def _download(url: str, limit: int, seconds: float) -> bytes:
-    """In a thread of its own, so that no name server, and no server that sends a byte now and then, holds up this one."""
+    """In a thread of its own, so that no name server, and no server that drips, holds up this one."""
     from threading import Thread
 
     result: list[bytes | Exception] = []

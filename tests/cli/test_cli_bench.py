@@ -53,8 +53,8 @@ def test_bench_json_holds_what_was_measured(done):
     ("arguments", "complaint"),
     [
         (["--n-embd", "10"], "10 is none of 4"),
-        (["--steps", "0"], "--steps: must be from 1"),
-        (["--rounds", "many"], "--rounds: a whole number is expected"),
+        (["--steps", "0"], "--steps must be at least 1, not 0"),
+        (["--rounds", "many"], "--rounds must be an integer, not 'many'"),
         (["--out", "file"], "--out file: File exists"),
         (["--out", "file/folder"], "--out file/folder: Not a directory"),
         (["--n-embd", "100000"], "the interpreted rungs need about"),

@@ -1,4 +1,4 @@
-"""Links, pipes, devices, forged checkpoints and logs: what is no regular file of ours is refused, and nothing is lost."""
+"""Links, pipes, devices, forged checkpoints and logs: what is no regular file of ours is refused, nothing is lost."""
 
 import json
 import os

@@ -186,9 +186,7 @@ class Session:
             self._saved, self._saved_at = self.trainer.step, time.perf_counter()
 
     def _save_if_possible(self) -> None:
-        with suppress(
-            OSError, MemoryError, Diverged
-        ):  # it may be why we are here; the last checkpoint stays
+        with suppress(OSError, MemoryError, Diverged):  # it may be why we are here; the last checkpoint stays
             self.save()
 
     @property
