@@ -39,7 +39,7 @@ fuzz: $(VENV)/installed $(VENV)/group-test
 bench: $(VENV)/installed $(VENV)/group-test
 	mkdir -p bench/results
 	$(RUN) -m pytest bench --benchmark-json=bench/results/latest.json $(BENCH_TABLES) $(ARGS)
-	$(RUN) bench/ratios.py bench/results/latest.json
+	$(RUN) bench/report.py bench/results/latest.json
 
 bench-compare: $(VENV)/made
 	@test -e bench/results/latest.json || { echo "bench-compare: nothing was measured yet: make bench" >&2; exit 2; }

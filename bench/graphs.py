@@ -6,7 +6,7 @@ The nodes are those that the script's class makes, constants too; test_scaling.p
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import gpt as model
+from microgpt.reference import linear, rmsnorm
 
 WIDTH = 16  # of a layer, as in the script
 
@@ -45,8 +45,8 @@ def layers(cls: type, nodes: int) -> Graph:
     sums = []
     for position in range(positions):
         x = [cls(0.1 * ((position + i) % 7)) for i in range(WIDTH)]
-        h = [xi.relu() for xi in model.linear(x, weights)]
-        sums.append(sum(model.rmsnorm([a + b for a, b in zip(h, x)])))
+        h = [xi.relu() for xi in linear(x, weights)]
+        sums.append(sum(rmsnorm([a + b for a, b in zip(h, x)])))
     return Graph(added(sums), weights[0][0], of_weights + positions * (of_position + 1) - 1)
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import gpt as model
 import pytest
 from measuring import Measured, Run, Samples, take_turns
+from variants import SCRIPT, names
 
 import microgpt
 from microgpt import reference
+from microgpt.ladder.memory import count_below
+from microgpt.ladder.rungs import LADDER, fresh_parameters
 
 ENGINES: dict[str, Any] = {"reference": reference.Value, "compiled": microgpt.Value}
 Build = Callable[[Any], Any]  # a class of Values -> the root of a new graph
@@ -68,7 +70,7 @@ def test_backward(what: str, variant: str, measured: Measured, record: Callable[
     def measure() -> Samples:
         return take_turns({n: timed(partial(build, cls)) for n, cls in ENGINES.items()}, measured.rounds(51))
 
-    nodes = len(model.nodes_under(build(reference.Value)))
+    nodes = count_below(build(reference.Value), set())
     samples = measured(("backward", what), measure)
     record(samples, variant, layer="backward", what=what, per=nodes, unit="node", nodes=nodes)
 
@@ -77,16 +79,14 @@ def test_backward(what: str, variant: str, measured: Measured, record: Callable[
 def test_backward_of_the_scripts_graph(variant: str, measured: Measured, record: Callable[..., None]) -> None:
     """One document of six letters, which is the usual length of a name; seven positions."""
 
-    def root(cls: Any) -> Callable[[], Any]:
-        how = model.on_values(cls)
-        setting = model.setting(how)
-        tokens = model.tokens_of(next(doc for doc in setting.docs if len(doc) == 6), setting.uchars)
-        return lambda: model.loss_of(setting.state_dict, how, tokens)
+    tokens = next(tokens for tokens in names() if len(tokens) == 8)
 
     def measure() -> tuple[Samples, int]:
-        builds = {name: root(cls) for name, cls in ENGINES.items()}
+        rungs = {"reference": LADDER["interpreted"], "compiled": LADDER["typed"]}
+        graphs: dict[str, Any] = {name: rung.make(SCRIPT, fresh_parameters(SCRIPT)) for name, rung in rungs.items()}
+        builds = {name: partial(graph.loss, tokens) for name, graph in graphs.items()}
         samples = take_turns({name: timed(build) for name, build in builds.items()}, measured.rounds(9))
-        return samples, len(model.nodes_under(builds["reference"]()))
+        return samples, count_below(builds["reference"](), set())
 
     samples, nodes = measured("backward of the script's graph", measure)
     record(samples, variant, layer="backward", what="the script's graph", per=nodes, unit="node", nodes=nodes)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Any
 
-import gpt as model
 import pytest
 from measuring import Measured
 from peak import operations, peak, seconds_of
+from variants import SCRIPT, names
 
 from microgpt import GPT, GPTConfig, _fused
 
@@ -27,11 +27,6 @@ def fastest_of_groups(runs: Sequence[Callable[[], Any]], rounds: int) -> list[fl
     return [min(times) for times in zip(*([seconds_of(run) for run in runs] for _ in range(rounds)))]
 
 
-def names() -> list[list[int]]:
-    setting = model.setting(model.on_floats())
-    return [model.tokens_of(doc, setting.uchars) for doc in setting.docs[:DOCUMENTS]]
-
-
 def operations_of(config: GPTConfig, documents: list[list[int]]) -> float:
     """Of a step, on average."""
     return mean(operations(config, min(len(tokens) - 1, config.block_size)) for tokens in documents)
@@ -39,7 +34,7 @@ def operations_of(config: GPTConfig, documents: list[list[int]]) -> float:
 
 @pytest.mark.parametrize("isa", _fused._instruction_sets())
 def test_step(isa: str, measured: Measured, record: Callable[..., None]) -> None:
-    documents, config = names(), GPTConfig(model.VOCAB_SIZE)
+    documents, config = names()[:DOCUMENTS], SCRIPT
     gpt = GPT(config, random.Random(42))
     groups = [documents[i : i + GROUP] for i in range(0, len(documents), GROUP)]
     runs = [lambda group=group: gpt.train_steps(group, [0.001] * len(group)) for group in groups]

@@ -1,38 +1,47 @@
-"""Bytes a node, of a graph of some hundred thousand nodes: what the process really takes, and what the arena says.
+"""Bytes a node of a graph of some hundred thousand nodes: what the process really takes, and what the arena says.
 
-One process an engine (memory_run.py), so that nothing was allocated before and the peak is the graph's own. The time
-that goes to the record is that of building the graph; the bytes are in `extra_info`.
+Measured as `microgpt bench` measures (microgpt/ladder/memory.py), in processes of their own.
 """
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from measuring import Measured, worker
+from measuring import Measured
+from variants import SCRIPT, names
 
-ENGINES = ("reference", "compiled")
+import microgpt
+from microgpt.ladder import memory
+
+ENGINES = {"reference": "interpreted", "compiled": "typed"}
 DOCUMENTS = 20
 
 
-def all_engines(documents: int) -> dict[str, Any]:
-    return {engine: worker("memory_run.py", engine, str(documents)) for engine in ENGINES}
+def measure(documents: int) -> dict[str, Any]:
+    found = {}
+    for engine, rung in ENGINES.items():
+        started = time.perf_counter()
+        needs = memory.measured(rung, SCRIPT, names()[:documents])
+        found[engine] = needs, time.perf_counter() - started
+    return found
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 @pytest.mark.parametrize("variant", ENGINES)
 def test_memory_of_a_large_graph(variant: str, measured: Measured, record: Callable[..., None]) -> None:
-    found = measured("memory", lambda: all_engines(1 if measured.quick else DOCUMENTS))
-    nodes = found["reference"]["nodes"]
-    assert found["compiled"]["nodes"] == nodes
-    here = found[variant]
+    documents = 1 if measured.quick else DOCUMENTS
+    found = measured("memory", lambda: measure(documents))
+    (needs, seconds), (reference, _) = found[variant], found["reference"]
+    assert needs.nodes == reference.nodes
     more = {
-        "bytes_per_node": here["resident_bytes"] / nodes,
-        "reference_bytes_per_node": found["reference"]["resident_bytes"] / nodes,
-        "peak_bytes_per_node": here["peak_bytes"] / nodes,
-        "arena_bytes_per_node": here["arena_bytes_per_node"],
-        "arena_nodes": here["arena_nodes"],
+        "nodes": needs.nodes * documents,
+        "bytes_per_node": needs.bytes_per_node,
+        "reference_bytes_per_node": reference.bytes_per_node,
+        "training_peak_bytes": needs.peak_bytes,
     }
-    samples = {engine: [run["seconds"]] for engine, run in found.items()}
+    if variant == "compiled":
+        more["arena_bytes_per_node"] = microgpt.arena_stats()["bytes_per_node"]
     what = "a loss over many documents"
-    record(samples, variant, layer="memory", what=what, per=nodes, unit="node", nodes=nodes, **more)
+    record({variant: [seconds]}, variant, layer="memory", what=what, per=more["nodes"], unit="node", **more)

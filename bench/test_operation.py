@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import gpt as model
 import pytest
 from measuring import Measured, Run, Samples, take_turns
 
 import microgpt
 from microgpt import reference
+from microgpt.ladder.memory import count_below
 
 ENGINES: dict[str, Any] = {"reference": reference.Value, "compiled": microgpt.Value}
 VARIANTS = ("floats", *ENGINES)
@@ -134,7 +134,7 @@ def nodes_made(statement: str) -> int:
     given = operands(reference.Value)
     old = {id(v) for v in (given["a"], given["b"], *given["flat"])}
     result = eval(statement, {"math": math}, given)
-    return sum(id(node) not in old for node in model.nodes_under(result))
+    return count_below(result, old)
 
 
 OPERATION_TESTS = [

@@ -112,4 +112,4 @@ def test_run(
             samples["compiled"] += fast
         return samples
 
-    record(measured(("run", what), measure), variant, layer="run", what=what, rung=3, unit="step", repeats=turns)
+    record(measured(("run", what), measure), variant, layer="run", what=what, rung=3, unit="step")

@@ -17,13 +17,15 @@ import statistics
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import gpt as model
 import graphs
 import pytest
 from measuring import Measured, Samples, worker
 from peak import operations, peak, seconds_of
 
 from microgpt import GPT, GPTConfig, _memory, reference
+from microgpt.ladder.measure import frozen_heap
+from microgpt.ladder.memory import count_below
+from microgpt.ladder.rungs import LADDER, fresh_parameters
 
 # ---- nodes ----------------------------------------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ def test_nodes(
 def test_the_graphs_have_as_many_nodes_as_they_say(shape: str) -> None:
     for wanted in (1_000, 2_345):
         graph = graphs.SHAPES[shape](reference.Value, wanted)
-        assert graph.nodes == len(model.nodes_under(graph.root))
+        assert graph.nodes == count_below(graph.root, set())
         assert 0.5 < graph.nodes / wanted <= 1.01
 
 
@@ -109,7 +111,7 @@ class Size(NamedTuple):
         return f"n_embd {self.n_embd}, n_layer {self.n_layer}, {self.block_size} positions"
 
     def config(self) -> GPTConfig:
-        return GPTConfig(model.VOCAB_SIZE, n_embd=self.n_embd, n_layer=self.n_layer, block_size=self.block_size)
+        return GPTConfig(27, n_embd=self.n_embd, n_layer=self.n_layer, block_size=self.block_size)
 
     def operations(self) -> float:
         return operations(self.config(), self.block_size)
@@ -123,82 +125,67 @@ SIZES = [
 ]
 
 
-class Rung(NamedTuple):
-    name: str
-    number: int
-    variant: str  # of training_run.py
-    most: float  # operations of a step: with more of them it takes too long, or too much memory
-
-
-RUNGS = {
-    rung.name: rung
-    for rung in (
-        Rung("0 interpreted", 0, "reference", 4e5),
-        Rung("2 typed", 2, "compiled", 5e6),
-        Rung("3 bulk", 3, "bulk", 3e7),
-        Rung("4 fused", 4, "fused", 1e12),
-    )
-}
+# Operations of a step up to which a rung is measured: beyond, it takes too long, or too much memory.
+MAX_OPERATIONS = {"interpreted": 4e5, "typed": 5e6, "bulk": 3e7, "fused": 1e12}
+NUMBERS = {name: number for number, name in enumerate(LADDER)}
 SIZE_TESTS = [
-    pytest.param(size, rung.name, id=f"{size}-{rung.name}")
+    pytest.param(size, rung, id=f"{size}-{NUMBERS[rung]} {rung}")
     for size in SIZES
-    for rung in RUNGS.values()
-    if size.operations() <= rung.most
+    for rung in MAX_OPERATIONS
+    if size.operations() <= MAX_OPERATIONS[rung]
 ]
 LARGEST_INTERPRETED = max(
-    (size for size in SIZES if size.operations() <= RUNGS["0 interpreted"].most), key=Size.operations
+    (size for size in SIZES if size.operations() <= MAX_OPERATIONS["interpreted"]), key=Size.operations
 )
 
 
-def with_values(size: Size, rung: str, measured: Measured) -> Any:
-    """Some steps on the same document, of which the first fetches memory and does not count."""
-    steps = 1 if measured.quick else 4 if rung == "0 interpreted" else 12
-    return measured(
-        ("size", size, rung),
-        lambda: worker("training_run.py", RUNGS[rung].variant, str(steps), *map(str, size)),
-    )
+def document(size: Size) -> list[int]:
+    """Random letters that fill the block, between the two tokens that mark the ends."""
+    rng = random.Random(2)
+    return [26, *(rng.randrange(26) for _ in range(size.block_size - 1)), 26]
 
 
-def steps_of(found: Any) -> list[float]:
-    seconds = [sum(parts) for parts in found["times"]]
-    return seconds[1:] or seconds
+def with_values(size: Size, rung: str, measured: Measured) -> tuple[list[float], str]:
+    """Seconds of some steps on the same document, of which the first fetches memory and does not count; the loss."""
+    steps = 1 if measured.quick else 4 if rung == "interpreted" else 12
+
+    def measure() -> tuple[list[float], str]:
+        model = LADDER[rung].make(size.config(), fresh_parameters(size.config()))
+        with frozen_heap():
+            done = [model.run([document(size)], [0.01]) for _ in range(steps)]
+        return [each.seconds["step"] for each in done[1:] or done], done[0].losses[0].hex()
+
+    found: tuple[list[float], str] = measured(("size", size, rung), measure)
+    return found
 
 
 def fused(size: Size, measured: Measured) -> tuple[list[float], float, str]:
     """Seconds of each step, the fastest of forward and backward alone, and the first loss."""
-    random.seed(1)  # as model.filled draws its parameters
-    gpt = GPT(size.config(), random)
-    end = model.VOCAB_SIZE - 1
-    document = [end, *(model.LETTERS.index(letter) for letter in model.letters(size.block_size - 1)), end]
+    gpt, tokens = GPT(size.config()), document(size)
+    gpt.load_state_dict(fresh_parameters(size.config()))
     rounds = measured.rounds(max(5, min(200, int(2e9 / size.operations()))))
-    loss = gpt.loss(document)
-    step = [seconds_of(lambda: gpt.train_step(document, 1e-5)) for _ in range(rounds)]
-    gradient = min(seconds_of(lambda: gpt.backward(document)) for _ in range(rounds))
+    loss = gpt.loss(tokens)
+    step = [seconds_of(lambda: gpt.train_step(tokens, 1e-5)) for _ in range(rounds)]
+    gradient = min(seconds_of(lambda: gpt.backward(tokens)) for _ in range(rounds))
     return step, gradient, loss.hex()
 
 
 @pytest.mark.parametrize(("size", "rung"), SIZE_TESTS)
 def test_model_size(size: Size, rung: str, measured: Measured, record: Callable[..., None]) -> None:
-    beside = size if size.operations() <= RUNGS["0 interpreted"].most else LARGEST_INTERPRETED
-    other = with_values(beside, "0 interpreted", measured)
+    beside = size if size.operations() <= MAX_OPERATIONS["interpreted"] else LARGEST_INTERPRETED
+    other, expected = with_values(beside, "interpreted", measured)
     more: dict[str, Any] = {"params": size.config().num_params, "reference_size": str(beside)}
-    samples: Samples = {"reference": [s * size.operations() / beside.operations() for s in steps_of(other)]}
-    variant = "reference" if rung == "0 interpreted" else "compiled"
-    if rung == "4 fused":
+    samples: Samples = {"reference": [s * size.operations() / beside.operations() for s in other]}
+    variant = "reference" if rung == "interpreted" else "compiled"
+    if rung == "fused":
         samples[variant], gradient, loss = fused(size, measured)
         samples["peak"] = [size.operations() / peak(measured)]
         rate = size.operations() / gradient
         more |= {"flops_per_second": rate, "peak_share": rate / peak(measured)}
     else:
-        found = with_values(size, rung, measured)
-        samples[variant], loss, more["bytes"] = steps_of(found), found["losses"][0], found["bytes"]
-    known = measured(("loss", size), lambda: loss)
-    assert loss == known, "the rungs disagree"
+        samples[variant], loss = with_values(size, rung, measured)
+    assert loss == measured(("loss", size), lambda: expected if beside == size else loss), "the rungs disagree"
     more["step_ns"] = statistics.median(samples[variant]) * 1e9
-    where = {
-        "layer": "scaling in model size",
-        "what": f"{size}: {rung}",
-        "rung": RUNGS[rung].number,
-        "group": str(size),
-    }
+    what = f"{size}: {NUMBERS[rung]} {rung}"
+    where = {"layer": "scaling in model size", "what": what, "rung": NUMBERS[rung], "group": str(size)}
     record(samples, variant, **where, per=size.operations() / 2, unit="multiply-add", **more)

@@ -1,165 +1,115 @@
-"""The whole training step on the script's default model: forward, backward, Adam, and all three; then rung by rung.
+"""The whole training step on the script's model: forward, backward, Adam, and all three; then rung by rung.
 
-Every variant runs in processes of its own, as the script a user would have (training_run.py says why and how). The
-processes come in turns, several times over, one at a time. A run takes the first dozen documents; over longer runs the
-reference becomes slower still, because of the collector, so a dozen is the conservative choice. From rung 2 on they go
-over the same documents several times, and their last round counts.
-BENCH_STEPS=1000 measures a whole training run; it takes some minutes.
+Measured as `microgpt bench` measures (microgpt/ladder/measure.py): all variants in turns, over the first dozen
+documents. Over longer runs the reference becomes slower, because of the collector, so a dozen is the conservative
+choice. BENCH_STEPS=1000 measures a whole training run; it takes some minutes.
 
 The floor: the same forward on plain floats builds no graph at all. No class of Values that leaves the forward in the
 user's hands can be faster than that, so the compiled forward is held against it too.
 """
 
-import gc
-import importlib.util
 import os
 import statistics
 from collections.abc import Callable
 from typing import Any
 
-import gpt as model
 import pytest
-from measuring import Measured, Samples, worker
+from measuring import Measured, Samples
+from variants import FUSED, SCRIPT, VARIANTS, names, rung_of, silent
 
-from microgpt import _fused, reference
+from microgpt.ladder import memory
+from microgpt.ladder.measure import Plan, Rounds, bits, take_turns
+from microgpt.ladder.results import PARTS
+from microgpt.ladder.rungs import LADDER, fresh_parameters
 
-PARTS = ("forward", "backward", "adam")
 STEPS = int(os.environ.get("BENCH_STEPS", "12"))
-REPEATS = max(1, 60 // STEPS)
-WITH_LOOP, WITH_ADAM = "whole step, the script's Adam loop", "whole step, the class Adam"
-WITH_THREE, WITH_ALL = "whole step, three functions and Adam", "whole step, all functions and Adam"
-HAVE_UNTYPED = importlib.util.find_spec("microgpt._compiled") is not None
+ROUNDS = 5
 
-Worker = Callable[[int], Any]  # steps -> what the program found
-VARIANTS = ("reference", "floats", *(["untyped"] if HAVE_UNTYPED else []), "compiled", "compiled-adam")
-RUNS: dict[str, Worker] = {
-    variant: lambda steps, variant=variant: worker("training_run.py", variant, str(steps))
-    for variant in (*VARIANTS, "bulk-functions", "bulk")
-}
-RUNS |= {
-    f"fused-{isa}": lambda steps, isa=isa: worker("fused_run.py", str(steps), env={"MICROGPT_ISA": isa})
-    for isa in _fused._instruction_sets()
-}
-
-# (what, variant) -> the kind of run that shows it, and which of its parts make it up
-TESTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
-    ("forward", "floats"): ("floats", ("forward",)),
-    ("forward", "reference"): ("reference", ("forward",)),
-    ("forward", "compiled"): ("compiled", ("forward",)),
-    ("backward", "reference"): ("reference", ("backward",)),
-    ("backward", "compiled"): ("compiled", ("backward",)),
-    ("the script's Adam loop", "floats"): ("floats", ("adam",)),
-    ("the script's Adam loop", "reference"): ("reference", ("adam",)),
-    ("the script's Adam loop", "compiled"): ("compiled", ("adam",)),
-    ("the class Adam", "compiled"): ("compiled-adam", ("adam",)),
-    (WITH_LOOP, "floats"): ("floats", ("forward", "adam")),
-    (WITH_LOOP, "reference"): ("reference", PARTS),
-    (WITH_LOOP, "compiled"): ("compiled", PARTS),
-    (WITH_ADAM, "compiled"): ("compiled-adam", PARTS),
-    ("forward, three functions", "compiled"): ("bulk-functions", ("forward",)),
-    ("backward, three functions", "compiled"): ("bulk-functions", ("backward",)),
-    (WITH_THREE, "compiled"): ("bulk-functions", PARTS),
-    ("forward, all functions", "compiled"): ("bulk", ("forward",)),
-    ("backward, all functions", "compiled"): ("bulk", ("backward",)),
-    (WITH_ALL, "compiled"): ("bulk", PARTS),
-}
-# The rungs in order: the test's id -> the row, the rung and the kind of run. Sorted by name they are the ladder.
-LADDER = {
-    "0-interpreted": ("0 interpreted", 0, "reference"),
-    "1-compiled": ("1 compiled", 1, "untyped"),
-    "2-typed": ("2 typed", 2, "compiled"),
-    "3-bulk": ("3 bulk", 3, "bulk"),
+# (what, variant) -> the variant of variants.py that shows it, and which of its parts
+TESTS = {
     **{
-        f"4.{place}-fused-{isa}": (f"4 fused, {isa}", 4, f"fused-{isa}")
-        for place, isa in enumerate(_fused._instruction_sets(), 1)
+        (what, column): (variant, part)
+        for what, part in (("forward", "forward"), ("the script's Adam loop", "adam"))
+        for column, variant in (("floats", "floats"), ("reference", "interpreted"), ("compiled", "typed"))
+    },
+    ("backward", "reference"): ("interpreted", "backward"),
+    ("backward", "compiled"): ("typed", "backward"),
+    ("the class Adam", "compiled"): ("typed, class Adam", "adam"),
+    ("whole step, the script's Adam loop", "floats"): ("floats", "step"),
+    ("whole step, the script's Adam loop", "reference"): ("interpreted", "step"),
+    ("whole step, the script's Adam loop", "compiled"): ("typed", "step"),
+    ("whole step, the class Adam", "compiled"): ("typed, class Adam", "step"),
+    **{
+        (f"{word}, {many} functions{tail}", "compiled"): (variant, part)
+        for many, variant in (("three", "three functions"), ("all", "bulk"))
+        for word, part, tail in (
+            ("forward", "forward", ""),
+            ("backward", "backward", ""),
+            ("whole step", "step", " and Adam"),
+        )
     },
 }
+RUNGS = [name for name in VARIANTS if name in LADDER or name in FUSED]
 
 
-def run_all(measured: Measured) -> dict[str, list[Any]]:
-    steps = 1 if measured.quick else STEPS
-
-    def in_turns() -> dict[str, list[Any]]:
-        runs: dict[str, list[Any]] = {name: [] for name in RUNS}
-        for index in range(measured.rounds(REPEATS)):
-            for name in RUNS if index % 2 else reversed(RUNS):
-                runs[name].append(RUNS[name](steps))
-        return runs
-
-    return measured("step", in_turns)
+def run_all(measured: Measured) -> dict[str, Rounds]:
+    steps, scale = (1, 0.01) if measured.quick else (STEPS, 12 / STEPS)
+    plan = Plan(SCRIPT, names()[:steps], measured.rounds(ROUNDS), pass_scale=scale)
+    found: dict[str, Rounds] = measured("step", lambda: take_turns(plan, silent, VARIANTS))
+    return found
 
 
-def nodes_of_each_step(measured: Measured) -> list[tuple[int, int]]:
-    """For every document: nodes in its graph, and how many of them the step made (all but the parameters)."""
-
-    def count() -> list[tuple[int, int]]:
-        gc.disable()  # there are no cycles, and the collector would take most of the time
-        how = model.on_values(reference.Value)
-        setting = model.setting(how)
-        parameters = {id(p) for p in setting.params}
-        counts = []
-        for step in range(1 if measured.quick else STEPS):
-            tokens = model.tokens_of(setting.docs[step % len(setting.docs)], setting.uchars)
-            nodes = model.nodes_under(model.loss_of(setting.state_dict, how, tokens))
-            counts.append((len(nodes), sum(id(node) not in parameters for node in nodes)))
-        gc.enable()
-        return counts
-
-    return measured("nodes of each step", count)
+def seconds(rounds: Rounds, part: str) -> list[float]:
+    return [ms / 1e3 for ms in rounds.ms[part]]
 
 
-def samples_of(runs: list[Any], parts: tuple[str, ...]) -> list[float]:
-    """Seconds of every step of every run, of these parts together; a fused step has no parts."""
-    which = [PARTS.index(part) for part in parts]
-    return [sum(times) if parts == PARTS else sum(times[i] for i in which) for run in runs for times in run["times"]]
+def nodes_of_a_step(measured: Measured) -> tuple[float, float]:
+    """On average over the documents: Values in the graph of a loss, and those that the step made."""
 
+    def count() -> tuple[float, float]:
+        graph: Any = LADDER["interpreted"].make(SCRIPT, fresh_parameters(SCRIPT))
+        parameters = {id(p) for p in graph.params}
+        losses = [graph.loss(tokens) for tokens in names()[: 1 if measured.quick else STEPS]]
+        found = [(memory.count_below(loss, set()), memory.count_below(loss, parameters)) for loss in losses]
+        return statistics.mean(n for n, _ in found), statistics.mean(n for _, n in found)
 
-def per_node(samples: dict[str, list[float]], variant: str, counts: list[tuple[int, int]]) -> dict[str, float]:
-    """Nanoseconds a node of the graph, and a node made above plain floats; step by step, since documents differ."""
-    graph, made = zip(*counts, strict=True)
-    steps = len(counts)
-
-    def of_step(name: str, step: int) -> float:
-        return statistics.median(samples[name][step::steps])
-
-    found = {"nodes": statistics.median(graph), "nodes_made": statistics.median(made)}
-    found["ns_per_node"] = statistics.median(of_step(variant, i) / graph[i] * 1e9 for i in range(steps))
-    if "floats" in samples:
-        above = (of_step(variant, i) - of_step("floats", i) for i in range(steps))
-        found["above_ns_per_node_made"] = statistics.median(s / n * 1e9 for s, n in zip(above, made, strict=True))
+    found: tuple[float, float] = measured("nodes of a step", count)
     return found
 
 
 @pytest.mark.parametrize(("what", "variant"), TESTS, ids=[f"{what}-{variant}" for what, variant in TESTS])
 def test_step(what: str, variant: str, measured: Measured, record: Callable[..., None]) -> None:
-    runs, counts = run_all(measured), nodes_of_each_step(measured)
-    samples: Samples = {v: samples_of(runs[run], parts) for (w, v), (run, parts) in TESTS.items() if w == what}
-    # What has no counterpart in the script stands in for the part of the script that it replaces.
-    run, parts = TESTS[what, variant]
-    samples.setdefault("reference", samples_of(runs["reference"], parts))
-    more = per_node(samples, variant, counts) if parts != ("adam",) else {}
-    rung, repeats = 2 if run == "compiled" else 3, len(runs[run])
-    record(samples, variant, layer="step", what=what, rung=rung, unit="step", repeats=repeats, **more)
+    runs = run_all(measured)
+    run, part = TESTS[what, variant]
+    samples: Samples = {column: seconds(runs[of], p) for (w, column), (of, p) in TESTS.items() if w == what}
+    samples.setdefault("reference", seconds(runs["interpreted"], part))
+    nodes, made = nodes_of_a_step(measured)
+    more = {"nodes": nodes, "nodes_made": made, "ns_per_node": statistics.median(samples[variant]) / nodes * 1e9}
+    if "floats" in samples:
+        above = statistics.median(samples[variant]) - statistics.median(samples["floats"])
+        more["above_ns_per_node_made"] = above / made * 1e9
+    record(
+        samples, variant, layer="step", what=what, rung=rung_of(run), unit="step", **(more if part != "adam" else {})
+    )
 
 
-@pytest.mark.parametrize("rung", LADDER)
-def test_rung(rung: str, measured: Measured, record: Callable[..., None]) -> None:
-    what, number, run = LADDER[rung]
-    if run not in RUNS:
-        pytest.skip("microgpt._compiled is not built" if number == 1 else f"this CPU lacks {what.split()[-1]}")
-    runs, counts = run_all(measured), nodes_of_each_step(measured)
+@pytest.mark.parametrize("name", RUNGS)
+def test_rung(name: str, measured: Measured, record: Callable[..., None]) -> None:
+    runs, number = run_all(measured), rung_of(name)
     variant = "compiled" if number else "reference"
-    samples = {name: samples_of(runs[kind], PARTS) for name, kind in (("reference", "reference"), (variant, run))}
-    more = {"bytes": statistics.median(found["bytes"] for found in runs[run]), **per_node(samples, variant, counts)}
-    isa = what.split(", ")[1] if number == 4 else None
-    where = {"layer": "ladder", "what": what, "rung": number, "isa": isa, "group": "a training step"}
-    record(samples, variant, **where, unit="step", repeats=len(runs[run]), **more)
+    samples = {"reference": seconds(runs["interpreted"], "step"), variant: seconds(runs[name], "step")}
+    nodes, _ = nodes_of_a_step(measured)
+    more = {"nodes": nodes, "ns_per_node": statistics.median(samples[variant]) / nodes * 1e9}
+    where = {"layer": "ladder", "what": f"{number} {name}", "rung": number, "group": "a training step"}
+    record(samples, variant, **where, isa=name.partition(", ")[2] or None, unit="step", **more)
 
 
-@pytest.mark.parametrize("run", [run for run in RUNS if run not in ("reference", "floats")])
-def test_losses_and_parameters_are_those_of_the_reference(run: str, measured: Measured) -> None:
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("interpreted", "floats")])
+def test_losses_are_those_of_the_reference(name: str, measured: Measured) -> None:
     """A faster step that computes something else would be no comparison."""
     runs = run_all(measured)
-    for found in runs[run]:
-        assert found["losses"] == runs["reference"][0]["losses"]
-        assert found["params_sha256"] == runs["reference"][0]["params_sha256"]
+    assert runs[name].steady and bits(runs[name].losses) == bits(runs["interpreted"].losses)
+
+
+def test_every_part_of_a_step_is_measured(measured: Measured) -> None:
+    assert all(set(rounds.ms) == set(PARTS) for rounds in run_all(measured).values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 # Processor time, which does not pass while somebody else has the core; on Windows it comes in ticks of 16 ms.
@@ -29,7 +29,7 @@ class Graph:
 
     parameters  name -> rows of numbers
     value       the class of the scalars
-    loss_of     (config, state_dict, tokens) -> the Value that a step differentiates
+    functions   by name: gpt, cross_entropy and mean, over lists of these scalars
     adam        the class of the optimizer
     """
 
@@ -38,18 +38,25 @@ class Graph:
         config: Any,
         parameters: Mapping[str, Sequence[Sequence[float]]],
         value: Any,
-        loss_of: Callable[..., Any],
+        functions: Mapping[str, Any],
         adam: Any,
     ) -> None:
         self.config = config
         self.state_dict = {name: [[value(p) for p in row] for row in rows] for name, rows in parameters.items()}
         self.params = [p for matrix in self.state_dict.values() for row in matrix for p in row]
         self.optimizer = adam(self.params)
-        self._loss_of = loss_of
+        self.functions = functions
 
     def loss(self, tokens: Sequence[int]) -> Any:
-        """The mean loss of a document."""
-        return self._loss_of(self.config, self.state_dict, tokens)
+        """The mean loss over the positions of a document, as the script's training loop builds it."""
+        config, gpt, cross_entropy = self.config, self.functions["gpt"], self.functions["cross_entropy"]
+        keys: list[list[Any]] = [[] for _ in range(config.n_layer)]
+        values: list[list[Any]] = [[] for _ in range(config.n_layer)]
+        losses = []
+        for position in range(min(config.block_size, len(tokens) - 1)):
+            logits = gpt(config, self.state_dict, tokens[position], position, keys, values)
+            losses.append(cross_entropy(logits, tokens[position + 1]))
+        return self.functions["mean"](losses)
 
     def run(self, documents: Sequence[Sequence[int]], lrs: Sequence[float]) -> Pass:
         """Take a training step on each document, with the learning rate of its place."""
@@ -68,20 +75,3 @@ class Graph:
             adam += done - differentiated
         seconds = {"step": forward + backward + adam, "forward": forward, "backward": backward, "adam": adam}
         return Pass(losses, seconds)
-
-
-def loss_by(
-    gpt: Callable[..., Any], cross_entropy: Callable[..., Any], mean: Callable[..., Any]
-) -> Callable[[Any, Any, Sequence[int]], Any]:
-    """The mean loss over the positions of a document, as the script's training loop builds it, by these functions."""
-
-    def loss_of(config: Any, state_dict: Any, tokens: Sequence[int]) -> Any:
-        keys: list[list[Any]] = [[] for _ in range(config.n_layer)]
-        values: list[list[Any]] = [[] for _ in range(config.n_layer)]
-        losses = []
-        for position in range(min(config.block_size, len(tokens) - 1)):
-            logits = gpt(config, state_dict, tokens[position], position, keys, values)
-            losses.append(cross_entropy(logits, tokens[position + 1]))
-        return mean(losses)
-
-    return loss_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from ..model import GPTConfig
 from . import DEPTH, memory
 from .graph import clock
 from .results import PARTS, Rung, Size, Spread
-from .rungs import LADDER, Model, fresh_parameters
+from .rungs import LADDER, Kind, Model, fresh_parameters
 
 LR, NUM_STEPS = 0.01, 1000  # the script's
 WIDTHS = (16, 32, 64, 128)  # n_embd of the models that show how a step grows
@@ -93,20 +93,20 @@ class Rounds:
                 self.ms[part].append(value)
 
 
-def take_turns(plan: Plan, progress: Progress) -> dict[str, Rounds]:
+def take_turns(plan: Plan, progress: Progress, kinds: Mapping[str, Kind] = LADDER) -> dict[str, Rounds]:
     """The rounds of every rung: up the ladder and down in turns.
 
     RecursionError where the model is too deep for a recursive backward. The interpreted rung comes first and raises it;
     the compiled one would run out of stack.
     """
-    found = {name: Rounds() for name in LADDER}
+    found = {name: Rounds() for name in kinds}
     parameters = fresh_parameters(plan.config)
     with deep_recursion(), frozen_heap():
         for index in range(plan.rounds + 1):
-            for name in reversed(list(LADDER)) if index % 2 else LADDER:
+            for name in reversed(list(kinds)) if index % 2 else kinds:
                 progress(f"{name}: round {index} of {plan.rounds}" if index else f"{name}: warming up")
-                model = LADDER[name].make(plan.config, parameters)
-                found[name].add(*one_round(model, plan, LADDER[name].passes), counts=index > 0)
+                model = kinds[name].make(plan.config, parameters)
+                found[name].add(*one_round(model, plan, kinds[name].passes), counts=index > 0)
                 del model
                 gc.collect()
     return found
@@ -188,10 +188,10 @@ def step_of(name: str, config: GPTConfig, tokens: list[int]) -> float:
 
 
 @contextmanager
-def deep_recursion() -> Iterator[None]:
+def deep_recursion(depth: int = DEPTH) -> Iterator[None]:
     """A recursion limit that the interpreted backward, which is recursive, stays below."""
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, DEPTH))
+    sys.setrecursionlimit(max(before, depth))
     try:
         yield
     finally:

@@ -36,8 +36,7 @@ names = module.__dict__
 for source in asked["sources"]:
     exec(compile(source, "script", "exec"), names)
 config = types.SimpleNamespace(**asked["config"])
-loss_of = names["loss_by"](names["gpt"], names["cross_entropy"], names["mean"])
-made = names["Graph"](config, asked["parameters"], names["Value"], loss_of, names["Adam"])
+made = names["Graph"](config, asked["parameters"], names["Value"], names, names["Adam"])
 passes = [made.run(asked["documents"], asked["lrs"]) for _ in range(asked["passes"])]
 if platform.python_implementation() == "PyPy":
     version = "PyPy %d.%d.%d" % sys.pypy_version_info[:3]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .. import model, reference
 from ..model import GPTConfig
-from .graph import Graph, Pass, clock, loss_by
+from .graph import Graph, Pass, clock
 
 FUNCTIONS = ("linear", "softmax", "rmsnorm", "attention", "add", "relu", "cross_entropy", "mean")
 SEED = 42
@@ -41,8 +41,8 @@ def fresh_parameters(config: GPTConfig) -> Parameters:
 
 def graph(config: GPTConfig, parameters: Parameters, value: Any, functions: Any, adam: Any) -> Graph:
     """A model of this class of scalars. functions: a namespace with FUNCTIONS."""
-    gpt = copied(model.gpt, {"LAYER": model.LAYER, **{name: getattr(functions, name) for name in FUNCTIONS}})
-    return Graph(config, parameters, value, loss_by(gpt, functions.cross_entropy, functions.mean), adam)
+    names = {"LAYER": model.LAYER, **{name: getattr(functions, name) for name in FUNCTIONS}}
+    return Graph(config, parameters, value, {**names, "gpt": copied(model.gpt, names)}, adam)
 
 
 def copied(function: Any, names: dict[str, Any]) -> Callable[..., Any]:
