@@ -3,7 +3,7 @@
 A page asks for them in a block of its own, a file on the first line and below it what to show, one after the other:
 
     ```{excerpt} src/microgpt/engine/handles.pxd
-    finish
+    result_with_handle
     ```
 
     multiply                a function, class, struct or enum, whole; in C with the comment above it

@@ -8,7 +8,7 @@ cdef class Value:                       # mirrored by Handle in engine/layout.px
     cdef double *numbers
     cdef uint32_t id
     cdef uint8_t data_int
-    cdef uint8_t used
+    cdef uint8_t is_operand
 
 
 cdef Arena *engine_arena() noexcept
@@ -16,4 +16,4 @@ cdef int read_number(object number, double *value, bint *is_int) except -1
 cdef int handles_add(uint32_t n) except -1
 cdef int real_power(double base, double exponent, double *result) except -1
 cdef double real_exp(double x) except? -1.0
-cdef bint value_as_built() except -1
+cdef bint methods_unchanged() except -1

@@ -10,9 +10,9 @@ gradients) stands in a block of the arena and outlives its handle as long as oth
     (handle)             ^             |    |
                          |   a: ... <--+    +--> b: ...           a, b: their handles may be long gone
 
-Where to look: creating a node is `Value.__mul__` -> `multiply` -> `finish`; backward is engine/backward.pxd. Whatever is not
-the script's everyday (subclasses, numbers that are neither int nor float, errors) leaves these paths at the first test and
-goes on in a slower function beside them, which evaluates the script's own expression.
+Where to look: creating a node is `Value.__mul__` -> `multiply` -> `result_with_handle`; backward is engine/backward.pxd; how
+nodes live and die is engine/arena.pxd. Whatever is not two plain Values of floats (subclasses, other numbers, errors) leaves
+the fast path at its first test for a slower function beside it, which evaluates the script's own expression.
 
 Thread-safety: all of it runs under the GIL; every operation on the arena is done between two Python calls.
 """
@@ -25,28 +25,30 @@ from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, log, pow, sin, sqrt, tanh
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from microgpt.engine.arena cimport (
-    arena_bytes, arena_start, collect, graph_begins, handles_gone, leaf_append, leaf_in_dots, leaf_place_free,
-    local_grads_next, result_append, results_reserve,
+    arena_bytes, arena_start, graph_begins, leaf_append, local_grad_next, local_grads_next, result_append, results_reserve,
 )
 from microgpt.engine.backward cimport backward_from
-from microgpt.engine.contribute cimport fits_int
-from microgpt.kernels.kernels cimport choose_isa
-from microgpt.engine.handles cimport constant, finish, handle_point, handle_take, int_mark
-from microgpt.engine.layout cimport (
-    BLOCK_NODES, BY_HAND, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, OF_ABS, OF_COS, OF_EXP,
-    OF_GELU, OF_GELU_TANH, OF_LOG, OF_PLUS, OF_POWER, OF_POWER_OF_NUMBER, OF_RELU, OF_SIGMOID, OF_SILU, OF_SIN, OF_SQRT,
-    OF_TANH, OF_TIMES, ONES, PLACE_MASK, RESULTS, SPARE_HANDLES, SPECIAL, Arena, Block, Children, Dots, Handle, LocalGrads,
-    Operands, RowKernels, block_of, cold_void, likely, unlikely,
-)
-from microgpt.engine.records cimport (
-    classes_reserve, dot_row, has_operands, make_special, operands_allocate, operands_free, row_id, shared_id,
-)
-from microgpt.engine.references cimport refer_to_seen, see_children, targets_reserve
+from microgpt.engine.collect cimport collect
 from microgpt.engine.cpython_api cimport (
     Error, MappingMethods, NumberMethods, PyLong_AsLongLongAndOverflow, PyObject_Free, PyObject_Init, PyObject_Malloc,
     PyType_IsSubtype, PyType_Modified, PyVectorcall_NARGS, Py_TPFLAGS_IMMUTABLETYPE, SequenceMethods, TypeObject, destructor,
     error_put_back, error_take, owned, reference_count, slot, type_of, vectorcallfunc,
 )
+from microgpt.engine.free_list cimport leaf_free, leaf_in_dots
+from microgpt.engine.handles cimport append_number, handle_point, handle_take, result_with_handle
+from microgpt.engine.ints cimport fits_int, int_flag
+from microgpt.engine.layout cimport (
+    BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, OP_ABS, OP_ADD, OP_CONSTRUCTOR,
+    OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH, OP_LOG, OP_MUL, OP_POW, OP_RELU, OP_RPOW, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT,
+    OP_TANH, PLACE_MASK, RESULTS, SPARE_HANDLES, SUBCLASS, Arena, Block, Children, Dots, Handle, LocalGrads, Operands,
+    RowKernels, block_of, cold_void, likely, unlikely,
+)
+from microgpt.engine.lifetime cimport handles_gone
+from microgpt.engine.records cimport (
+    classes_reserve, dot_row, has_operands, operands_allocate, operands_free, row_id, set_extras, shared_id,
+)
+from microgpt.engine.references cimport refer_seen, seen_add_children, targets_reserve
+from microgpt.kernels.kernels cimport choose_isa
 
 import copyreg
 import math
@@ -58,9 +60,9 @@ cdef extern from "kernels/rows.h":
 cdef Arena arena
 cdef TypeObject *VALUE = <TypeObject *>Value
 cdef slot built_init = VALUE.tp_init
-cdef SequenceMethods no_sequence                        # all empty
+cdef SequenceMethods no_sequence                            # all empty
 cdef MappingMethods no_mapping
-cdef NumberMethods operators = VALUE.tp_as_number[0]    # as built; a class that changed one has another pointer there
+cdef NumberMethods operators = VALUE.tp_as_number[0]        # as built; a class that changed one has another pointer there
 
 cdef Arena *engine_arena() noexcept:
     return &arena
@@ -86,7 +88,7 @@ cdef inline double checked_exp(double x) except? -1.0:
     """math.exp"""
     cdef double result = exp(x)
     if unlikely(isinf(result) and not isinf(x)):
-        return math.exp(x)              # raises OverflowError in the words of this Python
+        return math.exp(x)              # raises OverflowError with the interpreter's own message
     return result
 
 
@@ -125,68 +127,68 @@ cdef class Value:
     def data(self):
         """The value itself: a float, or an int where the script would show one."""
         if unlikely(self.id == 0):
-            need_node(<Handle *>self, "data")
-        if unlikely(too_large):
-            ask_number()
+            require_node(<Handle *>self, "data")
+        if unlikely(arena.int_overflowed):
+            guard_overflow()
         return number_object(self.numbers[0], self.data_int)
 
     @data.setter
     def data(self, number):
         cdef double value
         cdef bint is_int
-        need_number(number, "a Value's data", &value, &is_int)
-        need_node(<Handle *>self, "data")
+        require_number(number, "a Value's data", &value, &is_int)
+        require_node(<Handle *>self, "data")
         write_data(<Handle *>self, value, is_int)
 
     @property
     def grad(self):
         """The derivative of the root of `backward` with respect to this Value, summed over all calls since it was 0."""
         if unlikely(self.id == 0):
-            need_node(<Handle *>self, "grad")
+            require_node(<Handle *>self, "grad")
         return number_object(self.numbers[GRAD], block_of(&arena, self.id).int_grads[self.id & PLACE_MASK])
 
     @grad.setter
     def grad(self, number):
         cdef double value
         cdef bint is_int
-        need_number(number, "a Value's grad", &value, &is_int)
-        need_node(<Handle *>self, "grad")
+        require_number(number, "a Value's grad", &value, &is_int)
+        require_node(<Handle *>self, "grad")
         write_grad(<Handle *>self, value, is_int)
 
     @property
     def _children(self):
         """The Values this one was computed from, as a tuple; the same objects for as long as they live."""
-        need_node(<Handle *>self, "_children")
+        require_node(<Handle *>self, "_children")
         return children_of(<Handle *>self)
 
     @_children.setter
     def _children(self, children):
-        need_node(<Handle *>self, "_children")
-        relink(<Handle *>self, links_tuple(children, "children"), local_grads_of(<Handle *>self))
+        require_node(<Handle *>self, "_children")
+        relink(<Handle *>self, as_tuple(children, "children"), local_grads_of(<Handle *>self))
 
     @property
     def _local_grads(self):
         """d self / d child for each child, from the values at the time this Value was made, as a tuple."""
-        need_node(<Handle *>self, "_local_grads")
+        require_node(<Handle *>self, "_local_grads")
         return local_grads_of(<Handle *>self)
 
     @_local_grads.setter
     def _local_grads(self, local_grads):
-        need_node(<Handle *>self, "_local_grads")
-        relink(<Handle *>self, children_of(<Handle *>self), links_tuple(local_grads, "local gradients"))
+        require_node(<Handle *>self, "_local_grads")
+        relink(<Handle *>self, children_of(<Handle *>self), as_tuple(local_grads, "local gradients"))
 
     def __add__(left, right):
         cdef PyObject *result = NULL
-        if likely(both_everyday(left, right)):
+        if likely(fast_path(left, right)):
             return add(<Handle *>left, <Handle *>right)
-        add_others(left, right, &result)
+        add_slow(left, right, &result)
         return owned(result)
 
     def __mul__(left, right):
         cdef PyObject *result = NULL
-        if likely(both_everyday(left, right)):
+        if likely(fast_path(left, right)):
             return multiply(<Handle *>left, <Handle *>right)
-        multiply_others(left, right, &result)
+        multiply_slow(left, right, &result)
         return owned(result)
 
     def __pow__(left, right, modulus):
@@ -204,7 +206,7 @@ cdef class Value:
     def __sub__(left, right):
         cdef double number
         cdef bint is_int
-        if expressions_hold():
+        if operators_unchanged():
             if is_plain(<PyObject *>left):
                 if is_plain(<PyObject *>right):
                     return subtract(<Handle *>left, <Handle *>right)
@@ -215,7 +217,7 @@ cdef class Value:
     def __truediv__(left, right):
         cdef double number
         cdef bint is_int
-        if expressions_hold():
+        if operators_unchanged():
             if is_plain(<PyObject *>left):
                 if is_plain(<PyObject *>right):
                     return divide(<Handle *>left, <Handle *>right)
@@ -231,30 +233,30 @@ cdef class Value:
         cdef double x = self.numbers[0]
         if unlikely(x <= 0.0):
             math.log(self.data)
-        return unary(self, log(x), 1.0 / x, 0, OF_LOG)
+        return unary(self, log(x), 1.0 / x, 0, OP_LOG)
 
     def exp(self):
         """e**x; local gradient e**x. OverflowError past the range of a float."""
         cdef double result = checked_exp(self.numbers[0])
-        return unary(self, result, result, 0, OF_EXP)
+        return unary(self, result, result, 0, OP_EXP)
 
     def relu(self):
         """max(0, x); local gradient 1 where x > 0, else 0. The result is the int 0 for x <= 0 and for NaN, as in the script."""
         cdef double x = self.numbers[0]
         if x > 0.0:
-            return unary(self, x, 1.0, DATA_INT * self.data_int, OF_RELU)
-        return unary(self, 0.0, 0.0, DATA_INT, OF_RELU)
+            return unary(self, x, 1.0, DATA_INT * self.data_int, OP_RELU)
+        return unary(self, 0.0, 0.0, DATA_INT, OP_RELU)
 
     def tanh(self):
         """Hyperbolic tangent t; local gradient 1 - t**2."""
         cdef double square, t = tanh(self.numbers[0])
         power(t, 2.0, &square)
-        return unary(self, t, 1.0 - square, 0, OF_TANH)
+        return unary(self, t, 1.0 - square, 0, OP_TANH)
 
     def sigmoid(self):
         """s = 1 / (1 + e**-x); local gradient s * (1 - s). OverflowError for x below about -709."""
         cdef double s = logistic(self.numbers[0])
-        return unary(self, s, s * (1.0 - s), 0, OF_SIGMOID)
+        return unary(self, s, s * (1.0 - s), 0, OP_SIGMOID)
 
     def sqrt(self):
         """Square root s; local gradient 0.5 / s. ValueError for x < 0, ZeroDivisionError for x = 0."""
@@ -264,26 +266,26 @@ cdef class Value:
         s = sqrt(x)
         if s == 0.0:
             raise ZeroDivisionError("the derivative of sqrt at 0 is infinite")
-        return unary(self, s, 0.5 / s, 0, OF_SQRT)
+        return unary(self, s, 0.5 / s, 0, OP_SQRT)
 
     def sin(self):
         """Sine, x in radians; local gradient cos x. ValueError for infinite x."""
         cdef double x = self.numbers[0]
         if isinf(x):
             math.sin(x)
-        return unary(self, sin(x), cos(x), 0, OF_SIN)
+        return unary(self, sin(x), cos(x), 0, OP_SIN)
 
     def cos(self):
         """Cosine, x in radians; local gradient -sin x. ValueError for infinite x."""
         cdef double x = self.numbers[0]
         if isinf(x):
             math.cos(x)
-        return unary(self, cos(x), -sin(x), 0, OF_COS)
+        return unary(self, cos(x), -sin(x), 0, OP_COS)
 
     def abs(self):
         """|x|; local gradient 1 for x > 0, -1 for x < 0, 0 elsewhere."""
         cdef double x = self.numbers[0]
-        return unary(self, fabs(x), 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0, DATA_INT * self.data_int, OF_ABS)
+        return unary(self, fabs(x), 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0, DATA_INT * self.data_int, OP_ABS)
 
     def silu(self):
         """x * s with s = 1 / (1 + e**-x); local gradient s * (1 + x * (1 - s)). OverflowError for x below about -709.
@@ -292,7 +294,7 @@ cdef class Value:
         """
         cdef double x = self.numbers[0]
         cdef double s = logistic(x)
-        return unary(self, x * s, s * (1.0 + x * (1.0 - s)), 0, OF_SILU)
+        return unary(self, x * s, s * (1.0 + x * (1.0 - s)), 0, OP_SILU)
 
     def gelu(self, approximate="none"):
         """Gaussian error linear unit, Hendrycks and Gimpel (2016), by PyTorch's two formulas.
@@ -305,7 +307,7 @@ cdef class Value:
         cdef double p, t, cube, square, t_square
         if approximate == "none":
             p = 0.5 * (1.0 + <double>python_erf(x / SQRT_2))
-            return unary(self, x * p, p + x * exp(-0.5 * x * x) / SQRT_2_PI, 0, OF_GELU)
+            return unary(self, x * p, p + x * exp(-0.5 * x * x) / SQRT_2_PI, 0, OP_GELU)
         if approximate != "tanh":
             raise ValueError(f'gelu: approximate must be "none" or "tanh", not {approximate!r}')
         power(x, 3.0, &cube)
@@ -314,7 +316,7 @@ cdef class Value:
         power(t, 2.0, &t_square)
         return unary(self, 0.5 * x * (1.0 + t),
                      0.5 * (1.0 + t) + 0.5 * x * (1.0 - t_square) * SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * square), 0,
-                     OF_GELU_TANH)
+                     OP_GELU_TANH)
 
     def backward(self):
         """Set self.grad to 1 and add to the grad of every Value below it the derivative of self with respect to it.
@@ -324,7 +326,7 @@ cdef class Value:
 
         Raises MemoryError, with no gradient changed, when there is no room for the list (8 bytes a node, 24 with dot products).
         """
-        need_node(<Handle *>self, "backward")
+        require_node(<Handle *>self, "backward")
         if backward_from(&arena, self.id) < 0:
             raise MemoryError
 
@@ -378,7 +380,7 @@ if arena_start(&arena) < 0:
 arena.kernels = row_kernels(choose_isa(os.environ.get("MICROGPT_ISA")))
 if VALUE.tp_basicsize != sizeof(Handle):
     raise ImportError("microgpt._engine: Handle in engine/layout.pxd does not mirror Value")
-arena.forget = node_forget
+arena.on_node_freed = on_node_freed
 VALUE.tp_dealloc = handle_dealloc
 VALUE.tp_as_sequence = &no_sequence                         # room for what a script may assign: `Value.__getitem__ = f`
 VALUE.tp_as_mapping = &no_mapping
@@ -407,8 +409,8 @@ def arena_stats():
     bytes_per_node  bytes / nodes
     """
     collect(&arena)
-    if have_trash:
-        trash_empty()
+    if has_deferred:
+        release_deferred()
     cdef size_t nodes = arena.nodes_alive - 1               # node 0 is nobody's
     cdef size_t size = arena_bytes(&arena)
     return {"nodes": nodes, "blocks": arena.blocks_alive, "bytes": size, "bytes_per_node": size / nodes if nodes else 0.0}

@@ -7,7 +7,7 @@ links between two steps of a formula have no node of their own where nobody coul
 in three parts: read the operands (`Vector`), compute the numbers, append the nodes; a result comes as a list of Values
 whose nodes stand side by side, which the next function recognises by one comparison of memory.
 
-Whatever is not a plain Value (subclasses, Values with changed methods, ints where they would show) is left to the
+Whatever is not a plain Value (subclasses, Values with changed methods, ints where they would show) goes to the
 interpreted functions of reference.py, which work on any Values, by their operators.
 
 Thread-safety: as for Value; every call is done between two Python instructions.
@@ -19,17 +19,18 @@ from cpython.object cimport PyObject
 from libc.math cimport log
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
-from microgpt.engine.arena cimport block_open, graph_begins, has_places, local_grads_next, result_append, tidy
-from microgpt.engine.dots cimport dots_allocate, hidden_allocate, hidden_grads
-from microgpt._engine cimport Value, engine_arena, handles_add, real_exp, real_power, value_as_built
-from microgpt.engine.handles cimport finish, handle_point, handle_take
+from microgpt._engine cimport Value, engine_arena, handles_add, methods_unchanged, real_exp, real_power
+from microgpt.engine.arena cimport graph_begins, has_places, local_grad_next, local_grads_next, reclaim, result_append
+from microgpt.engine.cpython_api cimport TypeObject, is_list, is_tuple, list_set, sequence_items, sequence_size, type_of
+from microgpt.engine.dots cimport dots_allocate, hidden_allocate, hidden_grad, hidden_grads
+from microgpt.engine.handles cimport handle_point, handle_take, result_with_handle
 from microgpt.engine.layout cimport (
-    BLOCK_NODES, DATA_INT, DOT, GRAD0_INT, HIDDEN_FLOAT, IN_LEAF_BLOCK, OF_EXP, OF_LOG, OF_PLUS_NUMBER, OF_POWER, OF_RELU,
-    OF_TIMES_NUMBER, ONES, PLACE_MASK, RESULTS, SPECIAL,
+    BLOCK_NODES, DATA_INT, DOT, GRAD0_INT, HIDDEN_FLOAT, IN_LEAF_BLOCK, OP_ADD_NUMBER, OP_EXP, OP_LOG, OP_MUL_NUMBER, OP_POW,
+    OP_RELU, ONES, PLACE_MASK, RESULTS, SUBCLASS,
     Arena, Block, Dots, Handle, block_of,
 )
+from microgpt.engine.pool cimport block_open
 from microgpt.engine.records cimport dot_row
-from microgpt.engine.cpython_api cimport TypeObject, is_list, is_tuple, list_set, sequence_items, sequence_size, type_of
 
 import operator
 
@@ -41,19 +42,19 @@ cdef Arena *arena = engine_arena()
 cdef TypeObject *VALUE = <TypeObject *>Value
 
 
-cdef bint only_plain = False            # see `leave_others`
+cdef bint fallback_disabled = False     # see `disable_fallback`
 
 
-def leave_others():
-    """From now on, raise TypeError for all that is left to the interpreted functions, before anything is read from it:
-    the caller has code of its own for that, which must find iterators untouched."""
-    global only_plain
-    only_plain = True
+def disable_fallback():
+    """From now on, raise TypeError instead of calling the interpreted functions, and before anything is read from an
+    argument: the caller has code of its own for such arguments, which must find iterators untouched."""
+    global fallback_disabled
+    fallback_disabled = True
 
 
-cdef object interpreted():
+cdef object fallback():
     """The module of the interpreted functions, which is hardly ever needed."""
-    if only_plain:
+    if fallback_disabled:
         raise TypeError("not plain Values")
     from . import reference
     return reference
@@ -65,7 +66,7 @@ include "functional/nodes.pxi"
 # ---- linear ---------------------------------------------------------------------------------------------------------------
 
 cdef list checked_rows(object rows, str what, uint32_t n):
-    """The rows as lists of Values, however they came. ValueError if one has not n elements."""
+    """The rows as lists of Values. ValueError if a row's length is not n."""
     cdef Py_ssize_t k
     cdef list found = [values_of(row) for row in rows]
     for k in range(len(found)):
@@ -75,8 +76,8 @@ cdef list checked_rows(object rows, str what, uint32_t n):
 
 
 cdef bint read_rows(object rows, uint32_t n, Vector *found, Vector *summary) noexcept:
-    """Read every row; `summary` says what holds for all of them. False if not all are lists or tuples of n plain Values, and
-    no ints."""
+    """Read every row; `summary` says what holds for all of them. False unless all are lists or tuples of n plain Values
+    without ints."""
     cdef PyObject **items = sequence_items(<PyObject *>rows)
     cdef uint32_t n_rows = <uint32_t>sequence_size(<PyObject *>rows), k
     summary.is_range, summary.is_leaves = True, True
@@ -104,7 +105,7 @@ cdef list linear_rows(const Vector *x, const Vector *rows, const Vector *summary
         set_rows(dots, &rows[start])
         dot_products(dots, data)
         append_rows(dots, data, n)
-        hand_out(results, start, n)
+        attach_handles(results, start, n)
         start += n
     return results
 
@@ -117,19 +118,19 @@ def linear(x, w):
 
     Raises ValueError if a row of w is not as long as x, TypeError for what is neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector vector, summary
     cdef Vector *rows
     cdef uint32_t n, n_rows
     x, w = sized(x), sized(w)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     n, n_rows = size_of(x), size_of(w)
     results = new_list(n_rows)
     begin_call(n_rows, vector_bytes(n) + n_rows * (sizeof(Vector) + vector_bytes(n) + sizeof(double)))
     rows = <Vector *>scratch_take(n_rows * sizeof(Vector))
-    if as_built and vector_read(<PyObject *>x, &vector) and read_rows(w, n, rows, &summary):
+    if unchanged and vector_read(<PyObject *>x, &vector) and read_rows(w, n, rows, &summary):
         return linear_rows(&vector, rows, &summary, results)
-    return interpreted().linear(values_of(x), checked_rows(w, f"linear: x has {n} elements, but row", n))
+    return fallback().linear(values_of(x), checked_rows(w, f"linear: x has {n} elements, but row", n))
 
 
 # ---- element by element -----------------------------------------------------------------------------------------------------
@@ -141,20 +142,20 @@ def add(a, b):
 
     Raises ValueError if one is longer than the other, TypeError for what is neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector left, right
     cdef uint32_t n, start = 0, size, k
     cdef list results
     a, b = sized(a), sized(b)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     n = size_of(a)
     if size_of(b) != n:
         raise ValueError(f"add: a has {n} elements, but b has {size_of(b)}")
     results = new_list(n)
     begin_call(n, 2 * vector_bytes(n))
-    if (not (as_built and vector_read(<PyObject *>a, &left) and vector_read(<PyObject *>b, &right))
+    if (not (unchanged and vector_read(<PyObject *>a, &left) and vector_read(<PyObject *>b, &right))
             or left.has_ints and right.has_ints):
-        return interpreted().add(values_of(a), values_of(b))
+        return fallback().add(values_of(a), values_of(b))
     if left.is_leaves and right.is_leaves:
         graph_begins(arena)
     mark_used(&left)
@@ -164,7 +165,7 @@ def add(a, b):
         reserve(size)
         for k in range(start, start + size):
             result_append(arena, left.data[k] + right.data[k], id_at(&left, k), id_at(&right, k), ONES, NULL)
-        hand_out(results, start, size)
+        attach_handles(results, start, size)
         start += size
     return results
 
@@ -174,27 +175,27 @@ def relu(x):
 
     Raises TypeError for what is neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector vector
     cdef uint32_t n, start = 0, size, k
     cdef list results
     x = sized(x)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     n = size_of(x)
     results = new_list(n)
     begin_call(n, vector_bytes(n))
-    if not (as_built and vector_read(<PyObject *>x, &vector)) or vector.has_ints:
-        return interpreted().relu(values_of(x))
+    if not (unchanged and vector_read(<PyObject *>x, &vector)) or vector.has_ints:
+        return fallback().relu(values_of(x))
     mark_used(&vector)
     while start < n:
         size = min(n - start, <uint32_t>BLOCK_NODES)
         reserve(size)
         for k in range(start, start + size):
             if vector.data[k] > 0.0:
-                append_unary(vector.data[k], id_at(&vector, k), 1.0, 0, OF_RELU)
+                append_unary(vector.data[k], id_at(&vector, k), 1.0, 0, OP_RELU)
             else:
-                append_unary(0.0, id_at(&vector, k), 0.0, DATA_INT, OF_RELU)
-        hand_out(results, start, size)
+                append_unary(0.0, id_at(&vector, k), 0.0, DATA_INT, OP_RELU)
+        attach_handles(results, start, size)
         start += size
     return results
 
@@ -203,7 +204,7 @@ def relu(x):
 
 cdef list rmsnorm_vector(const Vector *x, list results):
     """ms = sum(x * x) / n as dot product and product, + 1e-5, ** -0.5: four nodes; and a product for each element."""
-    cdef double inverse, ms, scale, slope
+    cdef double inverse, ms, scale, deriv
     cdef uint32_t node, start = 0, n, k
     cdef Dots *dots
     reserve(4)
@@ -213,18 +214,18 @@ cdef list rmsnorm_vector(const Vector *x, list results):
     dot_products(dots, &ms)
     real_power(<double>x.n, -1.0, &inverse)
     real_power(ms * inverse + 1e-5, -0.5, &scale)
-    real_power(ms * inverse + 1e-5, -1.5, &slope)
+    real_power(ms * inverse + 1e-5, -1.5, &deriv)
     append_rows(dots, &ms, 1)
     node = open_block().first_id + open_block().used - 1
-    node = append_unary(ms * inverse, node, inverse, 0, OF_TIMES_NUMBER)
-    node = append_unary(ms * inverse + 1e-5, node, 1.0, GRAD0_INT, OF_PLUS_NUMBER)
-    node = append_unary(scale, node, -0.5 * slope, 0, OF_POWER)
+    node = append_unary(ms * inverse, node, inverse, 0, OP_MUL_NUMBER)
+    node = append_unary(ms * inverse + 1e-5, node, 1.0, GRAD0_INT, OP_ADD_NUMBER)
+    node = append_unary(scale, node, -0.5 * deriv, 0, OP_POW)
     while start < x.n:
         n = min(x.n - start, <uint32_t>BLOCK_NODES)
         reserve(n)
         for k in range(start, start + n):
             append_product(x.data[k], id_at(x, k), scale, node)
-        hand_out(results, start, n)
+        attach_handles(results, start, n)
         start += n
     return results
 
@@ -236,53 +237,53 @@ def rmsnorm(x):
 
     Raises ValueError if x is empty, TypeError for what is neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector vector
     x = sized(x)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     if size_of(x) == 0:
         raise ValueError("rmsnorm: x is empty")
     results = new_list(size_of(x))
     begin_call(size_of(x) + <size_t>4, vector_bytes(size_of(x)))
-    if not (as_built and vector_read(<PyObject *>x, &vector)) or vector.has_ints:
-        return interpreted().rmsnorm(values_of(x))
+    if not (unchanged and vector_read(<PyObject *>x, &vector)) or vector.has_ints:
+        return fallback().rmsnorm(values_of(x))
     mark_used(&vector)
     return rmsnorm_vector(&vector, results)
 
 
-# ---- softmax, and what is made of it ------------------------------------------------------------------------------------------
+# ---- softmax and cross-entropy ------------------------------------------------------------------------------------------
 
 cdef int append_exps(const Vector *logits, Vector *exps, double scale, bint scaled) except -1:
     """exp(logit * scale - max(logits * scale)) as three nodes each, two if not scaled. The maximum is a number, found as
     Python's max() finds it."""
-    cdef double highest = logits.data[0] * scale, logit, exponent
+    cdef double max_logit = logits.data[0] * scale, logit, exponent
     cdef uint32_t k, node
     for k in range(1, logits.n):
-        if logits.data[k] * scale > highest:
-            highest = logits.data[k] * scale
+        if logits.data[k] * scale > max_logit:
+            max_logit = logits.data[k] * scale
     for k in range(logits.n):
         logit = logits.data[k] * scale
-        exponent = logit - highest
+        exponent = logit - max_logit
         exps.data[k] = real_exp(exponent)
         reserve(3)
         node = id_at(logits, k)
         if scaled:
-            node = append_unary(logit, node, scale, 0, OF_TIMES_NUMBER)
-        node = append_unary(exponent, node, 1.0, GRAD0_INT, OF_PLUS_NUMBER)
-        exps.ids[k] = append_unary(exps.data[k], node, exps.data[k], 0, OF_EXP)
+            node = append_unary(logit, node, scale, 0, OP_MUL_NUMBER)
+        node = append_unary(exponent, node, 1.0, GRAD0_INT, OP_ADD_NUMBER)
+        exps.ids[k] = append_unary(exps.data[k], node, exps.data[k], 0, OP_EXP)
     return 0
 
 
 cdef int append_weights(const Vector *exps, uint32_t total, double total_data, Vector *weights) except -1:
     """e * total**-1 for each of exps, with a node of its own for every total**-1, as the script's division makes it. The
     products stand side by side if a block has room for them."""
-    cdef double inverse, slope
+    cdef double inverse, deriv
     cdef uint32_t k
     real_power(total_data, -1.0, &inverse)
-    real_power(total_data, -2.0, &slope)
+    real_power(total_data, -2.0, &deriv)
     for k in range(exps.n):
         reserve(1)
-        weights.ids[k] = append_unary(inverse, total, -1.0 * slope, 0, OF_POWER)
+        weights.ids[k] = append_unary(inverse, total, -1.0 * deriv, 0, OP_POW)
     weights.is_range = exps.n <= BLOCK_NODES
     if weights.is_range:
         reserve(exps.n)
@@ -313,28 +314,28 @@ def softmax(logits):
 
     Raises ValueError if logits is empty, TypeError for what is neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector vector, weights
     cdef uint32_t n, k
     cdef list results
     logits = sized(logits)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     n = size_of(logits)
     if n == 0:
         raise ValueError("softmax: logits is empty")
     results = new_list(n)
     begin_call(4 * <size_t>n + 1, 3 * vector_bytes(n))
-    if not (as_built and vector_read(<PyObject *>logits, &vector)) or vector.has_ints:
-        return interpreted().softmax(values_of(logits))
+    if not (unchanged and vector_read(<PyObject *>logits, &vector)) or vector.has_ints:
+        return fallback().softmax(values_of(logits))
     mark_used(&vector)
     vector_new(&weights, n)
     append_softmax(&vector, 1.0, False, &weights)
     for k in range(n):
-        hold(results, k, weights.ids[k])
+        attach_handle(results, k, weights.ids[k])
     return results
 
 
-cdef inline void hold(list results, uint32_t k, uint32_t node) noexcept:
+cdef inline void attach_handle(list results, uint32_t k, uint32_t node) noexcept:
     """A handle for a node that has none, as element k of the list."""
     cdef Handle *handle = handle_take(arena)
     handle_point(handle, block_of(arena, node), node & PLACE_MASK)
@@ -342,20 +343,20 @@ cdef inline void hold(list results, uint32_t k, uint32_t node) noexcept:
 
 
 def cross_entropy(logits, target):
-    """-softmax(logits)[target].log(), the surprise at `target`: one Value. Only the nodes that it needs are made.
+    """-softmax(logits)[target].log(), the negative log-likelihood of `target`: one Value. Only the nodes that it needs are made.
 
     logits: n Values. target: an index, counted from the end if negative. Numbers among the logits are taken as Values.
 
     Raises IndexError if target is out of range, ValueError if logits is empty or the probability is 0, TypeError for what is
     neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector vector, exps, one, weight
     cdef uint32_t n, total, node
-    cdef double total_data, surprise
+    cdef double total_data, nll
     cdef Py_ssize_t index = PyNumber_AsSsize_t(target, IndexError)
     logits = sized(logits)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     n = size_of(logits)
     if n == 0:
         raise ValueError("cross_entropy: logits is empty")
@@ -363,8 +364,8 @@ def cross_entropy(logits, target):
         raise IndexError(f"cross_entropy: target {index} is out of range for {n} logits")
     index += n if index < 0 else 0
     begin_call(2 * <size_t>n + 5, 3 * vector_bytes(n))
-    if not (as_built and vector_read(<PyObject *>logits, &vector)) or vector.has_ints:
-        return interpreted().cross_entropy(values_of(logits), index)
+    if not (unchanged and vector_read(<PyObject *>logits, &vector)) or vector.has_ints:
+        return fallback().cross_entropy(values_of(logits), index)
     handles_add(1)
     mark_used(&vector)
     vector_new(&exps, n)
@@ -375,11 +376,11 @@ def cross_entropy(logits, target):
     append_weights(&one, total, total_data, &weight)
     if weight.data[0] <= 0.0:
         raise ValueError("math domain error: the logarithm of a probability of 0")
-    surprise = log(weight.data[0])
+    nll = log(weight.data[0])
     reserve(2)
-    node = append_unary(surprise, weight.ids[0], 1.0 / weight.data[0], 0, OF_LOG)
-    local_grads_next(arena, -1.0, OF_TIMES_NUMBER)
-    return finish(arena, handle_take(arena), surprise * -1.0, node, 0, GRAD0_INT)
+    node = append_unary(nll, weight.ids[0], 1.0 / weight.data[0], 0, OP_LOG)
+    local_grad_next(arena, -1.0, OP_MUL_NUMBER)
+    return result_with_handle(arena, handle_take(arena), nll * -1.0, node, 0, GRAD0_INT)
 
 
 def mean(losses):
@@ -389,22 +390,22 @@ def mean(losses):
 
     Raises ZeroDivisionError if losses is empty, TypeError for what is neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector vector
     cdef uint32_t total
     cdef double total_data, share_of_one
     losses = sized(losses)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     begin_call(2, vector_bytes(size_of(losses)))
-    if not (as_built and vector_read(<PyObject *>losses, &vector)) or vector.has_ints:
-        return interpreted().mean(values_of(losses))
+    if not (unchanged and vector_read(<PyObject *>losses, &vector)) or vector.has_ints:
+        return fallback().mean(values_of(losses))
     handles_add(1)
     mark_used(&vector)
     share_of_one = 1.0 / <double>vector.n
     append_sum(&vector, &total_data, &total)
     reserve(1)
-    local_grads_next(arena, share_of_one, OF_TIMES_NUMBER)
-    return finish(arena, handle_take(arena), total_data * share_of_one, total, 0, 0)
+    local_grad_next(arena, share_of_one, OP_MUL_NUMBER)
+    return result_with_handle(arena, handle_take(arena), total_data * share_of_one, total, 0, 0)
 
 
 include "functional/attention.pxi"

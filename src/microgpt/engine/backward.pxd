@@ -2,41 +2,45 @@
 """Backward over the arena: the order of the script, without its recursion. The hot loops of the package are here.
 
 The order in which contributions reach a gradient is part of the result, since floating-point addition is not
-associative. The script's order: depth-first from the root, children left to right, a node noted down after its
-children; then that list from its end to its start. `walk` makes the list, `accumulate` runs along it.
+associative. The script's order: depth-first from the root, children left to right, a node listed after its children;
+then that list from its end to its start. `walk_from` writes the list, `accumulate` runs along it.
 
-Most of a graph was created in the very order in which the walk leaves it. So the walk takes whole stretches of nodes
-(span_of): it passes along a stretch, and leaves it only for a child outside that nobody has visited. What it
-notes down are runs of neighbours, first and last id, and both loops go through memory in order.
+Most of a graph was created in the very order in which the walk leaves it. So the walk takes spans: nodes side by side in
+a block that are just the subgraph of the last one, in the order of the walk (span_of). It follows a span, and
+leaves it only for an unvisited child outside. The list consists of spans, too, and both loops go through memory in order.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from microgpt.engine.arena cimport block_in_use, scratch_reserve, seal_results
-from microgpt.engine.contribute cimport contribute, pass_on
-from microgpt.engine.dots cimport dot_receive, hidden_reserve, is_ready, is_waiting, terms_event, terms_receive, waiting_factor
-from microgpt.engine.references cimport block_prepare
+from microgpt.engine.arena cimport seal_results
+from microgpt.engine.dots cimport (
+    dot_backward, emit_terms, hidden_reserve, is_ready, is_unvisited, next_unvisited_factor, terms_backward, terms_done,
+    terms_emitted,
+)
+from microgpt.engine.gradient cimport grad_add, propagate
 from microgpt.engine.layout cimport (
     BLOCK_BITS, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, PLACE_MASK, RESULTS, VISITED,
     Arena, Block, Children, LocalGrads, Operands, block_of, unlikely,
 )
+from microgpt.engine.pool cimport block_in_use, scratch_reserve
+from microgpt.engine.references cimport block_prepare
 
 
-# ---- the order ----------------------------------------------------------------------------------------------------------
+# ---- the list -----------------------------------------------------------------------------------------------------------
 
 cdef inline uint32_t span_of(Block *block, uint32_t place, Children children) noexcept nogil:
     """How many nodes, up to and including the one at `place`, are just its own subgraph in the order in which a depth-first
-    walk leaves them, children left to right. The walk takes such a stretch as a whole: it passes along it, and only leaves
-    it for children that lie outside. A dot product written as a sum is one stretch.
+    walk leaves them, children left to right. Such a span is walked as a whole: along it, and away from it only for children
+    that lie outside. A dot product written as a sum is one span.
     """
     cdef uint32_t before = block.first_id + place - 1       # the neighbour; 0 stands for no node and is never asked for
     cdef uint32_t span
     if children.second != before:
         if children.first != before or place == 0:
             return 1                                        # children, if any, lie outside
-        return 1 + block.spans[place - 1]              # the first one's stretch; then comes the second, outside
+        return 1 + block.spans[place - 1]                   # the first one's span; then comes the second, outside
     if place == 0:
         return 1
     span = block.spans[place - 1]
-    if span < place and children.first == before - span:             # the first one's stretch stands before the second one's
+    if span < place and children.first == before - span:    # the first one's span stands before the second one's
         return 1 + span + block.spans[place - 1 - span]
     if children.first == children.second or children.first & IN_LEAF_BLOCK:
         return 1 + span
@@ -44,7 +48,7 @@ cdef inline uint32_t span_of(Block *block, uint32_t place, Children children) no
 
 
 cdef inline void spans_prepare(Arena *arena) noexcept:
-    """Work out the spans of all results that have none yet. Only `backward` needs them."""
+    """Find the spans of all results that have none yet. Only `backward` needs them."""
     cdef uint32_t number, place
     cdef Block *block
     for number in range(0, 2 * arena.n_numbers[RESULTS], 2):
@@ -55,24 +59,43 @@ cdef inline void spans_prepare(Arena *arena) noexcept:
             block.spanned = block.used
 
 
-cdef inline uint32_t waiting_operand(Arena *arena, Operands *operands) noexcept nogil:
-    """The next child of an n-ary node to go to, 0 when all are done."""
+cdef inline uint32_t span_start(Arena *arena, uint32_t last) noexcept nogil:
+    """The first node of the span that ends here; once children were assigned, no span longer than a node is trusted."""
+    if unlikely(arena.relinked):
+        return last
+    return last + 1 - block_of(arena, last).spans[last & PLACE_MASK]
+
+
+cdef inline uint32_t next_unvisited_operand(Arena *arena, Operands *operands) noexcept nogil:
+    """The next child of an n-ary node to visit, 0 when all are done."""
     cdef uint32_t child
     while operands.cursor < operands.n_children:
         child = operands.children[operands.cursor]
         operands.cursor += 1
-        if is_waiting(arena, child):
+        if is_unvisited(arena, child):
             return child
     return 0
 
 
-cdef inline uint32_t waiting_of_many(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+cdef inline uint32_t next_unvisited_nary(Arena *arena, Block *block, uint32_t place) noexcept nogil:
     if block.flags[place] & ONES:
-        return waiting_factor(arena, block, place)
-    return waiting_operand(arena, block.local_grads[place].first.operands)
+        return next_unvisited_factor(arena, block, place)
+    return next_unvisited_operand(arena, block.local_grads[place].first.operands)
 
 
-cdef inline void begin_many(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+cdef inline uint32_t next_unvisited_child(Arena *arena, Block *block, uint32_t place, uint32_t skip_mask) noexcept nogil:
+    """The first child to visit before this node, 0 for none. skip_mask: a bit that ids of leaves have."""
+    cdef Children *children = &block.children[place]
+    if unlikely(block.flags[place] & NARY):
+        return next_unvisited_nary(arena, block, place)
+    if not children.first & skip_mask and is_unvisited(arena, children.first):
+        return children.first
+    if not children.second & skip_mask and is_unvisited(arena, children.second):
+        return children.second
+    return 0
+
+
+cdef inline void start_nary(Arena *arena, Block *block, uint32_t place) noexcept nogil:
     """The walk comes to a node with a record for the first time."""
     if block.flags[place] & ONES:
         hidden_reserve(arena, block, place)
@@ -80,117 +103,151 @@ cdef inline void begin_many(Arena *arena, Block *block, uint32_t place) noexcept
         block.local_grads[place].first.operands.cursor = 0
 
 
-cdef inline uint32_t waiting_child(Arena *arena, Block *block, uint32_t place, uint32_t passed_by) noexcept nogil:
-    """The first child that the walk has to go to before this node, 0 for none. `passed_by`: a bit of ids known to be leaves."""
-    cdef Children *children = &block.children[place]
-    if unlikely(block.flags[place] & NARY):
-        return waiting_of_many(arena, block, place)
-    if not children.first & passed_by and is_waiting(arena, children.first):
-        return children.first
-    if not children.second & passed_by and is_waiting(arena, children.second):
-        return children.second
-    return 0
+# The walk and its scratch, an array of uint64 that is used from both ends:
+#
+#     | first : last | node : 0 | first : last |  ->    free    <-  | node : last | node : last | ... |
+#      0                                     n                       top                          capacity
+#      the list: spans in the order in which the walk                the stack: spans left for a child,
+#      leaves them; `node : 0`, the terms before it                  each as the node to go on at and the last
+#      belong to this dot product (emit_terms)                       one of the span
+#
+# The walk is on the span node .. last of `block`. The nodes from `passed` to the one before `node` are done, but not emitted
+# yet: where one of the span was visited before, or the walk leaves it, they go to the list as one entry.
+
+ctypedef struct Walk:
+    uint64_t *list
+    size_t n
+    size_t top
+    Block *block
+    uint32_t node
+    uint32_t last
+    uint32_t passed
+    uint32_t skip_mask                  # a bit that ids of leaves have; 0 once children were assigned
 
 
-cdef inline uint32_t stretch_start(Arena *arena, uint32_t last) noexcept nogil:
-    """The first node of the stretch that ends here; once children were assigned, no stretch is trusted."""
-    if unlikely(arena.rewired):
-        return last
-    return last + 1 - block_of(arena, last).spans[last & PLACE_MASK]
+cdef inline void emit_passed(Walk *walk) noexcept nogil:
+    """Append to the list what was passed since the last entry."""
+    if walk.passed < walk.node:
+        walk.list[walk.n] = <uint64_t>walk.passed << 32 | (walk.node - 1)
+        walk.n += 1
 
 
-cdef inline size_t note(Arena *arena, uint32_t node, size_t n) noexcept nogil:
-    """Mark a node as visited and note it down as a run of its own. Returns the new n."""
+cdef inline void emit(Arena *arena, Walk *walk, uint32_t node) noexcept nogil:
+    """Visit a node, all of whose children are visited, and append it to the list as a span of its own."""
     cdef Block *block = block_of(arena, node)
     if block.flags[node & PLACE_MASK] & NARY:
-        begin_many(arena, block, node & PLACE_MASK)
+        start_nary(arena, block, node & PLACE_MASK)
     block.flags[node & PLACE_MASK] |= VISITED
-    arena.scratch[n] = <uint64_t>node << 32 | node
-    return n + 1
+    walk.list[walk.n] = <uint64_t>node << 32 | node
+    walk.n += 1
 
 
-cdef inline size_t note_ready(Arena *arena, uint32_t node, size_t n) noexcept nogil:
-    """Note down this waiting node if that takes no walk: if it is a dot product, or made from dot products, whose operands
-    are all done. Returns the new n, the same if not. The vectors of a model are full of such nodes."""
+cdef inline bint emit_if_ready(Arena *arena, Walk *walk, uint32_t node) noexcept nogil:
+    """Emit this unvisited node if that takes no walk: if it is a dot product, or made from dot products, whose operands are
+    all visited. The vectors of a model are full of such nodes. False if it is not."""
     cdef Block *block = block_of(arena, node)
     cdef Children *children = &block.children[node & PLACE_MASK]
     cdef bint first, second
     if block.flags[node & PLACE_MASK] & NARY:
-        return note(arena, node, n) if is_ready(arena, block, node & PLACE_MASK) else n
-    first, second = is_waiting(arena, children.first), is_waiting(arena, children.second)
-    if first and not is_ready(arena, block_of(arena, children.first), children.first & PLACE_MASK):
-        return n
-    if second and not is_ready(arena, block_of(arena, children.second), children.second & PLACE_MASK):
-        return n
-    if first:
-        n = note(arena, children.first, n)
-    if second and children.second != children.first:
-        n = note(arena, children.second, n)
-    return note(arena, node, n)
+        if not is_ready(arena, block, node & PLACE_MASK):
+            return False
+    else:
+        first, second = is_unvisited(arena, children.first), is_unvisited(arena, children.second)
+        if first and not is_ready(arena, block_of(arena, children.first), children.first & PLACE_MASK):
+            return False
+        if second and not is_ready(arena, block_of(arena, children.second), children.second & PLACE_MASK):
+            return False
+        if first:
+            emit(arena, walk, children.first)
+        if second and children.second != children.first:
+            emit(arena, walk, children.second)
+    emit(arena, walk, node)
+    return True
 
 
-cdef inline size_t walk(Arena *arena, uint32_t root) noexcept nogil:
-    """Note down in arena.scratch, as runs first << 32 | last, what lies at and below `root`. Returns how many entries.
-    An entry whose second half is 0 is an event of the dot product in its first half, for the terms in the entry before it.
-
-    From the back of the scratch grows the stack: stretches that were left for a child, as node to go on at << 32 | last.
-    """
-    cdef uint64_t *runs = arena.scratch
-    cdef size_t bottom = arena.scratch_capacity, top = bottom, n = 0, noted
-    cdef uint32_t last = root, node = stretch_start(arena, root), run = node, child
-    cdef Block *block = block_of(arena, root)
-    cdef uint32_t flags, passed_by = 0 if arena.rewired else IN_LEAF_BLOCK
-    cdef bint has_dots = arena.dot_terms != 0
-    while True:
-        child = 0
-        while node <= last:
-            flags = block.flags[node & PLACE_MASK]
-            if not flags & (LEAF | VISITED):
-                if unlikely(flags & NARY):
-                    begin_many(arena, block, node & PLACE_MASK)
-                child = waiting_child(arena, block, node & PLACE_MASK, passed_by)
-                block.flags[node & PLACE_MASK] |= VISITED
-                if unlikely(child != 0):
-                    break
-            elif unlikely(flags & VISITED):                 # another way led here before
-                if run < node:
-                    runs[n] = <uint64_t>run << 32 | (node - 1)
-                    n += 1
-                run = node + 1
-            node += 1
-        if run < node:
-            runs[n] = <uint64_t>run << 32 | (node - 1)
-            n += 1
-        if child == 0:                                      # the end of the stretch: back to where one was left
-            if top == bottom:
-                return n
-            node, last = <uint32_t>(runs[top] >> 32), <uint32_t>runs[top]
-            top += 1
-            block = block_of(arena, node)
-            child = waiting_child(arena, block, node & PLACE_MASK, passed_by)   # it may have another one
-        run = node                                          # this node is on its way: marked, but not yet noted down
-        while child != 0:
-            if block.flags[node & PLACE_MASK] & DOT == DOT:
-                n = terms_event(block, node & PLACE_MASK, runs, n)
-            noted = note_ready(arena, child, n) if has_dots else n
-            if noted == n:
+cdef inline uint32_t follow_span(Arena *arena, Walk *walk) noexcept nogil:
+    """Visit nodes to the end of the span, or to the first one that has an unvisited child outside: that child, else 0."""
+    cdef Block *block = walk.block
+    cdef uint32_t child = 0, flags, node = walk.node
+    while node <= walk.last:
+        flags = block.flags[node & PLACE_MASK]
+        if not flags & (LEAF | VISITED):
+            if unlikely(flags & NARY):
+                start_nary(arena, block, node & PLACE_MASK)
+            child = next_unvisited_child(arena, block, node & PLACE_MASK, walk.skip_mask)
+            block.flags[node & PLACE_MASK] |= VISITED
+            if unlikely(child != 0):
                 break
-            n = noted
-            child = waiting_child(arena, block, node & PLACE_MASK, passed_by)
+        elif unlikely(flags & VISITED):                     # the walk came here another way before
+            walk.node = node
+            emit_passed(walk)
+            walk.passed = node + 1
+        node += 1
+    walk.node = node
+    emit_passed(walk)
+    return child
+
+
+cdef inline void enter_span(Arena *arena, Walk *walk, uint32_t last) noexcept nogil:
+    walk.last, walk.block = last, block_of(arena, last)
+    walk.node = walk.passed = span_start(arena, last)
+
+
+cdef inline void descend(Arena *arena, Walk *walk, uint32_t child) noexcept nogil:
+    """Leave the span at its node for a child of it."""
+    walk.top -= 1
+    walk.list[walk.top] = <uint64_t>walk.node << 32 | walk.last
+    enter_span(arena, walk, child)
+
+
+cdef inline void resume(Arena *arena, Walk *walk) noexcept nogil:
+    """Return to the span that was left last, at the node whose child was visited meanwhile."""
+    walk.node, walk.last = <uint32_t>(walk.list[walk.top] >> 32), <uint32_t>walk.list[walk.top]
+    walk.top += 1
+    walk.block = block_of(arena, walk.node)
+
+
+cdef inline uint32_t emit_children(Arena *arena, Walk *walk, uint32_t child) noexcept nogil:
+    """Emit the children of the walk's node, from this one on, as far as they are ready: the first that is not, else 0."""
+    cdef uint32_t place = walk.node & PLACE_MASK
+    while child != 0:
+        if walk.block.flags[place] & DOT == DOT:
+            walk.n = emit_terms(walk.block, place, walk.list, walk.n)
+        if arena.dot_terms == 0 or not emit_if_ready(arena, walk, child):
+            return child
+        child = next_unvisited_child(arena, walk.block, place, walk.skip_mask)
+    return 0
+
+
+cdef inline size_t walk_from(Arena *arena, uint32_t root) noexcept nogil:
+    """Write the list of what lies at and below `root` into the scratch. Returns how many entries it has.
+
+    Half of backward in graphs of dot products (callgrind, bench/README.md).
+    """
+    cdef Walk walk
+    cdef uint32_t child
+    walk.list, walk.n, walk.top = arena.scratch, 0, arena.scratch_capacity
+    walk.skip_mask = 0 if arena.relinked else IN_LEAF_BLOCK
+    enter_span(arena, &walk, root)
+    while True:
+        child = follow_span(arena, &walk)
         if child == 0:
-            node += 1
+            if walk.top == arena.scratch_capacity:
+                return walk.n
+            resume(arena, &walk)
+            child = next_unvisited_child(arena, walk.block, walk.node & PLACE_MASK, walk.skip_mask)
+        walk.passed = walk.node                             # visited, but to be emitted after its children
+        child = emit_children(arena, &walk, child)
+        if child == 0:
+            walk.node += 1
         else:
-            top -= 1
-            runs[top] = <uint64_t>node << 32 | last
-            last = child
-            node = run = stretch_start(arena, child)
-            block = block_of(arena, child)
+            descend(arena, &walk, child)
 
 
-# ---- the sums -----------------------------------------------------------------------------------------------------------
+# ---- the gradients ------------------------------------------------------------------------------------------------------
 
-cdef inline void accumulate_carefully(Arena *arena, Block *block, uint32_t place) noexcept nogil:
-    """The turn of a node of any kind, also where gradients may still be ints."""
+cdef inline void accumulate_slow(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """Propagate the gradient of a node of any kind, also where it may still be an int."""
     cdef double grad = block.numbers[GRAD + place]
     cdef bint int_grad = block.int_grads[place]
     cdef uint32_t flags = block.flags[place], k
@@ -198,21 +255,21 @@ cdef inline void accumulate_carefully(Arena *arena, Block *block, uint32_t place
     cdef Block **blocks = arena.blocks
     cdef Operands *operands
     if flags & DOT == DOT:
-        dot_receive(arena, block, place)
+        dot_backward(arena, block, place)
     elif flags & NARY:
         operands = local_grads.first.operands
         for k in range(min(operands.n_children, operands.n_grads)):
-            pass_on(blocks, operands.children[k], operands.local_grads[k], grad, int_grad and operands.is_int[k])
+            propagate(blocks, operands.children[k], operands.local_grads[k], grad, int_grad and operands.is_int[k])
     elif flags & ONES:
-        pass_on(blocks, block.children[place].first, 1.0, grad, int_grad)
-        pass_on(blocks, block.children[place].second, 1.0, grad, int_grad)
+        propagate(blocks, block.children[place].first, 1.0, grad, int_grad)
+        propagate(blocks, block.children[place].second, 1.0, grad, int_grad)
     elif not flags & LEAF:
-        pass_on(blocks, block.children[place].first, local_grads.first.value, grad, int_grad and flags & GRAD0_INT)
+        propagate(blocks, block.children[place].first, local_grads.first.value, grad, int_grad and flags & GRAD0_INT)
         if block.children[place].second != 0:
-            pass_on(blocks, block.children[place].second, local_grads.second, grad, int_grad and flags & GRAD1_INT)
+            propagate(blocks, block.children[place].second, local_grads.second.value, grad, int_grad and flags & GRAD1_INT)
 
 
-cdef inline void accumulate_run(Arena *arena, uint32_t first, uint32_t last) noexcept nogil:
+cdef inline void accumulate_span(Arena *arena, uint32_t first, uint32_t last) noexcept nogil:
     """child.grad += local_grad * node.grad for the nodes from last to first, all of one block, children left to right.
 
     About half of backward's time; bound by the reading and writing of children's gradients.
@@ -232,47 +289,48 @@ cdef inline void accumulate_run(Arena *arena, uint32_t first, uint32_t last) noe
             continue
         block.flags[place] = flags & ~<uint32_t>VISITED
         if unlikely(flags & NARY or block.int_grads[place]):
-            accumulate_carefully(arena, block, place)
+            accumulate_slow(arena, block, place)
             continue
         grad = block.numbers[GRAD + place]
         if flags & ONES:
-            contribute(blocks, children.first, grad)
-            contribute(blocks, children.second, grad)
+            grad_add(blocks, children.first, grad)
+            grad_add(blocks, children.second, grad)
         else:
-            contribute(blocks, children.first, block.local_grads[place].first.value * grad)
+            grad_add(blocks, children.first, block.local_grads[place].first.value * grad)
             if children.second != 0:
-                contribute(blocks, children.second, block.local_grads[place].second * grad)
+                grad_add(blocks, children.second, block.local_grads[place].second.value * grad)
 
 
 cdef inline void accumulate(Arena *arena, size_t n) noexcept nogil:
-    """Give everything that the walk noted down its turn, from the end of the list to its start."""
-    cdef uint64_t *runs = arena.scratch
+    """Propagate the gradients of the n entries of the list, from its end to its start."""
+    cdef uint64_t *list = arena.scratch
     cdef uint32_t first, last
     while n > 0:
         n -= 1
-        first, last = <uint32_t>(runs[n] >> 32), <uint32_t>runs[n]
+        first, last = <uint32_t>(list[n] >> 32), <uint32_t>list[n]
         if last != 0:
-            accumulate_run(arena, first, last)
+            accumulate_span(arena, first, last)
         else:
             n -= 1
-            terms_receive(arena, block_of(arena, first), first & PLACE_MASK,
-                          <uint32_t>(runs[n] >> 32), <uint32_t>runs[n])
+            terms_backward(arena, block_of(arena, first), first & PLACE_MASK,
+                           <uint32_t>(list[n] >> 32), <uint32_t>list[n])
 
 
 cdef inline void unvisit(Arena *arena, size_t n) noexcept nogil:
-    """Take back the marks of a walk that failed."""
+    """Undo the marks of a walk that failed."""
+    cdef uint64_t *list = arena.scratch
     cdef uint32_t node
     cdef Block *block
     while n > 0:
         n -= 1
-        if <uint32_t>arena.scratch[n] == 0:
+        if <uint32_t>list[n] == 0:
             n -= 1
             continue
-        for node in range(<uint32_t>(arena.scratch[n] >> 32), <uint32_t>arena.scratch[n] + 1):
+        for node in range(<uint32_t>(list[n] >> 32), <uint32_t>list[n] + 1):
             block = block_of(arena, node)
             block.flags[node & PLACE_MASK] &= ~<uint8_t>VISITED
             if block.flags[node & PLACE_MASK] & DOT == DOT:
-                block.children[node & PLACE_MASK] = Children(0, 0)
+                terms_done(block, node & PLACE_MASK)[0] = terms_emitted(block, node & PLACE_MASK)[0] = 0
 
 
 cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
@@ -284,9 +342,9 @@ cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
         if block_prepare(arena, arena.open[RESULTS]) < 0 or scratch_reserve(arena) < 0:
             return -1
         spans_prepare(arena)
-        arena.walks += 1
+        arena.walk_number += 1
         arena.walk_failed = False
-        n = walk(arena, root)
+        n = walk_from(arena, root)
         if arena.walk_failed:
             unvisit(arena, n)
             return -1

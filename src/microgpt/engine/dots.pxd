@@ -10,22 +10,23 @@ leading 0. Here it is one node, and the rows of a matrix, which share the vector
                    v
     Dots    shared: x0 x1 ... and its data         rows: w00 w01 ... | w10 w11 ... and their data
 
-What is left out has one consumer each, so every hidden product has the gradient g of the sum. But the order in which the
+What is left out has one parent each, so every hidden product has the gradient g of the sum. But the order in which the
 operands receive their contributions has to be the script's. There, product i stands in the walk's list behind whatever was
-visited first from its two factors, and receives its turn in the reverse order of that list. So where the walk leaves a
-dot product for an operand nobody has visited yet, it notes down an *event* for the terms before it (`terms_event`); the
-terms after the last event come at the node's own turn. Only the first row of a record leaves for the shared vector.
+visited first from its two factors, and its gradient is propagated in the reverse order of that list. So where the walk leaves
+a dot product for an unvisited operand, it emits an entry for the terms before it (`emit_terms`); the terms after the last
+such entry are propagated with the node itself. Only the first row of a record leaves for the shared vector.
 
 A second backward adds to gradients that the hidden nodes have from the first. As long as they are all the same number, it
-is kept in local_grads.second of the node; from the second backward on they differ, and stand in `Dots.hidden`.
+is kept in the node (`hidden_grad`); from the second backward on they differ, and stand in `Dots.hidden`.
 """
 from cpython.mem cimport PyMem_RawMalloc
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from microgpt.engine.records cimport dot_row, record_allocate, row_id, shared_id
-from microgpt.engine.contribute cimport contribute, contribute_int, pass_on
+from microgpt.engine.gradient cimport grad_add, propagate
+from microgpt.engine.ints cimport grad_add_int
 from microgpt.engine.layout cimport (
-    BLOCK_BITS, DOT, GRAD, HIDDEN_FLOAT, IN_LEAF_BLOCK, LEAF, PLACE_MASK, VISITED, Arena, Block, Children, Dots, block_of,
+    BLOCK_BITS, DOT, GRAD, HIDDEN_FLOAT, IN_LEAF_BLOCK, LEAF, PLACE_MASK, VISITED, Arena, Block, Dots, block_of,
     likely, unlikely,
 )
 
@@ -53,8 +54,8 @@ cdef inline Dots *dots_allocate(Arena *arena, Block *block, uint32_t n, uint32_t
     dots.rows = <uint32_t *>(<double *>(dots + 1) + n_data)
     dots.shared = dots.rows + n_ids if has_shared else NULL
     dots.shared_int = NULL
-    dots.apart = False
-    dots.walked = 0
+    dots.disjoint = False
+    dots.walked_by = 0
     dots.hidden = NULL
     arena.dot_terms += terms
     dots.next = block.dots
@@ -63,69 +64,84 @@ cdef inline Dots *dots_allocate(Arena *arena, Block *block, uint32_t n, uint32_t
 
 
 # ---- the walk -------------------------------------------------------------------------------------------------------------
-# While the walk is below a dot product, children.first is how many terms are done, and children.second how
-# many of them have had their event. Both are 0 again after its turn.
+# A dot product has no children inline. While a walk knows it, their two fields count its terms; then both are 0 again.
 
-cdef inline bint is_waiting(Arena *arena, uint32_t child) noexcept nogil:
-    """Whether the walk has to go to this child before its parent. Node 0 stands for a missing child and is a leaf."""
+cdef inline uint32_t *terms_done(Block *block, uint32_t place) noexcept nogil:
+    """How many terms have both operands visited."""
+    return &block.children[place].first
+
+
+cdef inline uint32_t *terms_emitted(Block *block, uint32_t place) noexcept nogil:
+    """How many of them the list has already."""
+    return &block.children[place].second
+
+
+cdef inline double *hidden_grad(Block *block, uint32_t place) noexcept nogil:
+    """The gradient of the hidden terms, while it is the same for all."""
+    return &block.local_grads[place].second.hidden
+
+
+cdef inline bint is_unvisited(Arena *arena, uint32_t child) noexcept nogil:
+    """Whether the walk has to visit this child before its parent. Node 0 stands for a missing child and is a leaf."""
     return not block_of(arena, child).flags[child & PLACE_MASK] & (VISITED | LEAF)
 
 
-cdef inline uint32_t next_waiting(Arena *arena, const uint32_t *ids, bint is_range, uint32_t start, uint32_t n) noexcept nogil:
-    """The first of n operands, from `start` on, that the walk has to go to; n if there is none."""
+cdef inline uint32_t find_unvisited(Arena *arena, const uint32_t *ids, bint is_range, uint32_t start,
+                                    uint32_t n) noexcept nogil:
+    """The first unvisited of n operands, from `start` on; n if there is none."""
     cdef const uint8_t *flags
     if is_range:
         flags = &block_of(arena, ids[0]).flags[ids[0] & PLACE_MASK]
         while start < n and flags[start] & (VISITED | LEAF):
             start += 1
     else:
-        while start < n and not is_waiting(arena, ids[start]):
+        while start < n and not is_unvisited(arena, ids[start]):
             start += 1
     return start
 
 
-cdef inline uint32_t waiting_factor(Arena *arena, Block *block, uint32_t place) noexcept nogil:
-    """The next operand of a dot product to go to, 0 when all are done."""
+cdef inline uint32_t next_unvisited_factor(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """The next operand of a dot product to visit, 0 when all are done."""
     cdef Dots *dots = block.local_grads[place].first.dots
-    cdef Children *position = &block.children[place]
-    cdef bint shared_done = dots.walked == arena.walks or dots.shared == NULL
-    cdef bint row_done = dots.rows_are_leaves and not arena.rewired
-    cdef uint32_t n = dots.n, i, of_shared = n, of_row = n, row
+    cdef uint32_t *done = terms_done(block, place)
+    cdef bint shared_done = dots.walked_by == arena.walk_number or dots.shared == NULL
+    cdef bint row_done = dots.rows_are_leaves and not arena.relinked
+    cdef uint32_t n = dots.n, of_shared = n, of_row = n, row
     if likely(shared_done and row_done):
         return 0
-    # The two lists are looked through one after the other: nothing is visited meanwhile.
+    # The two are searched one after the other: nothing is visited meanwhile.
     row = dot_row(block, place)
-    i = position.first
     if not shared_done:
-        of_shared = next_waiting(arena, dots.shared, dots.shared_is_range, i, n)
+        of_shared = find_unvisited(arena, dots.shared, dots.shared_is_range, done[0], n)
     if not row_done:
-        of_row = next_waiting(arena, dots.rows + (row if dots.rows_are_ranges else row * <size_t>n), dots.rows_are_ranges, i, n)
+        of_row = find_unvisited(arena, dots.rows + (row if dots.rows_are_ranges else row * <size_t>n), dots.rows_are_ranges,
+                                done[0], n)
     if of_shared == n and of_row == n:
-        position.first = n
-        dots.walked = arena.walks
+        done[0] = n
+        dots.walked_by = arena.walk_number
         return 0
     if of_shared < of_row or (of_shared == of_row and dots.shared_left):
-        position.first = of_shared
+        done[0] = of_shared
         return shared_id(dots, of_shared)
-    position.first = of_row
+    done[0] = of_row
     return row_id(dots, row, of_row)
 
 
 cdef inline bint is_ready(Arena *arena, Block *block, uint32_t place) noexcept nogil:
     """Whether this unvisited node is a dot product that the walk need not leave for any operand."""
-    return block.flags[place] & DOT == DOT and waiting_factor(arena, block, place) == 0
+    return block.flags[place] & DOT == DOT and next_unvisited_factor(arena, block, place) == 0
 
 
-cdef inline size_t terms_event(Block *block, uint32_t place, uint64_t *runs, size_t n) noexcept nogil:
-    """The walk leaves this dot product for an operand: note down the terms before it, as two entries. Returns the new n."""
-    cdef Children *position = &block.children[place]
-    cdef uint32_t done = position.first
-    if done > position.second:
-        runs[n] = <uint64_t>position.second << 32 | done
-        runs[n + 1] = <uint64_t>(block.first_id + place) << 32
-        position.second = done
-        return n + 2
-    return n
+cdef inline size_t emit_terms(Block *block, uint32_t place, uint64_t *list, size_t n) noexcept nogil:
+    """The walk leaves this dot product for an operand: append the terms before it to the list of n entries, as two. Returns
+    the new n."""
+    cdef uint32_t done = terms_done(block, place)[0], emitted = terms_emitted(block, place)[0]
+    if done <= emitted:
+        return n
+    list[n] = <uint64_t>emitted << 32 | done
+    list[n + 1] = <uint64_t>(block.first_id + place) << 32
+    terms_emitted(block, place)[0] = done
+    return n + 2
 
 
 cdef inline double *hidden_grads(Dots *dots, uint32_t row) noexcept nogil:
@@ -148,7 +164,7 @@ cdef inline void hidden_reserve(Arena *arena, Block *block, uint32_t place) noex
     """Before a second backward: give each hidden node of a dot product a gradient of its own. Sets walk_failed without
     memory."""
     cdef Dots *dots = block.local_grads[place].first.dots
-    cdef double grad = block.local_grads[place].second
+    cdef double grad = hidden_grad(block, place)[0]
     cdef uint32_t row = dot_row(block, place), i
     cdef double *grads
     if likely(grad == 0.0) or hidden_grads(dots, row) != NULL:          # the first one, or it had nothing to pass on
@@ -161,9 +177,9 @@ cdef inline void hidden_reserve(Arena *arena, Block *block, uint32_t place) noex
         grads[i] = grad
 
 
-# ---- the sums -------------------------------------------------------------------------------------------------------------
+# ---- the gradients -------------------------------------------------------------------------------------------------------------
 
-cdef inline void hidden_receive(double *grads, uint32_t n, double grad, bint has_products) noexcept nogil:
+cdef inline void hidden_backward(double *grads, uint32_t n, double grad, bint has_products) noexcept nogil:
     """The gradient of a sum goes down its chain of partial sums, and from each of them to its product. Where the sum is of
     Values as they are (no shared vector), it goes straight on to them."""
     cdef double *sums = grads + n
@@ -176,8 +192,8 @@ cdef inline void hidden_receive(double *grads, uint32_t n, double grad, bint has
         grads[i] = grads[i] + grad if has_products else grad
 
 
-cdef inline double *range_receive(Block **blocks, uint32_t first, uint32_t low, uint32_t n) noexcept nogil:
-    """The gradients of n nodes from first + low on, which are about to receive a float."""
+cdef inline double *float_grads(Block **blocks, uint32_t first, uint32_t low, uint32_t n) noexcept nogil:
+    """The gradients of n nodes from first + low on, marked as floats, to which floats are added next."""
     cdef Block *block = blocks[first >> BLOCK_BITS]
     cdef uint32_t place = (first & PLACE_MASK) + low
     cdef uint8_t *int_grads = &block.int_grads[place]
@@ -191,79 +207,83 @@ cdef inline double *range_receive(Block **blocks, uint32_t first, uint32_t low, 
     return &block.numbers[GRAD + place]
 
 
-cdef inline void row_receive(Arena *arena, Dots *dots, uint32_t row, uint32_t low, uint32_t n, double grad) noexcept nogil:
-    """Terms low .. low + n of a row that is no range, from the last one to the first: the side of the row."""
+cdef inline void row_backward(Arena *arena, Dots *dots, uint32_t row, uint32_t low, uint32_t n, double grad) noexcept nogil:
+    """The row's operands of terms low .. low + n, which are no range, from the last one to the first."""
     cdef const uint32_t *ids = dots.rows + row * <size_t>dots.n
     cdef uint32_t i = low + n
     while i > low:
         i -= 1
-        contribute(arena.blocks, ids[i], dots.shared_data[i] * grad)
+        grad_add(arena.blocks, ids[i], dots.shared_data[i] * grad)
 
 
-cdef inline void ranges_receive(Arena *arena, Dots *dots, uint32_t row, uint32_t low, uint32_t n, double grad) noexcept nogil:
-    """Terms low .. low + n where the shared vector is a range apart from the row: whatever order the two sides are in, no
-    gradient receives from both, and in a range none receives twice. A hot loop: most of backward through linear layers."""
+cdef inline void ranges_backward(Arena *arena, Dots *dots, uint32_t row, uint32_t low, uint32_t n, double grad) noexcept nogil:
+    """Terms low .. low + n where the shared vector is a range and disjoint from the row: no gradient is added to from both
+    sides, nor twice from one, so the order does not matter.
+
+    A hot loop: most of backward through linear layers (see the kernel, kernels/rows_body.h).
+    """
     cdef const double *factors = dots.rows_data + row * <size_t>dots.n + low
-    cdef double *grads = range_receive(arena.blocks, dots.shared[0], low, n)
+    cdef double *grads = float_grads(arena.blocks, dots.shared[0], low, n)
     if likely(dots.rows_are_ranges):
-        arena.kernels.axpy_pair(n, grad, range_receive(arena.blocks, dots.rows[row], low, n), dots.shared_data + low,
+        arena.kernels.axpy_pair(n, grad, float_grads(arena.blocks, dots.rows[row], low, n), dots.shared_data + low,
                                 grads, factors)
     else:
-        row_receive(arena, dots, row, low, n, grad)
+        row_backward(arena, dots, row, low, n, grad)
         arena.kernels.axpy(n, grad, grads, factors)
 
 
-cdef inline void term_receive(Block **blocks, Dots *dots, uint32_t row, uint32_t i, double grad, bint int_grad) noexcept nogil:
-    """The turn of one product: its left factor receives, then its right one. int_grad: the product's gradient is an int."""
+cdef inline void term_backward(Block **blocks, Dots *dots, uint32_t row, uint32_t i, double grad,
+                               bint int_grad) noexcept nogil:
+    """Propagate the gradient of one product to its left factor, then to its right one. int_grad: it is an int."""
     cdef uint32_t of_row = row_id(dots, row, i), of_shared
     cdef double to_row, to_shared
     if dots.shared == NULL:
         if int_grad:
-            contribute_int(blocks, of_row, grad)
+            grad_add_int(blocks, of_row, grad)
         else:
-            contribute(blocks, of_row, grad)
+            grad_add(blocks, of_row, grad)
         return
     of_shared = shared_id(dots, i)
     to_row, to_shared = dots.shared_data[i] * grad, dots.rows_data[row * <size_t>dots.n + i] * grad
     if dots.shared_left:
-        contribute(blocks, of_shared, to_shared)
+        grad_add(blocks, of_shared, to_shared)
     if int_grad and dots.shared_int != NULL and dots.shared_int[i]:
-        contribute_int(blocks, of_row, to_row)
+        grad_add_int(blocks, of_row, to_row)
     else:
-        contribute(blocks, of_row, to_row)
+        grad_add(blocks, of_row, to_row)
     if not dots.shared_left:
-        contribute(blocks, of_shared, to_shared)
+        grad_add(blocks, of_shared, to_shared)
 
 
-cdef inline void terms_receive(Arena *arena, Block *block, uint32_t place, uint32_t low, uint32_t high) noexcept nogil:
-    """The turn of the terms from high - 1 down to low of a dot product that has had its gradient."""
+cdef inline void terms_backward(Arena *arena, Block *block, uint32_t place, uint32_t low, uint32_t high) noexcept nogil:
+    """Propagate the gradients of the terms high - 1 down to low of a dot product."""
     cdef Dots *dots = block.local_grads[place].first.dots
     cdef uint32_t row = dot_row(block, place)
-    cdef double grad = block.local_grads[place].second
+    cdef double grad = hidden_grad(block, place)[0]
     cdef double *grads = hidden_grads(dots, row)
     cdef bint int_grad = not block.flags[place] & HIDDEN_FLOAT
     if dots.shared == NULL and high == dots.n:              # nothing hidden between the node and the last term of a sum
         high -= 1
-        pass_on(arena.blocks, row_id(dots, row, high), 1.0, block.numbers[GRAD + place], block.int_grads[place])
-    if dots.apart and grads == NULL and not int_grad and high > low + 2:
-        ranges_receive(arena, dots, row, low, high - low, grad)
+        propagate(arena.blocks, row_id(dots, row, high), 1.0, block.numbers[GRAD + place], block.int_grads[place])
+    if dots.disjoint and grads == NULL and not int_grad and high > low + 2:
+        ranges_backward(arena, dots, row, low, high - low, grad)
         return
     while high > low:
         high -= 1
-        term_receive(arena.blocks, dots, row, high, grad if grads == NULL else grads[high], int_grad)
+        term_backward(arena.blocks, dots, row, high, grad if grads == NULL else grads[high], int_grad)
 
 
-cdef inline void dot_receive(Arena *arena, Block *block, uint32_t place) noexcept nogil:
-    """The turn of a dot product: hand its gradient to the hidden nodes, and let the terms without an event have their turn."""
+cdef inline void dot_backward(Arena *arena, Block *block, uint32_t place) noexcept nogil:
+    """Propagate the gradient of a dot product: to its hidden nodes, and from those not emitted apart to the operands."""
     cdef Dots *dots = block.local_grads[place].first.dots
     cdef double grad = block.numbers[GRAD + place]
-    cdef uint32_t row = dot_row(block, place), low = block.children[place].second
+    cdef uint32_t row = dot_row(block, place), low = terms_emitted(block, place)[0]
     cdef double *grads = hidden_grads(dots, row)
-    block.children[place].first = block.children[place].second = 0
+    terms_done(block, place)[0] = terms_emitted(block, place)[0] = 0
     if likely(not block.int_grads[place]):
         block.flags[place] |= HIDDEN_FLOAT
     if likely(grads == NULL):
-        block.local_grads[place].second = 0.0 + grad        # as the script's sum adds it to a 0
+        hidden_grad(block, place)[0] = 0.0 + grad           # as the script's sum adds it to a 0
     else:
-        hidden_receive(grads, dots.n, grad, dots.shared != NULL)
-    terms_receive(arena, block, place, low, dots.n)
+        hidden_backward(grads, dots.n, grad, dots.shared != NULL)
+    terms_backward(arena, block, place, low, dots.n)

@@ -55,7 +55,7 @@ cdef enum:
     IN_LEAF_BLOCK = 1 << BLOCK_BITS     # this bit of an id: the node stands in a leaf block
     MAX_BLOCKS = 1 << 22                # a block number and a place fill 32 bits
     CACHE_LINE = 64
-    COLLECT_FROM = 64                   # blocks alive (3 MiB) below which nobody looks for garbage
+    COLLECT_FROM = 64                   # fewer blocks alive (3 MiB) than this: no mark and sweep
     CHUNK_BYTES = 1 << 16               # memory for the records of a block is taken in pieces of this size, or twice, or ...
     CHUNK_SIZES = 7                     # ... 64 times it, 4 MiB, which are held ready when empty; larger ones are not
     CHUNK_BYTES_KEPT = 1 << 24          # at most so many bytes of empty ones
@@ -63,36 +63,36 @@ cdef enum:
 
 cdef enum:                              # Block.flags
     LEAF = 1                            # no children: the walk has nothing to do here
-    VISITED = 2                         # set by a running walk or collection, cleared before it ends
+    VISITED = 2                         # set by a running walk or mark and sweep, cleared before it ends
     NARY = 4                            # children in a record (Operands; with ONES: Dots), not inline
     ONES = 8                            # both local gradients are the int 1, and not stored
-    GRAD0_INT = 16                      # local gradient 0 reads back as an int
-    GRAD1_INT = 32                      # local gradient 1 reads back as an int
+    GRAD0_INT = 16                      # local gradient 0 is an int: see ints.pxd
+    GRAD1_INT = 32                      # local gradient 1 is an int
     HIDDEN_FLOAT = GRAD0_INT            # with DOT, whose local gradients are elsewhere: its hidden gradients are floats
-    DATA_INT = 64                       # data reads back as an int
-    SPECIAL = 128                       # of a subclass: see Block.classes
+    DATA_INT = 64                       # data is an int
+    SUBCLASS = 128                      # made for a handle of a subclass: see Block.classes
     DOT = NARY | ONES                   # both: one row of a Dots record
 
-cdef enum:                              # LocalGrads.second of a node with one child: which operation made it
-    BY_HAND = 0                         # the constructor
-    OF_LOG
-    OF_EXP
-    OF_RELU
-    OF_TANH
-    OF_SIGMOID
-    OF_SQRT
-    OF_SIN
-    OF_COS
-    OF_ABS
-    OF_SILU
-    OF_GELU
-    OF_GELU_TANH
-    OF_POWER                            # x ** number
-    OF_POWER_OF_NUMBER                  # number ** x
-    OF_PLUS_NUMBER                      # x + number, x * number where the number has no node: in functions over lists
-    OF_TIMES_NUMBER
-    OF_PLUS                             # of two children: not stored, see operation_of
-    OF_TIMES
+cdef enum:                              # which operation made a node with one child
+    OP_CONSTRUCTOR = 0
+    OP_LOG
+    OP_EXP
+    OP_RELU
+    OP_TANH
+    OP_SIGMOID
+    OP_SQRT
+    OP_SIN
+    OP_COS
+    OP_ABS
+    OP_SILU
+    OP_GELU
+    OP_GELU_TANH
+    OP_POW                              # x ** number
+    OP_RPOW                             # number ** x
+    OP_ADD_NUMBER                       # x + number, x * number where the number has no node: in functions over lists
+    OP_MUL_NUMBER
+    OP_ADD                              # of two children: not stored, see operation_of
+    OP_MUL
 
 cdef enum:                              # kinds of blocks, and the lowest bit of their numbers
     RESULTS = 0
@@ -101,10 +101,10 @@ cdef enum:                              # kinds of blocks, and the lowest bit of
 ctypedef struct Operands:               # children of a node that has other than one or two with a local gradient each
     uint32_t n_children                 # how many children
     uint32_t n_grads                    # how many local gradients; the shorter of the two counts in backward
-    uint32_t cursor                     # next child to visit, while the walk has this node on its stack
+    uint32_t cursor                     # next child to visit, while the walk is below this node
     double *local_grads                 # n_grads of them; behind them, in the same allocation:
     uint32_t *children                  # n_children ids
-    uint8_t *is_int                     # n_grads marks: reads back as an int
+    uint8_t *is_int                     # n_grads marks: it is an int
 
 ctypedef struct Dots:                   # dot products of rows with one shared vector, a node each: see dots.pxd
     uint32_t n                          # terms of each product
@@ -114,13 +114,13 @@ ctypedef struct Dots:                   # dot products of rows with one shared v
     bint shared_is_range                # shared ids follow one another in a block: `shared` holds the first only
     bint rows_are_ranges                # so do those of each row: `rows` holds the first of each
     bint rows_are_leaves                # all of them in leaf blocks
-    bint apart                          # the shared vector is a range, and no operand of a row is in it
+    bint disjoint                       # the shared vector is a range, and no operand of a row is in it
     uint32_t *shared                    # ids; NULL: the products are plain sums of a row
     double *shared_data                 # n, as of the time of the product
-    uint8_t *shared_int                 # n marks: reads back as an int; NULL if none does
+    uint8_t *shared_int                 # n marks: it is an int; NULL if none is
     uint32_t *rows                      # ids, n a row
     double *rows_data                   # n a row, as of the time of the product; NULL for sums
-    uint64_t walked                     # the last walk that has visited the whole shared vector
+    uint64_t walked_by                  # the last walk that has visited the whole shared vector
     double **hidden                     # by row, from its second backward on: grads of its n terms, then of its partial sums
     Dots *next                          # of the same block
 
@@ -129,12 +129,17 @@ cdef union FirstGrad:
     Operands *operands                  # with NARY
     Dots *dots                          # with DOT
 
+cdef union SecondGrad:
+    double value                        # with two children: d node / d child1
+    size_t operation                    # with one: OP_...
+    double hidden                       # with DOT: the gradient of its hidden terms so far, while it is the same for all
+
 ctypedef struct LocalGrads:             # 16 bytes
     FirstGrad first
-    double second                       # d node / d child1; without one: OF_...; with DOT: its hidden terms' gradient so far
+    SecondGrad second
 
-ctypedef struct Children:               # 8 bytes
-    uint32_t first                      # id, 0 for none; with DOT, during a walk: where it stands (see dots.pxd)
+ctypedef struct Children:               # 8 bytes; of a DOT node the two stand for something else: see terms_done
+    uint32_t first                      # id, 0 for none
     uint32_t second
 
 ctypedef struct Chunk:                  # memory for records, which die with their block
@@ -151,35 +156,35 @@ ctypedef struct Block:
     PyObject *handles[BLOCK_NODES]
     uint16_t spans[BLOCK_NODES]         # see span_of; 0 at a free place of a leaf block
     uint8_t flags[BLOCK_NODES]
-    uint8_t int_grads[BLOCK_NODES]      # grad reads back as an int
+    uint8_t int_grads[BLOCK_NODES]      # grad is an int
     uint32_t first_id                   # id of the node at place 0
     uint32_t used                       # places handed out so far; beyond them grads are 0, int_grads 1 and handles NULL
     uint32_t handles_alive              # handles that point into this block
     uint32_t referrers                  # other living blocks with children here
-    uint32_t prepared                   # results: places whose references are worked out
-    uint32_t spanned                    # results: places whose span is worked out
+    uint32_t prepared                   # results: places whose references are counted
+    uint32_t spanned                    # results: places whose span is known
     uint64_t serial                     # no other block, now or before, has it
     uint64_t last_referrer              # serial of the block that was counted in `referrers` last
-    Block **targets                     # the blocks that this one is counted at
+    Block **targets                     # the blocks in whose `referrers` this one is counted
     uint32_t n_targets
     uint32_t targets_capacity
-    uint32_t n_special                  # nodes that need more than forgetting when they die: SPECIAL, or NARY but not DOT
+    uint32_t n_with_extras              # nodes with something outside the block to release: SUBCLASS, or NARY but not DOT
     uint16_t *classes                   # class number of each node, 0 for Value; NULL if there was never another
     Dots *dots                          # records of its nodes, the latest first
-    Dots *dots_prepared                 # the latest whose references are worked out
-    Chunk *chunks                       # where the records stand, the latest first
+    Dots *dots_prepared                 # the latest whose references are counted
+    Chunk *chunks                       # memory of the records, the latest first
     uint64_t in_dots[BLOCK_WORDS]       # leaves: bit set when a Dots record has this node among its operands
-    uint64_t by_hand[BLOCK_WORDS]       # results: bit set when the constructor made this node, not an operation
+    uint64_t constructed[BLOCK_WORDS]   # results: bit set when the constructor made this node, not an operation
     uint64_t free_places[BLOCK_WORDS]   # leaves: bit set where a place below `used` is free
     uint32_t n_free                     # leaves: how many
     uint32_t free_from                  # leaves: no free place stands before this one
-    bint has_start                      # two leaves were added here: see graph_begins
-    bint in_use                         # neither in a pool nor about to go there
-    bint listed                         # leaves: in `with_gaps`
-    bint doubted                        # in `doubtful`
-    Block *next                         # in the pool, in `with_gaps`, or among the dying
-    Block *previous                     # in `with_gaps`
-    Block *next_doubtful
+    bint begins_graph                   # two leaves were added here: see graph_begins
+    bint in_use                         # holds nodes; else it is in the pool
+    bint in_partial_list                # leaves: in Arena.partial_blocks
+    bint is_candidate                   # in Arena.candidates
+    Block *next                         # in the pool or in Arena.partial_blocks
+    Block *previous                     # in Arena.partial_blocks
+    Block *next_candidate
     void *allocation                    # what to free: the block starts at the next cache line
 
 ctypedef struct Handle:                 # a Value, 32 bytes: what a script holds
@@ -187,37 +192,38 @@ ctypedef struct Handle:                 # a Value, 32 bytes: what a script holds
     double *numbers                     # data of the node, and GRAD further on its grad; in a spare handle: the next spare one
     uint32_t id                         # the node; 0 before __init__
     uint8_t data_int                    # data is an int (as in the node's flags)
-    uint8_t used                        # it was an operand, so its node may have parents (see also Block.in_dots)
+    uint8_t is_operand                  # it was one, so its node may have parents (see also Block.in_dots)
 
 ctypedef struct Arena:
     Block **blocks                      # by block number; a number not in use holds (next such number << 1) | 1
     uint8_t *seen                       # by block number: scratch of block_prepare, all 0 between its calls
     uint32_t capacity                   # entries allocated in `blocks` and `seen`
     uint32_t n_numbers[2]               # block numbers given out so far, a kind
-    uint32_t vacant[2]                  # first number not in use, 0 for none
+    uint32_t free_number[2]             # first number given back, 0 for none
     Block *open[2]                      # where the next node of a kind goes
     Handle *spare                       # dead handles for the next Values, linked; `id` tells how many from here on
-    Block *with_gaps                    # leaf blocks, not the open one, with free places
-    Block *doubtful                     # blocks that lost their last handle or referrer: dead unless the open block refers
+    Block *partial_blocks               # leaf blocks, not the open one, with free places
+    Block *candidates                   # blocks without handles or referrers: dead unless the open block refers to them
     Block *pool[2]                      # empty blocks, most recently emptied first
     uint32_t pooled[2]                  # how many
-    uint32_t pooled_least[2]            # fewest since the last trim: what nobody needed
-    uint32_t openings[2]                # blocks taken into use since the last trim
+    uint32_t pooled_min[2]              # fewest since the last trim: as many were not needed
+    uint32_t opened[2]                  # blocks taken into use since the last trim
     Chunk *chunks[CHUNK_SIZES]          # empty ones, by kind
     size_t chunk_bytes                  # of all of them
     uint32_t blocks_alive
     size_t dot_terms                    # of all dot products in them
-    uint32_t collect_at                 # look for garbage when so many are alive
-    uint64_t serials                    # given out so far
-    uint64_t walks                      # walks begun so far
+    uint32_t collect_at                 # mark and sweep when so many are alive
+    uint64_t last_serial                # of blocks
+    uint64_t walk_number                # of the last walk
     size_t side_bytes                   # held by Operands records, chunks, `targets` and `classes`
-    bint rewired                        # children were assigned: IN_LEAF_BLOCK and spans no longer tell the truth
+    bint relinked                       # children were assigned: IN_LEAF_BLOCK and spans no longer hold
+    bint int_overflowed                 # a result of ints was too large for one: see ints.pxd
     bint walk_failed                    # the running walk found no memory
     const RowKernels *kernels           # for the instruction set of this CPU
     uint64_t *scratch                   # of the walk and of collect
     size_t scratch_capacity
-    size_t nodes_alive                  # as of the last collect
-    void (*forget)(uint32_t node, uint32_t class_number) noexcept   # a SPECIAL node is dead
+    size_t nodes_alive                  # found by the last mark and sweep
+    void (*on_node_freed)(uint32_t node, uint32_t class_number) noexcept    # called for SUBCLASS nodes
 
 
 cdef inline Block *block_of(Arena *arena, uint32_t node) noexcept nogil:

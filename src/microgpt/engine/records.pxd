@@ -1,13 +1,13 @@
 # cython: language_level=3
-"""What a node may have beside its place in a block: an Operands record, a row of a Dots record, a class of its own.
+"""What a node may have outside its block: an Operands record, a row of a Dots record, a class of its own.
 
 Operands are allocated one by one. Dots stand in chunks of memory that belong to a block and die with it: a record has as
-many rows as a call of `linear`, and nobody can hold on to one of them longer than to the block.
+many rows as a call of `linear`, and none of them can outlive the block.
 """
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from microgpt.engine.layout cimport (
-    BLOCK_NODES, CACHE_LINE, CHUNK_BYTES, CHUNK_BYTES_KEPT, CHUNK_SIZES, DOT, LEAF, NARY, SPECIAL, Arena, Block, Chunk, Dots,
+    BLOCK_NODES, CACHE_LINE, CHUNK_BYTES, CHUNK_BYTES_KEPT, CHUNK_SIZES, DOT, LEAF, NARY, SUBCLASS, Arena, Block, Chunk, Dots,
     Operands,
 )
 
@@ -98,7 +98,7 @@ cdef inline Chunk *chunk_take(Arena *arena, size_t size) noexcept:
 
 
 cdef inline void chunk_free(Arena *arena, Chunk *chunk) noexcept:
-    """An empty chunk: held ready, or given back to the system."""
+    """Keep an empty chunk for later, or give it back to the system."""
     if chunk.kind < CHUNK_SIZES and arena.chunk_bytes + chunk.size <= CHUNK_BYTES_KEPT:
         chunk.used = CACHE_LINE
         chunk.next = arena.chunks[chunk.kind]
@@ -133,10 +133,10 @@ cdef inline bint has_operands(uint8_t flags) noexcept nogil:
     return flags & DOT == NARY
 
 
-cdef inline void make_special(Block *block, uint32_t place, uint8_t why) noexcept:
-    """Note that the node needs more than forgetting when it dies: it is of a subclass (SPECIAL), or NARY."""
-    if not block.flags[place] & SPECIAL and not has_operands(block.flags[place]):
-        block.n_special += 1
+cdef inline void set_extras(Block *block, uint32_t place, uint8_t why) noexcept:
+    """The node has something outside its block from here on: a class of its own (SUBCLASS) or an Operands record (NARY)."""
+    if not block.flags[place] & SUBCLASS and not has_operands(block.flags[place]):
+        block.n_with_extras += 1
     block.flags[place] |= why
 
 
@@ -150,20 +150,20 @@ cdef inline int classes_reserve(Arena *arena, Block *block) noexcept:
     return 0
 
 
-cdef inline void special_forget(Arena *arena, Block *block, uint32_t place) noexcept:
-    """A dead node gives back what it has beside its place."""
+cdef inline void node_release_extras(Arena *arena, Block *block, uint32_t place) noexcept:
+    """Release what a dead node has outside its block."""
     cdef uint8_t flags = block.flags[place]
-    if not flags & SPECIAL and not has_operands(flags):
+    if not flags & SUBCLASS and not has_operands(flags):
         return
     if has_operands(flags):
         operands_free(arena, block.local_grads[place].first.operands)
-    if flags & SPECIAL:
-        arena.forget(block.first_id + place, block.classes[place])
+    if flags & SUBCLASS:
+        arena.on_node_freed(block.first_id + place, block.classes[place])
     block.flags[place] = LEAF
-    block.n_special -= 1
+    block.n_with_extras -= 1
 
 
-cdef inline void specials_forget(Arena *arena, Block *block) noexcept:
+cdef inline void nodes_release_extras(Arena *arena, Block *block) noexcept:
     cdef uint32_t place
     for place in range(block.used):
-        special_forget(arena, block, place)
+        node_release_extras(arena, block, place)

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Which block refers to which: the blocks in which a block's nodes have children. Worked out for many nodes at once."""
+"""Which block refers to which: the blocks in which a block's nodes have children, counted for many nodes at once."""
 from cpython.mem cimport PyMem_RawRealloc
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr
@@ -38,8 +38,8 @@ cdef inline int refer(Arena *arena, Block *block, Block *target) noexcept:
     return 0
 
 
-cdef inline int refer_to_seen(Arena *arena, Block *block) noexcept:
-    """Count the blocks marked in arena.seen, and take the marks away. -1 without memory."""
+cdef inline int refer_seen(Arena *arena, Block *block) noexcept:
+    """Count the blocks marked in arena.seen, and clear the marks. -1 without memory."""
     cdef uint32_t number
     cdef uint8_t *found = arena.seen
     cdef int failed = 0
@@ -52,7 +52,7 @@ cdef inline int refer_to_seen(Arena *arena, Block *block) noexcept:
         failed |= refer(arena, block, arena.blocks[number])
 
 
-cdef inline void see_row(Arena *arena, Dots *dots, uint32_t row) noexcept:
+cdef inline void seen_add_row(Arena *arena, Dots *dots, uint32_t row) noexcept:
     """Mark the blocks in which the operands of a row stand."""
     cdef uint32_t k
     if dots.shared != NULL:
@@ -65,24 +65,24 @@ cdef inline void see_row(Arena *arena, Dots *dots, uint32_t row) noexcept:
             arena.seen[dots.rows[k] >> BLOCK_BITS] = 1
 
 
-cdef inline void see_dots(Arena *arena, Block *block) noexcept:
+cdef inline void seen_add_dots(Arena *arena, Block *block) noexcept:
     """The same for the rows of all records that are new since the last time."""
     cdef Dots *dots = block.dots
     cdef uint32_t row
     while dots != block.dots_prepared:
         for row in range(dots.n_rows):
-            see_row(arena, dots, row)
+            seen_add_row(arena, dots, row)
         dots = dots.next
     block.dots_prepared = block.dots
 
 
-cdef inline void see_children(Arena *arena, Block *block, uint32_t place) noexcept:
-    """Mark the blocks in which the children of a node stand; for those it has not, node 0's."""
+cdef inline void seen_add_children(Arena *arena, Block *block, uint32_t place) noexcept:
+    """Mark the blocks in which the children of a node stand; missing children count as node 0."""
     cdef Operands *operands
     cdef uint32_t k
     if unlikely(block.flags[place] & NARY):
         if block.flags[place] & DOT == DOT:
-            see_row(arena, block.local_grads[place].first.dots, dot_row(block, place))
+            seen_add_row(arena, block.local_grads[place].first.dots, dot_row(block, place))
             return
         operands = block.local_grads[place].first.operands
         for k in range(operands.n_children):
@@ -93,8 +93,8 @@ cdef inline void see_children(Arena *arena, Block *block, uint32_t place) noexce
 
 
 cdef inline int block_prepare(Arena *arena, Block *block) noexcept:
-    """Work out the references of the results appended since the last time: all at once, since it is cheaper than one by
-    one, and nobody needs them before. -1 without memory."""
+    """Count the references of the results appended since the last time: all at once, which is cheaper than one by one. -1
+    without memory."""
     cdef uint32_t place
     cdef uint8_t *seen = arena.seen
     cdef Children children
@@ -103,11 +103,11 @@ cdef inline int block_prepare(Arena *arena, Block *block) noexcept:
         seen[children.first >> BLOCK_BITS] = 1              # of an n-ary node both are 0
         seen[children.second >> BLOCK_BITS] = 1
     if block.dots != block.dots_prepared:
-        see_dots(arena, block)
-    if block.n_special != 0:
+        seen_add_dots(arena, block)
+    if block.n_with_extras != 0:
         for place in range(block.prepared, block.used):
-            see_children(arena, block, place)
-    if refer_to_seen(arena, block) < 0:
+            seen_add_children(arena, block, place)
+    if refer_seen(arena, block) < 0:
         return -1
     block.prepared = block.used
     return 0

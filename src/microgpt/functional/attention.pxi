@@ -44,7 +44,7 @@ cdef int append_mixture(const Vector *weights, const Vector *values, uint32_t st
             set_row(dots, j, &column)
         dot_products(dots, column.data)
         append_rows(dots, column.data, n)
-        hand_out(results, start + done, n)
+        attach_handles(results, start + done, n)
         scratch_used = scratch_before
         done += n
     return 0
@@ -95,14 +95,14 @@ def attention(q, keys, values, n_head):
 
     Raises ValueError if the lengths don't fit or there are no keys, TypeError for what is neither Value nor real number.
     """
-    cdef bint as_built
+    cdef bint unchanged
     cdef Vector query, of_values, of_keys
     cdef Vector *key_vectors
     cdef Vector *value_vectors
     cdef Py_ssize_t heads = operator.index(n_head)
     cdef uint32_t n, n_keys
     q, keys, values = sized(q), sized(keys), sized(values)
-    as_built = value_as_built()
+    unchanged = methods_unchanged()
     n, n_keys = size_of(q), size_of(keys)
     check_attention(n, n_keys, size_of(values), heads)
     results = new_list(n)
@@ -111,8 +111,8 @@ def attention(q, keys, values, n_head):
                + heads * (sizeof(Vector) + vector_bytes(n_keys)) + 4 * vector_bytes(n_keys))
     key_vectors = <Vector *>scratch_take(n_keys * sizeof(Vector))
     value_vectors = <Vector *>scratch_take(n_keys * sizeof(Vector))
-    if (as_built and vector_read(<PyObject *>q, &query) and not query.has_ints
+    if (unchanged and vector_read(<PyObject *>q, &query) and not query.has_ints
             and read_rows(keys, n, key_vectors, &of_keys) and read_rows(values, n, value_vectors, &of_values)):
         return attention_heads(&query, key_vectors, value_vectors, n_keys, <uint32_t>heads, &of_keys, results)
-    return interpreted().attention(values_of(q), checked_rows(keys, f"attention: q has {n} elements, but key", n),
-                                   checked_rows(values, f"attention: q has {n} elements, but value", n), heads)
+    return fallback().attention(values_of(q), checked_rows(keys, f"attention: q has {n} elements, but key", n),
+                                checked_rows(values, f"attention: q has {n} elements, but value", n), heads)

@@ -12,7 +12,7 @@ cdef inline Block *open_block() noexcept:
     return arena.open[RESULTS]
 
 
-cdef inline void hand_out(list results, uint32_t start, uint32_t n) noexcept:
+cdef inline void attach_handles(list results, uint32_t start, uint32_t n) noexcept:
     """Handles for the n nodes appended last, as elements of the list from `start` on."""
     cdef Block *block = open_block()
     cdef uint32_t place = block.used - n, k
@@ -24,7 +24,7 @@ cdef inline void hand_out(list results, uint32_t start, uint32_t n) noexcept:
 
 
 cdef inline uint32_t append_unary(double data, uint32_t child, double local_grad, uint32_t flags, uint32_t operation) noexcept:
-    local_grads_next(arena, local_grad, operation)
+    local_grad_next(arena, local_grad, operation)
     return result_append(arena, data, child, 0, flags, NULL)
 
 
@@ -42,7 +42,7 @@ cdef inline void append_rows(Dots *dots, const double *data, uint32_t n) noexcep
     memset(&block.flags[place], DOT, n)
     for k in range(n):
         block.local_grads[place + k].first.dots = dots
-        block.local_grads[place + k].second = 0.0
+        hidden_grad(block, place + k)[0] = 0.0
     block.used += n
 
 
@@ -65,11 +65,11 @@ cdef inline void share(Dots *dots, const Vector *shared) noexcept:
         for k in range(shared.n):
             node = id_at(shared, k)
             dots.shared_int[k] = (block_of(arena, node).flags[node & PLACE_MASK] & DATA_INT) != 0
-    dots.apart = shared.is_range
+    dots.disjoint = shared.is_range
     mark_in_dots(shared)
 
 
-cdef inline bint is_apart(const Dots *dots, const Vector *operands) noexcept:
+cdef inline bint is_disjoint(const Dots *dots, const Vector *operands) noexcept:
     """Whether none of these is in the shared vector, a range."""
     cdef uint32_t k
     if operands.is_range:
@@ -91,12 +91,12 @@ cdef inline void set_row(Dots *dots, uint32_t row, const Vector *operands) noexc
     else:
         for k in range(dots.n):
             dots.rows[start + k] = id_at(operands, k)
-    dots.apart = dots.apart and is_apart(dots, operands)
+    dots.disjoint = dots.disjoint and is_disjoint(dots, operands)
     mark_in_dots(operands)
 
 
-cdef inline uint32_t stretch_of(const Vector *rows, uint32_t n_rows) noexcept:
-    """How many of these ranges, from the first on, stand one behind the other in a block."""
+cdef inline uint32_t contiguous_rows(const Vector *rows, uint32_t n_rows) noexcept:
+    """How many of these ranges, from the first on, follow one another in a block."""
     cdef uint32_t n = 1
     while n < n_rows and rows[n].data == rows[n - 1].data + rows[0].n:
         n += 1
@@ -106,20 +106,20 @@ cdef inline uint32_t stretch_of(const Vector *rows, uint32_t n_rows) noexcept:
 cdef inline void set_rows(Dots *dots, const Vector *rows) noexcept:
     """Make these the operands of all rows; matrices usually stand in the arena as they were made, row behind row."""
     cdef uint32_t row = 0, n, k
-    cdef Vector stretch
+    cdef Vector joined
     if not dots.rows_are_ranges:
         for row in range(dots.n_rows):
             set_row(dots, row, &rows[row])
         return
     while row < dots.n_rows:
-        n = stretch_of(&rows[row], dots.n_rows - row)
-        stretch = rows[row]
-        stretch.n *= n
-        memcpy(dots.rows_data + <size_t>row * dots.n, stretch.data, stretch.n * sizeof(double))
-        dots.apart = dots.apart and is_apart(dots, &stretch)
-        mark_in_dots(&stretch)
+        n = contiguous_rows(&rows[row], dots.n_rows - row)
+        joined = rows[row]
+        joined.n *= n
+        memcpy(dots.rows_data + <size_t>row * dots.n, joined.data, joined.n * sizeof(double))
+        dots.disjoint = dots.disjoint and is_disjoint(dots, &joined)
+        mark_in_dots(&joined)
         for k in range(n):
-            dots.rows[row + k] = stretch.first + k * dots.n
+            dots.rows[row + k] = joined.first + k * dots.n
         row += n
 
 
@@ -153,7 +153,7 @@ cdef int append_sum(const Vector *terms, double *data, uint32_t *node) except -1
 
 cdef inline list new_list(uint32_t n):
     """A list with room for n results; there are spare handles for as many. From here on nothing may run a user's code, which
-    could take the handles or change the operands: the garbage collector waits for the next occasion, and value_as_built,
+    could take the handles or change the operands: the garbage collector waits for the next occasion, and methods_unchanged,
     which may set it off as well, is asked before."""
     cdef bint collecting = PyGC_Disable()
     try:

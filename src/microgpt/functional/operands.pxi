@@ -18,13 +18,13 @@ cdef size_t scratch_used = 0
 cdef int begin_call(size_t n_nodes, size_t size) except -1:
     """Prepare for up to so many nodes, and for so many bytes of scratch memory until the next call of this function.
 
-    Dead blocks are freed now if the nodes may need a new one: later, nodes in the making would be taken for dead.
+    Dead blocks are freed now if the nodes may need a new one: later, nodes under construction would be taken for dead.
     """
     global scratch, scratch_size, scratch_used
     cdef char *grown
     scratch_used = 0
     if not has_places(arena, n_nodes):
-        tidy(arena)
+        reclaim(arena)
     if size > scratch_size:
         grown = <char *>PyMem_RawRealloc(scratch, 2 * size)
         if grown == NULL:
@@ -94,7 +94,7 @@ cdef inline bint range_read(PyObject **items, uint32_t n, Vector *vector) noexce
     if n > BLOCK_NODES - place or memcmp(items, &block.handles[place], n * sizeof(PyObject *)) != 0:
         return False
     flags = any_flags(&block.flags[place], n)
-    if flags & SPECIAL:
+    if flags & SUBCLASS:
         return False
     vector.n, vector.first, vector.data = n, first.id, &block.numbers[place]
     vector.is_range, vector.is_leaves, vector.has_ints = True, (first.id & IN_LEAF_BLOCK) != 0, (flags & DATA_INT) != 0
@@ -127,8 +127,8 @@ cdef inline bint is_sized(PyObject *sequence) noexcept:
 
 
 cdef list listed(object sequence):
-    """Read to its end, if that may be: an iterator is at its end then."""
-    if only_plain:
+    """Read to its end, which exhausts an iterator: not without the fallback."""
+    if fallback_disabled:
         raise TypeError("neither a list nor a tuple")
     return list(sequence)
 
@@ -150,7 +150,7 @@ cdef list values_of(object sequence):
 
 
 cdef inline void mark_in_dots(const Vector *vector) noexcept:
-    """Note at leaves that a record refers to them."""
+    """Mark leaves to which a record refers."""
     cdef uint32_t k, node, place, n
     if vector.is_range:
         place, n = vector.first & PLACE_MASK, vector.n if vector.is_leaves else 0
@@ -167,11 +167,11 @@ cdef inline void mark_in_dots(const Vector *vector) noexcept:
 
 
 cdef inline void mark_used(const Vector *vector) noexcept:
-    """Note at handles that they were operands."""
+    """Mark handles as operands."""
     cdef uint32_t k, node
     cdef PyObject *handle
     for k in range(vector.n):
         node = id_at(vector, k)
         handle = block_of(arena, node).handles[node & PLACE_MASK]
         if handle != NULL:
-            (<Handle *>handle).used = True
+            (<Handle *>handle).is_operand = True

@@ -11,7 +11,7 @@ def dot_state(value):
     if block.flags[place] & DOT != DOT:
         return None
     grads = hidden_grads(dots, dot_row(block, place))
-    hidden = (block.local_grads[place].second,) if grads == NULL else tuple([grads[i] for i in range(2 * dots.n)])
+    hidden = (hidden_grad(block, place)[0],) if grads == NULL else tuple([grads[i] for i in range(2 * dots.n)])
     return dots.shared != NULL, (block.flags[place] & HIDDEN_FLOAT) != 0, hidden
 
 
@@ -22,7 +22,7 @@ cdef int read_terms(list values, list factors, Vector *vector) except -1:
     vector_new(vector, <uint32_t>len(values))
     for k in range(vector.n):
         value = values[k]
-        value.used = True
+        value.is_operand = True
         vector.ids[k], vector.data[k] = value.id, factors[k]
         vector.has_ints = vector.has_ints or isinstance(factors[k], int)
     return 0
@@ -34,7 +34,7 @@ cdef int restore_hidden(Dots *dots, uint32_t node, bint is_float, tuple grads) e
     cdef uint32_t place = node & PLACE_MASK, i
     cdef double *own
     block.flags[place] |= HIDDEN_FLOAT * is_float
-    block.local_grads[place].second = grads[0]
+    hidden_grad(block, place)[0] = grads[0]
     if len(grads) == 1:
         return 0
     own = hidden_allocate(dots, 0)
@@ -68,6 +68,6 @@ def new_dot(children, local_grads, state):
             dots.shared_int[k] = isinstance(right_data[k], int)
     set_row(dots, 0, &row)
     append_rows(dots, &data, 1)
-    hand_out(results, 0, 1)
+    attach_handles(results, 0, 1)
     restore_hidden(dots, dots.first, state[1], state[2])
     return results[0]

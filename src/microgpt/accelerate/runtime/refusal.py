@@ -23,7 +23,7 @@ class Refusals:
         self.said = False
 
     def strange(self, thing: object, what: str) -> None:
-        """The engine asks about whatever is not simply a number (see _engine.strictly). Raises Refused."""
+        """The engine asks about whatever is not simply a number (see _engine.set_number_guard). Raises Refused."""
         if what in LINKS and isinstance(thing, (set, frozenset)):
             return  # has an order of its own, which a tuple of it keeps
         if what == "a local gradient" and type(thing) is bool:

@@ -94,8 +94,8 @@ def be_the_script_s(plan: ClassPlan) -> None:
     """Our class belongs to one script from now on: it has its name, holds nothing but what the script's holds alike,
     and leaves to the script's own functions all that is not plain Values."""
     _engine.rename(plan.name)
-    _engine.strictly(refusals.strange)
-    _functional.leave_others()
+    _engine.set_number_guard(refusals.strange)
+    _functional.disable_fallback()
 
 
 def shape_ours(mine: type, plan: ClassPlan) -> None:

@@ -10,7 +10,7 @@ cdef inline bint is_value(PyObject *thing) noexcept:
 
 
 cdef int handles_add(uint32_t n) except -1:
-    """See to it that there are n spare handles."""
+    """Allocate handles until there are n spare ones."""
     cdef Handle *handle
     while arena.spare == NULL or arena.spare.id < n:
         handle = <Handle *>PyObject_Malloc(sizeof(Handle))
@@ -30,7 +30,7 @@ cdef void handle_dealloc(PyObject *self) noexcept:
     cdef uint32_t n_spare = arena.spare.id if arena.spare != NULL else 0
     block.handles[handle.id & PLACE_MASK] = NULL
     block.handles_alive -= 1
-    if unlikely(block.handles_alive == 0 or (handle.id & IN_LEAF_BLOCK and not handle.used)
+    if unlikely(block.handles_alive == 0 or (handle.id & IN_LEAF_BLOCK and not handle.is_operand)
                 or type_of(self) != VALUE or n_spare >= SPARE_HANDLES):
         handle_dealloc_rare(handle, block)
         return
@@ -40,18 +40,18 @@ cdef void handle_dealloc(PyObject *self) noexcept:
 
 
 cdef cold_void handle_dealloc_rare(Handle *handle, Block *block) noexcept:
-    """The rest of handle_dealloc where it is more than a spare handle more."""
+    """The rest of handle_dealloc, where something else is freed too."""
     cdef uint32_t place = handle.id & PLACE_MASK
-    if handle.id & IN_LEAF_BLOCK and not handle.used and not leaf_in_dots(block, place):
-        leaf_place_free(&arena, block, place)
+    if handle.id & IN_LEAF_BLOCK and not handle.is_operand and not leaf_in_dots(block, place):
+        leaf_free(&arena, block, place)
     if block.handles_alive == 0:
         handles_gone(&arena, block)
     if type_of(<PyObject *>handle) == VALUE:
         PyObject_Free(handle)
     else:
         type_of(<PyObject *>handle).tp_free(handle)
-    if have_trash:
-        trash_empty()
+    if has_deferred:
+        release_deferred()
 
 
 cdef inline void handle_attach(Handle *handle, uint32_t node, bint used) noexcept:
@@ -59,7 +59,7 @@ cdef inline void handle_attach(Handle *handle, uint32_t node, bint used) noexcep
     if handle.id == 0:                                      # it counted as a handle of node 0
         block_of(&arena, 0).handles_alive -= 1
     handle_point(handle, block_of(&arena, node), node & PLACE_MASK)
-    handle.used = used
+    handle.is_operand = used
 
 
 cdef object handle_of(uint32_t node):
@@ -67,11 +67,11 @@ cdef object handle_of(uint32_t node):
     cdef Block *block = block_of(&arena, node)
     cdef uint32_t place = node & PLACE_MASK
     cdef object made
-    if node == 0:                                           # somebody used a Value before its __init__
+    if node == 0:                                           # an operand that was used before its __init__
         return class_instance(Value)
     if block.handles[place] != NULL:
         return <object>block.handles[place]
-    if likely(not block.flags[place] & SPECIAL):
+    if likely(not block.flags[place] & SUBCLASS):
         made = class_instance(Value)
         handle_attach(<Handle *>made, node, True)
         return made
@@ -79,7 +79,7 @@ cdef object handle_of(uint32_t node):
     if block.handles[place] != NULL:                        # making an instance may have run anything
         return <object>block.handles[place]
     handle_attach(<Handle *>made, node, True)
-    attributes = left_attributes.pop(node, None)
+    attributes = kept_attributes.pop(node, None)
     if attributes is not None:
         set_attributes(made, attributes)
     return made

@@ -11,12 +11,12 @@ cdef Operands *read_operands(tuple children, tuple local_grads) except NULL:
     try:
         for k in range(operands.n_children):
             if not is_value(<PyObject *>children[k]):
-                if on_strange is not None:
-                    on_strange(children[k], "a child")
+                if number_guard is not None:
+                    number_guard(children[k], "a child")
                 raise TypeError(f"children must be Values, not {type(children[k]).__name__!r}")
             operands.children[k] = (<Handle *>children[k]).id
         for k in range(operands.n_grads):
-            need_number(local_grads[k], "a local gradient", &operands.local_grads[k], &is_int)
+            require_number(local_grads[k], "a local gradient", &operands.local_grads[k], &is_int)
             operands.is_int[k] = is_int
     except BaseException:
         operands_free(&arena, operands)
@@ -41,22 +41,25 @@ cdef uint32_t node_append(double data, Operands *operands) except 0:
         raise MemoryError
     if not is_inline(operands):
         node = result_append(&arena, data, 0, 0, LEAF, NULL)
-        link_many(node, operands)
+        link_nary(node, operands)
         return node
-    local_grads_next(&arena, operands.local_grads[0], operands.local_grads[1] if n == 2 else BY_HAND)
+    if n == 2:
+        local_grads_next(&arena, operands.local_grads[0], operands.local_grads[1])
+    else:
+        local_grad_next(&arena, operands.local_grads[0], OP_CONSTRUCTOR)
     node = result_append(&arena, data, operands.children[0], operands.children[1] if n == 2 else 0,
                          operand_flags(operands), NULL)
-    set_by_hand(node)
+    mark_constructed(node)
     operands_free(&arena, operands)
     return node
 
 
-cdef void link_many(uint32_t node, Operands *operands) noexcept:
+cdef void link_nary(uint32_t node, Operands *operands) noexcept:
     """Make this the record of a node."""
     cdef Block *block = block_of(&arena, node)
     cdef uint32_t place = node & PLACE_MASK
     block.flags[place] &= ~<uint8_t>(LEAF | DOT | GRAD0_INT | GRAD1_INT)
-    make_special(block, place, NARY)
+    set_extras(block, place, NARY)
     block.local_grads[place].first.operands = operands
     block.children[place] = Children(0, 0)
 
@@ -64,11 +67,11 @@ cdef void link_many(uint32_t node, Operands *operands) noexcept:
 cdef int initialise(object self, object data, children, local_grads) except -1:
     """What __init__ does to a fresh handle: a node of its own. A second __init__ writes into the node it has."""
     cdef Handle *handle = <Handle *>self
-    cdef tuple links = links_tuple(children, "children"), grads = links_tuple(local_grads, "local gradients")
+    cdef tuple links = as_tuple(children, "children"), grads = as_tuple(local_grads, "local gradients")
     cdef bint is_int
     cdef double value
     cdef uint32_t node
-    need_number(data, "a Value's data", &value, &is_int)
+    require_number(data, "a Value's data", &value, &is_int)
     if handle.id != 0:
         relink(handle, links, grads)
         write_data(handle, value, is_int)
@@ -90,14 +93,14 @@ cdef int initialise(object self, object data, children, local_grads) except -1:
 
 cdef void mark_used(tuple children) noexcept:
     for child in children:
-        (<Handle *>child).used = True
+        (<Handle *>child).is_operand = True
 
 
 cdef int remember_class(uint32_t node, uint32_t number) except -1:
     cdef Block *block = block_of(&arena, node)
     if classes_reserve(&arena, block) < 0:
         raise MemoryError
-    make_special(block, node & PLACE_MASK, SPECIAL)
+    set_extras(block, node & PLACE_MASK, SUBCLASS)
     block.classes[node & PLACE_MASK] = <uint16_t>number
     class_nodes[number] += 1
     return 0
@@ -117,12 +120,12 @@ cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
         raise MemoryError
     if has_operands(block.flags[place]):
         operands_free(&arena, block.local_grads[place].first.operands)
-    link_many(handle.id, operands)
-    see_children(&arena, block, place)
-    refer_to_seen(&arena, block)                            # there is room
+    link_nary(handle.id, operands)
+    seen_add_children(&arena, block, place)
+    refer_seen(&arena, block)                               # there is memory
     mark_used(children)
     if children != old:
-        arena.rewired = True
+        arena.relinked = True
     return 0
 
 
@@ -173,7 +176,7 @@ cdef tuple local_grads_of(Handle *handle):
     first = number_object(local_grads.first.value, flags & GRAD0_INT)
     if block.children[place].second == 0:
         return (first,)
-    return (first, number_object(local_grads.second, flags & GRAD1_INT))
+    return (first, number_object(local_grads.second.value, flags & GRAD1_INT))
 
 
 cdef tuple terms_of(Dots *dots, uint32_t row, bint as_local_grads):
@@ -198,7 +201,7 @@ cdef object shared_term(Dots *dots, uint32_t row, uint32_t i, bint as_local_grad
     return number_object(dots.shared_data[i], dots.shared_int != NULL and dots.shared_int[i])
 
 
-cdef int need_node(Handle *handle, str what) except -1:
+cdef int require_node(Handle *handle, str what) except -1:
     if handle.id == 0:
         raise AttributeError(f"{what}: this Value has not been initialised; call super().__init__(data) first")
     return 0

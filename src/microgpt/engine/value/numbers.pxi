@@ -7,7 +7,7 @@ cdef inline object number_object(double value, bint is_int):
     return value
 
 
-cdef inline bint is_everyday(object number) noexcept:
+cdef inline bint is_float_or_int(object number) noexcept:
     return PyFloat_CheckExact(number) or PyLong_Check(number)
 
 
@@ -21,11 +21,11 @@ cdef int read_number(object number, double *value, bint *is_int) except -1:
         value[0] = PyLong_AsDouble(number)
         is_int[0] = fits_int(value[0])
         return 1
-    return read_other_number(number, value)
+    return read_any_number(number, value)
 
 
-cdef int read_other_number(object number, double *value) except -1:
-    """NumPy scalars, Fractions and the like; not complex numbers, not strings, not arrays with a length."""
+cdef int read_any_number(object number, double *value) except -1:
+    """NumPy scalars, Fractions and the like; not complex numbers, strings, or arrays with a length."""
     cdef TypeObject *kind = type_of(<PyObject *>number)
     if is_value(<PyObject *>number) or kind.tp_as_number == NULL:
         return 0
@@ -49,18 +49,19 @@ cdef bint is_complex_type(object number) except -1:
     return isinstance(number, numbers.Complex) and not isinstance(number, numbers.Real)
 
 
-cdef object on_strange = None           # see `strictly`
+cdef object number_guard = None         # see set_number_guard
 
 
-def strictly(function):
-    """From now on, ask f(number, what) before anything but a float or an int below 2**53 goes into a Value: the script's own
-    class keeps such things as they are, this one would not. It returns to let a number pass, or raises. Errors are then
-    the script's, and `number ** value`, which the script's class lacks, is none of our business."""
-    global on_strange
-    on_strange = function
+def set_number_guard(guard):
+    """Call guard(number, what) before anything but a float or an int below 2**53 goes into a Value: the script's own class
+    keeps such things as they are, this one would not. The guard returns to let a number pass, or raises. While it is set,
+    errors are the script's, and `number ** value`, which the script's class lacks, is refused."""
+    global number_guard
+    number_guard = guard
+    arena.int_overflowed = False
 
 
-cdef inline bint keeps_its_kind(object number) noexcept:
+cdef inline bint round_trips(object number) noexcept:
     """Whether a Value gives back this very number."""
     cdef int overflow = 0
     cdef long long whole
@@ -72,46 +73,34 @@ cdef inline bint keeps_its_kind(object number) noexcept:
     return overflow == 0 and fits_int(<double>whole)
 
 
-cdef bint too_large = False             # a result of ints was, while somebody wanted to know
-
-
-cdef inline uint32_t whole_mark(double *value, bint is_int) noexcept:
-    """int_mark, and a note where ints gave a number that the script would show as an int and this class cannot."""
-    global too_large
-    cdef uint32_t mark = int_mark(value, is_int)
-    if unlikely(is_int and not mark):
-        too_large = on_strange is not None
-    return mark
-
-
-cdef inline int ask(object number, str what) except -1:
-    if unlikely(on_strange is not None) and not keeps_its_kind(number):
-        on_strange(number, what)
+cdef inline int guard_number(object number, str what) except -1:
+    if unlikely(number_guard is not None) and not round_trips(number):
+        number_guard(number, what)
     return 0
 
 
-cdef cold_void ask_number() except *:
-    """Before a number is looked at, once one was too large."""
-    if on_strange is not None:
-        on_strange(1 << 53, "a result")
+cdef cold_void guard_overflow() except *:
+    """Before data are read, once a result of ints was too large for one (arena.int_overflowed)."""
+    if number_guard is not None:
+        number_guard(1 << 53, "a result")
 
 
-cdef int ask_operand(object result, object number) except -1:
-    """The same about `number` beside a Value, whose data and it gave this result; bools and ints vanish in floats."""
-    if not PyLong_Check(number) or not keeps_its_kind(result):
-        ask(number, "an operand")
+cdef int guard_operand(object result, object number) except -1:
+    """guard_number for a number beside a Value, by the result of the two: bools and ints vanish in floats."""
+    if not PyLong_Check(number) or not round_trips(result):
+        guard_number(number, "an operand")
     return 0
 
 
-cdef tuple links_tuple(object links, str what):
+cdef tuple as_tuple(object links, str what):
     """Children or local gradients as a tuple."""
-    if unlikely(on_strange is not None) and not isinstance(links, (tuple, list)):
-        on_strange(links, what)
+    if unlikely(number_guard is not None) and not isinstance(links, (tuple, list)):
+        number_guard(links, what)
     return tuple(links)
 
 
-cdef int need_number(object number, str what, double *value, bint *is_int) except -1:
-    ask(number, what)
+cdef int require_number(object number, str what, double *value, bint *is_int) except -1:
+    guard_number(number, what)
     if read_number(number, value, is_int) == 0:
         raise TypeError(f"{what} must be a real number, not {type(number).__name__!r}")
     return 0

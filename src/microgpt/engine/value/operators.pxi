@@ -3,8 +3,8 @@
 
 # ---- + and * ------------------------------------------------------------------------------------------------------------
 
-cdef inline bint both_everyday(object left, object right) noexcept:
-    """Two plain Values of floats, a spare handle, and a place for the result: the path of nearly every operation."""
+cdef inline bint fast_path(object left, object right) noexcept:
+    """Whether there are two plain Values of floats, a spare handle, and a place for the result: so it is nearly always."""
     return (is_plain(<PyObject *>left) and is_plain(<PyObject *>right) and arena.spare != NULL
             and arena.open[RESULTS].used < BLOCK_NODES and not ((<Handle *>left).data_int | (<Handle *>right).data_int))
 
@@ -14,64 +14,64 @@ cdef inline object add(Handle *a, Handle *b):
     if unlikely(a.id & b.id & IN_LEAF_BLOCK):
         graph_begins(&arena)
     handle = handle_take(&arena)
-    a.used = b.used = True
-    return finish(&arena, handle, a.numbers[0] + b.numbers[0], a.id, b.id, ONES)
+    a.is_operand = b.is_operand = True
+    return result_with_handle(&arena, handle, a.numbers[0] + b.numbers[0], a.id, b.id, ONES)
 
 
 cdef inline object multiply(Handle *a, Handle *b):
     cdef Handle *handle = handle_take(&arena)
-    a.used = b.used = True
+    a.is_operand = b.is_operand = True
     local_grads_next(&arena, b.numbers[0], a.numbers[0])
-    return finish(&arena, handle, a.numbers[0] * b.numbers[0], a.id, b.id, 0)
+    return result_with_handle(&arena, handle, a.numbers[0] * b.numbers[0], a.id, b.id, 0)
 
 
 cdef inline object add_number(Handle *a, double number, bint is_int):
-    """`a + number`, and `number + a`, which the script turns round."""
-    cdef Handle *handle = begin(2)
-    cdef uint32_t other = constant(&arena, number, is_int)
+    """`a + number`, and `number + a`, which the script evaluates as the former."""
+    cdef Handle *handle = reserve_result(2)
+    cdef uint32_t other = append_number(&arena, number, is_int)
     cdef double data = a.numbers[0] + number
-    a.used = True
-    return finish(&arena, handle, data, a.id, other, ONES | whole_mark(&data, a.data_int & is_int))
+    a.is_operand = True
+    return result_with_handle(&arena, handle, data, a.id, other, ONES | int_flag(&arena, &data, a.data_int & is_int))
 
 
 cdef inline object multiply_number(Handle *a, double number, bint is_int):
     cdef double data = a.numbers[0] * number
     cdef uint32_t flags = is_int * GRAD0_INT | a.data_int * GRAD1_INT
-    cdef Handle *handle = begin(2)
-    cdef uint32_t other = constant(&arena, number, is_int)
-    flags |= whole_mark(&data, a.data_int & is_int)
-    a.used = True
+    cdef Handle *handle = reserve_result(2)
+    cdef uint32_t other = append_number(&arena, number, is_int)
+    flags |= int_flag(&arena, &data, a.data_int & is_int)
+    a.is_operand = True
     local_grads_next(&arena, number, a.numbers[0])
-    return finish(&arena, handle, data, a.id, other, flags)
+    return result_with_handle(&arena, handle, data, a.id, other, flags)
 
 
 cdef object add_values(Handle *a, Handle *b):
     """+ of plain Values, ints too."""
-    cdef Handle *handle = begin(1)
+    cdef Handle *handle = reserve_result(1)
     cdef double data = a.numbers[0] + b.numbers[0]
-    cdef uint32_t flags = ONES | whole_mark(&data, a.data_int & b.data_int)
-    a.used = b.used = True
-    return finish(&arena, handle, data, a.id, b.id, flags)
+    cdef uint32_t flags = ONES | int_flag(&arena, &data, a.data_int & b.data_int)
+    a.is_operand = b.is_operand = True
+    return result_with_handle(&arena, handle, data, a.id, b.id, flags)
 
 
 cdef object multiply_values(Handle *a, Handle *b):
     """* of plain Values, ints too."""
-    cdef Handle *handle = begin(1)
+    cdef Handle *handle = reserve_result(1)
     cdef double data = a.numbers[0] * b.numbers[0]
-    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | whole_mark(&data, a.data_int & b.data_int)
+    cdef uint32_t flags = b.data_int * GRAD0_INT | a.data_int * GRAD1_INT | int_flag(&arena, &data, a.data_int & b.data_int)
     local_grads_next(&arena, b.numbers[0], a.numbers[0])
-    a.used = b.used = True
-    return finish(&arena, handle, data, a.id, b.id, flags)
+    a.is_operand = b.is_operand = True
+    return result_with_handle(&arena, handle, data, a.id, b.id, flags)
 
 
-cdef cold_void add_others(object left, object right, PyObject **result) except *:
+cdef cold_void add_slow(object left, object right, PyObject **result) except *:
     """+ of whatever is not two plain Values of floats, as a new reference."""
     cdef double number
     cdef bint is_int
     if is_plain(<PyObject *>right):
         if is_plain(<PyObject *>left):
             made = add_values(<Handle *>left, <Handle *>right)
-        elif is_everyday(left) and VALUE.tp_as_number.nb_add == operators.nb_add:
+        elif is_float_or_int(left) and VALUE.tp_as_number.nb_add == operators.nb_add:
             read_number(left, &number, &is_int)             # as every sum() begins
             made = add_number(<Handle *>right, number, is_int)
         else:
@@ -90,8 +90,8 @@ cdef object add_of_class(object left, object right):
             return right + left
         left, right = right, left
     if not is_value(<PyObject *>right):
-        if unlikely(on_strange is not None) and not keeps_its_kind(right):
-            ask_operand(PyNumber_Add((<Value>left).data, right), right)
+        if unlikely(number_guard is not None) and not round_trips(right):
+            guard_operand(PyNumber_Add((<Value>left).data, right), right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -99,18 +99,18 @@ cdef object add_of_class(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] + (<Handle *>right).numbers[0]
-    is_int = whole_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
-    return result_of_class(cls, number, (left, right), (1, 1), is_int, OF_PLUS)
+    is_int = int_flag(&arena, &number, (<Handle *>left).data_int & (<Handle *>right).data_int)
+    return result_of_class(cls, number, (left, right), (1, 1), is_int, OP_ADD)
 
 
-cdef cold_void multiply_others(object left, object right, PyObject **result) except *:
+cdef cold_void multiply_slow(object left, object right, PyObject **result) except *:
     """* of whatever is not two plain Values of floats, as a new reference."""
     cdef double number
     cdef bint is_int
     if is_plain(<PyObject *>right):
         if is_plain(<PyObject *>left):
             made = multiply_values(<Handle *>left, <Handle *>right)
-        elif is_everyday(left) and VALUE.tp_as_number.nb_multiply == operators.nb_multiply:
+        elif is_float_or_int(left) and VALUE.tp_as_number.nb_multiply == operators.nb_multiply:
             read_number(left, &number, &is_int)
             made = multiply_number(<Handle *>right, number, is_int)
         else:
@@ -129,8 +129,8 @@ cdef object multiply_of_class(object left, object right):
             return right * left
         left, right = right, left
     if not is_value(<PyObject *>right):
-        if unlikely(on_strange is not None) and not keeps_its_kind(right):
-            ask_operand(PyNumber_Multiply((<Value>left).data, right), right)
+        if unlikely(number_guard is not None) and not round_trips(right):
+            guard_operand(PyNumber_Multiply((<Value>left).data, right), right)
         if read_number(right, &number, &is_int) == 0:
             return NotImplemented
         if is_plain(<PyObject *>left):
@@ -138,8 +138,8 @@ cdef object multiply_of_class(object left, object right):
     cls = result_class(left, right)
     left, right = operands_of_class(cls, left, right)
     number = (<Handle *>left).numbers[0] * (<Handle *>right).numbers[0]
-    is_int = whole_mark(&number, (<Handle *>left).data_int & (<Handle *>right).data_int)
-    return result_of_class(cls, number, (left, right), (right.data, left.data), is_int, OF_TIMES)
+    is_int = int_flag(&arena, &number, (<Handle *>left).data_int & (<Handle *>right).data_int)
+    return result_of_class(cls, number, (left, right), (right.data, left.data), is_int, OP_MUL)
 
 
 # ---- ** -----------------------------------------------------------------------------------------------------------------
@@ -175,20 +175,20 @@ cdef double real_result(object result) except? -1.0:
     """The float of what `**` gave on the numbers themselves."""
     cdef double value
     cdef bint is_int
-    ask(result, "the result of **")
+    guard_number(result, "the result of **")
     if isinstance(result, complex):
         raise ValueError("a negative number to a fractional power is complex; a Value holds real numbers")
-    need_number(result, "the result of **", &value, &is_int)
+    require_number(result, "the result of **", &value, &is_int)
     return value
 
 
 cdef object raise_to(object self, object exponent):
     """self ** exponent: data x**n, local gradient n * x**(n - 1)."""
     cdef Handle *base = <Handle *>self
-    cdef double number, data, slope
+    cdef double number, data, deriv
     cdef bint is_int
-    if unlikely(on_strange is not None) and (isinstance(exponent, complex) or is_value(<PyObject *>exponent)):
-        ask((<Value>self).data ** exponent, "the result of **")
+    if unlikely(number_guard is not None) and (isinstance(exponent, complex) or is_value(<PyObject *>exponent)):
+        guard_number((<Value>self).data ** exponent, "the result of **")
     if isinstance(exponent, complex):
         raise TypeError("the exponent of ** must be a real number, not 'complex'")
     if is_value(<PyObject *>exponent):
@@ -197,70 +197,70 @@ cdef object raise_to(object self, object exponent):
         read_number(exponent, &number, &is_int)
         if PyFloat_CheckExact(exponent) or is_int:
             power(base.numbers[0], number, &data)
-            power(base.numbers[0], number - 1.0, &slope)
-            return unary(self, data, number * slope, 0, OF_POWER)
+            power(base.numbers[0], number - 1.0, &deriv)
+            return unary(self, data, number * deriv, 0, OP_POW)
     return raise_objects(self, exponent)
 
 
 cdef object raise_objects(object self, object exponent):
     """The same on the Python numbers: exact for ints, and right for whatever has ** with them."""
-    cdef double data, slope
-    cdef bint data_int, slope_int
+    cdef double data, deriv
+    cdef bint data_int, deriv_int
     number = self.data
     raised = number ** exponent
     if isinstance(raised, complex):
         real_result(raised)
-    need_number(raised, "the result of **", &data, &data_int)
-    need_number(exponent * number ** (exponent - 1), "a local gradient", &slope, &slope_int)
-    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int, OF_POWER)
+    require_number(raised, "the result of **", &data, &data_int)
+    require_number(exponent * number ** (exponent - 1), "a local gradient", &deriv, &deriv_int)
+    return unary(self, data, deriv, DATA_INT * data_int | GRAD0_INT * deriv_int, OP_POW)
 
 
 cdef object power_of_number(object base, object self):
     """base ** self: data c**x, local gradient log(c) * c**x."""
-    cdef double data, slope
-    cdef bint data_int, slope_int
-    if on_strange is not None or read_number(base, &data, &data_int) == 0:
+    cdef double data, deriv
+    cdef bint data_int, deriv_int
+    if number_guard is not None or read_number(base, &data, &data_int) == 0:
         return NotImplemented
     number = self.data
     raised = base ** number
     if isinstance(raised, complex):
         real_result(raised)
-    need_number(raised, "the result of **", &data, &data_int)
-    need_number(math.log(base) * raised, "a local gradient", &slope, &slope_int)
-    return unary(self, data, slope, DATA_INT * data_int | GRAD0_INT * slope_int, OF_POWER_OF_NUMBER)
+    require_number(raised, "the result of **", &data, &data_int)
+    require_number(math.log(base) * raised, "a local gradient", &deriv, &deriv_int)
+    return unary(self, data, deriv, DATA_INT * data_int | GRAD0_INT * deriv_int, OP_RPOW)
 
 
 # ---- - and /, which the script expresses by the others -------------------------------------------------------------------
 
 cdef dict built_attributes = dict(Value.__dict__)
-cdef unsigned int last_version = 0                      # of the class, when somebody asked last
-cdef bint last_answer = True
+cdef unsigned int checked_version = 0   # type version tag at the last check
+cdef bint checked_unchanged = True      # its answer
 
 
-cdef bint value_as_built() except -1:
+cdef bint methods_unchanged() except -1:
     """Whether every method of Value is still the one below, so that what they do together may be done in one go. The
     interpreter gives a class another version tag when it changes."""
-    global last_version, last_answer
-    if VALUE.tp_version_tag == 0 or VALUE.tp_version_tag != last_version:
+    global checked_version, checked_unchanged
+    if VALUE.tp_version_tag == 0 or VALUE.tp_version_tag != checked_version:
         now = Value.__dict__
-        last_answer = True
+        checked_unchanged = True
         for name, attribute in built_attributes.items():
             if now.get(name) is not attribute:
-                last_answer = False
+                checked_unchanged = False
         Value.backward                                      # a look-up gives the class a tag if it has none
-        last_version = VALUE.tp_version_tag
-    return last_answer
+        checked_version = VALUE.tp_version_tag
+    return checked_unchanged
 
 
 def ignore_changes(names):
-    """Let `value_as_built` hold whatever becomes of these methods: the caller knows that they do not matter."""
-    global last_version
+    """Exempt these methods from `methods_unchanged`: the caller knows that changes of them do not matter."""
+    global checked_version
     for name in names:
         built_attributes.pop(name, None)
-    last_version = 0
+    checked_version = 0
 
 
-cdef inline bint expressions_hold() noexcept:
+cdef inline bint operators_unchanged() noexcept:
     """Whether the operators that the expressions below stand for are as built (one may assign `Value.__mul__ = f`)."""
     cdef NumberMethods *now = VALUE.tp_as_number
     return (now.nb_multiply == operators.nb_multiply and now.nb_add == operators.nb_add
@@ -269,74 +269,74 @@ cdef inline bint expressions_hold() noexcept:
 
 cdef inline uint32_t negated(Handle *value, double *data, bint *is_int) noexcept:
     """`value * -1` as a node without a handle, in two reserved places; its data and whether that is an int."""
-    cdef uint32_t minus_one = constant(&arena, -1.0, True)
+    cdef uint32_t minus_one = append_number(&arena, -1.0, True)
     cdef uint32_t flags
     data[0] = value.numbers[0] * -1.0
-    flags = whole_mark(data, value.data_int)
+    flags = int_flag(&arena, data, value.data_int)
     is_int[0] = flags != 0
-    value.used = True
+    value.is_operand = True
     local_grads_next(&arena, -1.0, value.numbers[0])
     return result_append(&arena, data[0], value.id, minus_one, flags | GRAD0_INT | value.data_int * GRAD1_INT, NULL)
 
 
 cdef object subtract(Handle *a, Handle *b):
     """a + (b * -1)"""
-    cdef Handle *handle = begin(3)
+    cdef Handle *handle = reserve_result(3)
     cdef bint is_int
     cdef double data
     cdef uint32_t other = negated(b, &data, &is_int)
     data += a.numbers[0]
-    a.used = True
-    return finish(&arena, handle, data, a.id, other, ONES | whole_mark(&data, is_int & a.data_int))
+    a.is_operand = True
+    return result_with_handle(&arena, handle, data, a.id, other, ONES | int_flag(&arena, &data, is_int & a.data_int))
 
 
 cdef object subtract_from_number(double number, bint number_int, Handle *b):
     """(b * -1) + number"""
-    cdef Handle *handle = begin(4)
+    cdef Handle *handle = reserve_result(4)
     cdef bint is_int
     cdef double data
     cdef uint32_t left = negated(b, &data, &is_int)
-    cdef uint32_t right = constant(&arena, number, number_int)
+    cdef uint32_t right = append_number(&arena, number, number_int)
     data += number
-    return finish(&arena, handle, data, left, right, ONES | whole_mark(&data, is_int & number_int))
+    return result_with_handle(&arena, handle, data, left, right, ONES | int_flag(&arena, &data, is_int & number_int))
 
 
-cdef inline uint32_t inverted(Handle *value, double inverse, double slope) noexcept:
+cdef inline uint32_t inverted(Handle *value, double inverse, double deriv) noexcept:
     """`value ** -1`, whose data and derivative are known, as a node without a handle, in a reserved place."""
-    value.used = True
-    local_grads_next(&arena, slope, OF_POWER)
+    value.is_operand = True
+    local_grad_next(&arena, deriv, OP_POW)
     return result_append(&arena, inverse, value.id, 0, 0, NULL)
 
 
-cdef inline int inverse_of(Handle *value, double *inverse, double *slope) except -1:
+cdef inline int inverse_of(Handle *value, double *inverse, double *deriv) except -1:
     """x**-1 and -1 * x**-2."""
     power(value.numbers[0], -1.0, inverse)
-    power(value.numbers[0], -2.0, slope)
-    slope[0] = -1.0 * slope[0]
+    power(value.numbers[0], -2.0, deriv)
+    deriv[0] = -1.0 * deriv[0]
     return 0
 
 
 cdef object divide(Handle *a, Handle *b):
     """a * b**-1"""
-    cdef double inverse, slope, numerator = a.numbers[0]
+    cdef double inverse, deriv, numerator = a.numbers[0]
     cdef uint32_t other
     cdef Handle *handle
-    inverse_of(b, &inverse, &slope)
-    handle = begin(2)
-    other = inverted(b, inverse, slope)
-    a.used = True
+    inverse_of(b, &inverse, &deriv)
+    handle = reserve_result(2)
+    other = inverted(b, inverse, deriv)
+    a.is_operand = True
     local_grads_next(&arena, inverse, numerator)
-    return finish(&arena, handle, numerator * inverse, a.id, other, a.data_int * GRAD1_INT)
+    return result_with_handle(&arena, handle, numerator * inverse, a.id, other, a.data_int * GRAD1_INT)
 
 
 cdef object divide_number(double number, bint is_int, Handle *b):
     """b**-1 * number"""
-    cdef double inverse, slope
+    cdef double inverse, deriv
     cdef uint32_t left, right
     cdef Handle *handle
-    inverse_of(b, &inverse, &slope)
-    handle = begin(3)
-    left = inverted(b, inverse, slope)
-    right = constant(&arena, number, is_int)
+    inverse_of(b, &inverse, &deriv)
+    handle = reserve_result(3)
+    left = inverted(b, inverse, deriv)
+    right = append_number(&arena, number, is_int)
     local_grads_next(&arena, number, inverse)
-    return finish(&arena, handle, inverse * number, left, right, is_int * GRAD0_INT)
+    return result_with_handle(&arena, handle, inverse * number, left, right, is_int * GRAD0_INT)

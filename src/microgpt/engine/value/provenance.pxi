@@ -1,17 +1,17 @@
-# Which operation made a node: told by what the node is, and in spare room that no hot loop reads.
+# Which operation made a node: told by its kind, and by fields that no hot loop reads.
 # A part of _engine.pyx, which includes it.
 
 cdef tuple OPERATIONS = (None, "log", "exp", "relu", "tanh", "sigmoid", "sqrt", "sin", "cos", "abs", "silu", "gelu", "gelu tanh",
                          "**", "c**", "+ c", "* c")         # by OF_...
 
 
-cdef inline void set_by_hand(uint32_t node) noexcept:
+cdef inline void mark_constructed(uint32_t node) noexcept:
     """The constructor made this node, whatever its local gradients look like."""
-    block_of(&arena, node).by_hand[(node & PLACE_MASK) >> 6] |= <uint64_t>1 << (node & 63)
+    block_of(&arena, node).constructed[(node & PLACE_MASK) >> 6] |= <uint64_t>1 << (node & 63)
 
 
-cdef inline bint is_by_hand(Block *block, uint32_t place) noexcept:
-    return (block.by_hand[place >> 6] >> (place & 63)) & 1
+cdef inline bint is_constructed(Block *block, uint32_t place) noexcept:
+    return (block.constructed[place >> 6] >> (place & 63)) & 1
 
 
 cdef bint has_inline(Handle *handle, tuple children) noexcept:
@@ -24,11 +24,11 @@ cdef bint has_inline(Handle *handle, tuple children) noexcept:
 
 
 cdef inline bint are_int_ones(uint32_t flags, LocalGrads *local_grads) noexcept:
-    return (flags & GRAD0_INT and flags & GRAD1_INT and local_grads.first.value == 1.0 and local_grads.second == 1.0)
+    return (flags & GRAD0_INT and flags & GRAD1_INT and local_grads.first.value == 1.0 and local_grads.second.value == 1.0)
 
 
-cdef void note_operation(object made, tuple children, uint32_t operation) noexcept:
-    """The result of a subclass came by its constructor, but stands for this operation, unless the class made it otherwise."""
+cdef void set_operation(object made, tuple children, uint32_t operation) noexcept:
+    """Record the operation for a result that a subclass made by its constructor, unless it gave it other children."""
     cdef Block *block
     cdef LocalGrads *local_grads
     cdef uint32_t place
@@ -36,13 +36,13 @@ cdef void note_operation(object made, tuple children, uint32_t operation) noexce
         return
     block, place = block_of(&arena, (<Handle *>made).id), (<Handle *>made).id & PLACE_MASK
     local_grads = &block.local_grads[place]
-    if operation == OF_PLUS:
+    if operation == OP_ADD:
         if not are_int_ones(block.flags[place], local_grads):
             return
         block.flags[place] = (block.flags[place] & ~<uint32_t>(GRAD0_INT | GRAD1_INT)) | ONES
-    elif operation != OF_TIMES:
-        local_grads.second = operation
-    block.by_hand[place >> 6] &= ~(<uint64_t>1 << (place & 63))
+    elif operation != OP_MUL:
+        local_grads.second.operation = operation
+    block.constructed[place >> 6] &= ~(<uint64_t>1 << (place & 63))
 
 
 def operation_of(Value value not None):
@@ -51,13 +51,13 @@ def operation_of(Value value not None):
     other methods, ** (to a number), c** (a number to it), and, where the number has no Value, + c and * c."""
     cdef uint32_t place = value.id & PLACE_MASK
     cdef Block *block = block_of(&arena, value.id)
-    need_node(<Handle *>value, "operation_of")
+    require_node(<Handle *>value, "operation_of")
     if block.flags[place] & LEAF:
         return ""
     if block.flags[place] & DOT == DOT:
         return "sum" if block.local_grads[place].first.dots.shared == NULL else "dot"
-    if block.flags[place] & NARY or is_by_hand(block, place):
+    if block.flags[place] & NARY or is_constructed(block, place):
         return None
     if block.children[place].second == 0:
-        return OPERATIONS[<int>block.local_grads[place].second]
+        return OPERATIONS[block.local_grads[place].second.operation]
     return "+" if block.flags[place] & ONES else "*"

@@ -1,27 +1,27 @@
-# Results of operations: places and handles for them, on the everyday path and of a subclass.
+# Results of operations: places and handles for them, on the fast path and of a subclass.
 # A part of _engine.pyx, which includes it.
 
-cdef cold_void make_ready(uint32_t n) except *:
+cdef cold_void reserve_slow(uint32_t n) except *:
     if arena.spare == NULL:
         handles_add(1)
     if results_reserve(&arena, n) < 0:
         raise MemoryError
 
 
-cdef inline Handle *begin(uint32_t n) except NULL:
+cdef inline Handle *reserve_result(uint32_t n) except NULL:
     """A handle for a result, and places for it and the n - 1 nodes made on the way; after this nothing can fail."""
     if unlikely(arena.spare == NULL or arena.open[RESULTS].used + n > BLOCK_NODES):
-        make_ready(n)
+        reserve_slow(n)
     return handle_take(&arena)
 
 
 cdef object unary(object self, double data, double local_grad, uint32_t flags, uint32_t operation):
     """The result of a function of one Value."""
     if likely(is_plain(<PyObject *>self)):
-        handle = begin(1)
-        (<Handle *>self).used = True
-        local_grads_next(&arena, local_grad, operation)
-        return finish(&arena, handle, data, (<Handle *>self).id, 0, flags)
+        handle = reserve_result(1)
+        (<Handle *>self).is_operand = True
+        local_grad_next(&arena, local_grad, operation)
+        return result_with_handle(&arena, handle, data, (<Handle *>self).id, 0, flags)
     return result_of_class(type(self), data, (self,), (number_object(local_grad, flags & GRAD0_INT),), flags & DATA_INT,
                            operation)
 
@@ -34,7 +34,7 @@ cdef object result_of_class(object cls, double data, tuple children, tuple local
     else:
         made = class_instance(cls)
         initialise(made, number, children, local_grads)
-    note_operation(made, children, operation)
+    set_operation(made, children, operation)
     return made
 
 

@@ -9,44 +9,44 @@ cdef PyObject *class_types[MAX_CLASSES]         # by class number, owned; NULL w
 cdef uint32_t class_nodes[MAX_CLASSES]          # nodes alive of each
 cdef destructor class_destructors[MAX_CLASSES]  # the __del__ of the class itself, or NULL
 cdef uint32_t n_classes = 1
-cdef uint32_t last_class = 0                    # the class asked for last: kept even without nodes
-cdef dict left_attributes = {}                  # node id -> attributes of its dropped handle
-cdef list trash = []                            # what must be let go, but may run Python code when it is
-cdef bint have_trash = False
+cdef uint32_t last_class = 0                    # the number given out last: kept even without nodes
+cdef dict kept_attributes = {}                  # node id -> attributes of its dropped handle
+cdef list deferred = []                         # references to drop later, since that may run Python code
+cdef bint has_deferred = False
 
 
-cdef void trash_empty() noexcept:
-    global trash, have_trash
+cdef void release_deferred() noexcept:
+    global deferred, has_deferred
     cdef Error error
     error_take(&error)
-    have_trash = False
-    old, trash = trash, []
+    has_deferred = False
+    old, deferred = deferred, []
     old = None
     error_put_back(&error)
 
 
-cdef void class_forget(uint32_t number) noexcept:
-    global have_trash
-    trash.append(<object>class_types[number])
-    have_trash = True
+cdef void class_release(uint32_t number) noexcept:
+    global has_deferred
+    deferred.append(<object>class_types[number])
+    has_deferred = True
     (<TypeObject *>class_types[number]).tp_finalize = class_destructors[number]
     Py_XDECREF(class_types[number])
     class_types[number] = NULL
 
 
-cdef void node_forget(uint32_t node, uint32_t number) noexcept:
+cdef void on_node_freed(uint32_t node, uint32_t number) noexcept:
     """The arena calls this when a node of a subclass dies."""
-    global have_trash
+    global has_deferred
     cdef Error error
     class_nodes[number] -= 1
-    if class_nodes[number] == 0 and number != last_class or left_attributes:
+    if class_nodes[number] == 0 and number != last_class or kept_attributes:
         error_take(&error)
-        attributes = left_attributes.pop(node, None)
+        attributes = kept_attributes.pop(node, None)
         if attributes is not None:
-            trash.append(attributes)
-            have_trash = True
+            deferred.append(attributes)
+            has_deferred = True
         if class_nodes[number] == 0 and number != last_class:
-            class_forget(number)
+            class_release(number)
         error_put_back(&error)
 
 
@@ -72,14 +72,14 @@ cdef uint32_t class_number(TypeObject *cls) except 0:
         class_destructors[number] = NULL if cls.tp_finalize == handle_finalize else cls.tp_finalize
         cls.tp_finalize = handle_finalize                   # it is not inherited from a static type
     if last_class != 0 and class_nodes[last_class] == 0:
-        class_forget(last_class)
+        class_release(last_class)
     last_class = number
     return number
 
 
 cdef bint constructor_takes(object cls, int n) except -1:
     """Whether results of this class are made by calling it with n arguments, as the script does: its __init__ is its own and
-    takes so many. A constructor with other arguments cannot be meant; then instances are made without it."""
+    takes so many. Otherwise instances are made without calling it."""
     if (<TypeObject *>cls).tp_init == built_init:
         return False
     code = getattr(cls.__init__, "__code__", None)
@@ -100,7 +100,7 @@ cdef object class_instance(object cls):
         made = owned(<PyObject *>handle_take(&arena))
     else:
         made = owned(kind.tp_alloc(kind, 0))
-    (<Handle *>made).id = (<Handle *>made).data_int = (<Handle *>made).used = 0
+    (<Handle *>made).id = (<Handle *>made).data_int = (<Handle *>made).is_operand = 0
     (<Handle *>made).numbers = block_of(&arena, 0).numbers
     block_of(&arena, 0).handles_alive += 1
     return made
@@ -124,19 +124,19 @@ def set_attributes(value, attributes):
 
 cdef void handle_finalize(PyObject *self) noexcept:
     """tp_finalize of subclasses: a node that outlives its handle keeps the attributes for the next one. A __del__ of the
-    class runs whenever a handle goes, be it that the node lives on."""
+    class runs whenever a handle dies, even if the node lives on."""
     cdef Handle *handle = <Handle *>self
     cdef Block *block = block_of(&arena, handle.id)
     cdef uint32_t place = handle.id & PLACE_MASK
     cdef destructor destroy
     cdef Error error
-    if handle.used and reference_count(self) == 1:          # more than one: the collector looks at it, it lives
+    if handle.is_operand and reference_count(self) == 1:    # more than one: the garbage collector calls, the handle lives
         error_take(&error)
         attributes = get_attributes(<object>self)
         if attributes != (None, None):
-            left_attributes[handle.id] = attributes
+            kept_attributes[handle.id] = attributes
         error_put_back(&error)
-    if block.flags[place] & SPECIAL:                  # not so before __init__, or where it ran out of memory
+    if block.flags[place] & SUBCLASS:                       # not before __init__, nor where that ran out of memory
         destroy = class_destructors[block.classes[place]]
         if destroy != NULL:
             destroy(self)
