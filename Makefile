@@ -25,7 +25,7 @@ MINUTES ?= 10
 .PHONY: train test fuzz bench bench-compare lint annotate docs clean
 
 train: $(VENV)/installed
-	$(RUN) train.py
+	@$(RUN) tools/first_run.py
 
 test: $(VENV)/installed $(VENV)/group-test
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
@@ -70,16 +70,16 @@ clean:
 
 # The environment is made once; the package goes into it again whenever one of its files has changed.
 $(VENV)/made: tools/make-venv
-	@echo "making the virtual environment $(VENV)"
-	@tools/make-venv $(PYTHON) $(VENV)
+	@echo "making the virtual environment $(VENV)" >&2
+	@tools/make-venv $(PYTHON) $(VENV) >&2
 	@touch $@
 
 $(VENV)/installed: $(VENV)/made pyproject.toml setup.py README.md $(SOURCES)
-	@echo "building microgpt and installing it into $(VENV)"
+	@echo "compiling five modules, about a minute, and installing them into $(VENV)" >&2
 	@. $(VENV)/build-env && $(PIP) install --quiet .
 	@touch $@
 
 $(VENV)/group-%: $(VENV)/made pyproject.toml
-	@echo "installing the tools of the group $*"
+	@echo "installing the tools of the group $*" >&2
 	@$(PIP) install --quiet --group $*
 	@touch $@

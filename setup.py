@@ -9,14 +9,19 @@ Diagnostics are chosen by the environment, and each choice builds in a folder of
 """
 
 import os
+import sys
+import sysconfig
 from glob import glob
 
+from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = "src/microgpt"
-# The C sources linked into each module: a family of kernels has a file for each instruction set.
-KERNELS = {"_engine": ["rows_*"], "_functional": [], "_adam": ["adam*"], "_fused": ["fused_*", "adam*", "workspace"]}
+# The C sources linked into each module: a family of kernels has a file for each instruction set. Modules are compiled side
+# by side, the one that takes longest first.
+KERNELS = {"_fused": ["fused_*", "adam*", "workspace"], "_engine": ["rows_*"], "_functional": [], "_adam": ["adam*"]}
 # reference.py as it is, through Cython: the rung that shows what compiling alone buys. Its annotations are for readers
 # and type checkers; taken at their word they would make C doubles of what the script keeps as ints.
 UNTYPED = "_compiled"
@@ -59,6 +64,8 @@ class BuildExt(build_ext):
     """Adds the flags, once it is known which compiler gets them."""
 
     def build_extensions(self) -> None:
+        for extension in self.extensions:  # one after the other: Cython keeps state of its own
+            self.translate(extension)
         msvc = self.compiler.compiler_type == "msvc"
         for extension in self.extensions:
             extension.extra_compile_args = MSVC_FLAGS if msvc else posix_compile_flags()
@@ -69,13 +76,40 @@ class BuildExt(build_ext):
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.cython_c_in_temp = True  # no generated file between the sources
-        if DEBUG:
-            self.cython_directives |= {"boundscheck": True, "wraparound": True, "nonecheck": True}
-        if ANNOTATE:
-            from Cython.Compiler import Options
+        self.parallel = self.parallel or cores()
+        Options.annotate = ANNOTATE
 
-            Options.annotate = True
+    def translate(self, extension: Extension) -> None:
+        """From Cython to C, in the build folder: no generated file between the sources."""
+        checks = {"boundscheck": True, "wraparound": True, "nonecheck": True} if DEBUG else {}
+        directives = {**checks, **getattr(extension, "cython_directives", {})}
+        (translated,) = cythonize(
+            extension,
+            build_dir=self.build_temp,
+            include_path=extension.include_dirs,
+            compiler_directives=directives,
+            force=self.force,
+            quiet=True,
+        )
+        extension.sources = translated.sources
+
+
+def missing_headers() -> str:
+    """What to do where Python's headers are not installed, or nothing: the compiler would take forty lines to say it."""
+    folders = [sysconfig.get_path(name) for name in ("include", "platinclude")]
+    folders += [folder for name in ("C_INCLUDE_PATH", "CPATH") for folder in os.environ.get(name, "").split(os.pathsep)]
+    elsewhere = any("-I" in os.environ.get(name, "") for name in ("CFLAGS", "CPPFLAGS"))
+    if elsewhere or any(os.path.isfile(os.path.join(folder, "Python.h")) for folder in folders if folder):
+        return ""
+    return (
+        f"microgpt: Python's C headers are not installed ({folders[0]}/Python.h); install them "
+        "(Debian: apt install python3-dev, Fedora: dnf install python3-devel), or use `make train`, which needs none"
+    )
+
+
+def cores() -> int:
+    """As many as this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def posix_compile_flags() -> list[str]:
@@ -110,9 +144,11 @@ def kernel_sources(patterns: list[str]) -> list[str]:
     return sorted(path for pattern in patterns for path in glob(f"{PACKAGE}/kernels/{pattern}.c"))
 
 
+if {"bdist_wheel", "editable_wheel", "build", "build_ext"} & set(sys.argv) and (missing := missing_headers()):
+    sys.exit(missing)
+
 setup(
     ext_modules=[
-        untyped(),
         *(
             Extension(
                 f"microgpt.{name}",
@@ -122,6 +158,7 @@ setup(
             )
             for name, kernels in KERNELS.items()
         ),
+        untyped(),
     ],
     cmdclass={"build_ext": BuildExt},
     options={"build": {"build_base": build_folder()}},

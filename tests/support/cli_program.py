@@ -1,6 +1,7 @@
 """Running the program `microgpt` as people do: in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,13 @@ def microgpt(*arguments: object, cwd: Path, **options: Any) -> "subprocess.Compl
 
 def started(*arguments: object, cwd: Path, **options: Any) -> "subprocess.Popen[bytes]":
     """Start a command; the caller waits for it."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": hear_hangups, **options}
     return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=cwd, **options)
+
+
+def hear_hangups() -> None:
+    """Under nohup, a process that is started ignores them."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def write_documents(folder: Path, documents: list[str] | None = None) -> Path:

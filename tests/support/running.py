@@ -126,8 +126,8 @@ def plainly(source: str, name: str) -> None:
 def swapped(source: str, name: str, rung: int = 3) -> int:
     """The same through the swaps, with the report on standard error."""
     from microgpt.accelerate.report import report
-    from microgpt.accelerate.runtime.script import execute
     from microgpt.accelerate.runtime.prepare import prepare
+    from microgpt.accelerate.runtime.script import execute
 
     code, findings = prepare(source.encode(), name, rung)
     if code is None:  # its SyntaxError has been shown
