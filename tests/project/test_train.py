@@ -11,6 +11,7 @@ import pytest
 from recording import libm_sha256, record
 
 TRAIN = Path(__file__).parents[2] / "train.py"
+FIRST_RUN = TRAIN.parent / "tools" / "first_run.py"
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
 
 same_libm = pytest.mark.skipif(
@@ -52,6 +53,29 @@ def test_train_says_in_one_line_what_is_wrong_with_input_txt(tmp_path):
     run = run_train(tmp_path)
     assert run.returncode == 1
     assert run.stderr.decode().splitlines()[-1].startswith("ValueError: input.txt: no documents in it")
+
+
+@same_libm
+def test_make_train_pipes_the_script_s_lines_and_ends_with_three_of_its_own():
+    run = subprocess.run([sys.executable, FIRST_RUN], capture_output=True, text=True)
+    assert run.stdout.splitlines() == GOLDEN["stdout"]
+    speed, interpreted, next_step = run.stderr.split("\n")[1:-1]
+    assert speed.startswith("1,000 steps in ") and speed.endswith(" a second")
+    assert "interpreted" in interpreted and "microgpt run your_script.py" in next_step
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
+def test_make_train_shows_fewer_lines_on_a_terminal():
+    ours, theirs = os.openpty()
+    with subprocess.Popen([sys.executable, FIRST_RUN], stdout=theirs, stderr=subprocess.DEVNULL) as run:
+        os.close(theirs)
+        text = b""
+        while run.poll() is None or text.count(b"sample ") < 20:
+            text += os.read(ours, 10_000)
+    os.close(ours)
+    lines = text.decode().splitlines()
+    assert sum(line.startswith("step ") for line in lines) == 20
+    assert lines[-1] == GOLDEN["stdout"][-1]
 
 
 def shorter_train(folder: Path, steps: int) -> Path:
