@@ -19,8 +19,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = "src/microgpt"
-# The C sources linked into each module: a family of kernels has a file for each instruction set. Modules are compiled side
-# by side, the one that takes longest first.
+# The C sources linked into each module: a family of kernels has a file for each instruction set. Modules are compiled
+# side by side, the one that takes longest first.
 KERNELS = {"_fused": ["fused_*", "adam*", "workspace"], "_engine": ["rows_*"], "_functional": [], "_adam": ["adam*"]}
 # reference.py as it is, through Cython: the rung that shows what compiling alone buys. Its annotations are for readers
 # and type checkers; taken at their word they would make C doubles of what the script keeps as ints.
@@ -95,7 +95,7 @@ class BuildExt(build_ext):
 
 
 def missing_headers() -> str:
-    """What to do where Python's headers are not installed, or nothing: the compiler would take forty lines to say it."""
+    """What to do where Python's headers are not installed, or nothing. (The compiler takes forty lines.)"""
     folders = [sysconfig.get_path(name) for name in ("include", "platinclude")]
     folders += [folder for name in ("C_INCLUDE_PATH", "CPATH") for folder in os.environ.get(name, "").split(os.pathsep)]
     elsewhere = any("-I" in os.environ.get(name, "") for name in ("CFLAGS", "CPPFLAGS"))

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from microgpt.commands.output import Output, StepLines
-from microgpt.commands.progress import Bar
+from microgpt.commands.progress import TrainBar
 
 ROOT = Path(__file__).parents[1]
 STEP = re.compile(r"step +(\d+) / +(\d+) \| loss (\S+)")
@@ -48,7 +48,7 @@ class Printer:
 
     def _shorter(self, step: int, num_steps: int, loss: float) -> None:
         if self._lines is None:
-            self._lines = StepLines(self._output, num_steps, Bar(0, num_steps))
+            self._lines = StepLines(self._output, num_steps, TrainBar(0, num_steps))
         self._lines.show(step, [loss])
         if step == num_steps:
             self._lines.finish(step)
