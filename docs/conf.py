@@ -1,10 +1,10 @@
-"""How Sphinx makes the site: `make docs`. What is our own in it stands in extension.py."""
+"""How Sphinx makes the site: `make docs`. What is our own in it stands in _ext/."""
 
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
+sys.path[:0] = [str(HERE), str(HERE / "_ext"), str(HERE.parent / "tools")]
 
 project = "microgpt"
 author = "The microgpt contributors"

@@ -25,7 +25,7 @@ from microgpt.ladder import charts
 from microgpt.ladder.results import Results, load
 
 NBSP = "\u00a0"
-BENCH = Path(__file__).resolve().parent.parent / "docs" / "bench.json"
+BENCH = Path(__file__).resolve().parents[1] / "bench.json"
 PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 
 

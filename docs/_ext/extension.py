@@ -1,10 +1,10 @@
 """Our own part of the site.
 
-    {excerpt}           a block of the real sources, by tools/excerpts.py, under a caption that leads to the whole file
+    {excerpt}           a block of the real sources, by excerpts.py, under a caption that leads to the whole file
     {picture}           an SVG of docs/pictures, in the page itself, so that it takes the page's colours
     {source}`path`      a link to the whole file, for which the site has a page of its own
     {annotated}`path`   a link to Cython's annotated page of a source file: `make annotate`; `index`: to all
-    {{ ms fused }}      a measured figure, by tools/excerpts_figures.py
+    {{ ms fused }}      a measured figure, by excerpts_figures.py
 
 Whatever one of them does not find is an error, and stops the build.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import escape
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 import excerpts
@@ -28,7 +28,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = excerpts.ROOT / "docs" / "pictures"
 ANNOTATED = excerpts.ROOT / "build" / "annotate" / "html"
 PACKAGE = "src/microgpt/"
 

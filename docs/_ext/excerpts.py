@@ -13,7 +13,7 @@ A page asks for them in a block of its own, a file on the first line and below i
 
 What is not there, or there more than once, is an ExcerptError: a page can't go on showing code that has gone.
 
-    python tools/excerpts.py src/microgpt/reference.py Value.backward      shows one
+    python docs/_ext/excerpts.py src/microgpt/reference.py Value.backward      shows one
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = {".py": "python", ".pyx": "cython", ".pxd": "cython", ".pxi": "cython", ".h": "c", ".c": "c"}
 FENCE = re.compile(r"^```\{excerpt\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
