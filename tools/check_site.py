@@ -36,14 +36,10 @@ def check(site: Path) -> tuple[int, list[str]]:
     texts = {path.resolve(): path.read_text("utf-8") for path in site.rglob("*.html")}
     anchors = {path: set(ANCHOR.findall(text)) for path, text in texts.items()}
     links = [(page, match[1], match[2]) for page, text in texts.items() for match in LINK.finditer(text)]
-    wrong = [
-        f"{page.relative_to(site.resolve())}: {said}"
-        for page, *link in links
-        if (said := complaint(page, *link, anchors))
-    ]
-    wrong += [
-        f"{css}: loads from outside" for css in site.rglob("*.css") if OUTSIDE_IN_CSS.search(css.read_text("utf-8"))
-    ]
+    found = [(page, complaint(page, tag, url, anchors)) for page, tag, url in links]
+    wrong = [f"{page.relative_to(site.resolve())}: {said}" for page, said in found if said]
+    styles = [path for path in site.rglob("*.css") if OUTSIDE_IN_CSS.search(path.read_text("utf-8"))]
+    wrong += [f"{path}: loads something from outside" for path in styles]
     return len(links), wrong
 
 

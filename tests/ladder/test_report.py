@@ -164,7 +164,8 @@ def test_parts_and_memory_are_drawn_to_scale():
 
 def test_larger_models_have_a_line_a_dot_and_a_figure_for_each_size():
     section = page().section("sizes")
-    (drawn,) = section.all("svg")
+    drawn, to_scale = section.all("svg")
+    assert words(to_scale)[-2:] == ["5.49 s", "to scale"] and "1/10,273" in words(to_scale)
     assert "interpreted from 113 ms at 4,192 parameters to 5.49 s at 205,568" in drawn.attributes["aria-label"].replace(
         figures.SPACE, " "
     )
@@ -257,7 +258,7 @@ def test_text_of_the_results_is_text():
     for name in ("figures", "losses", "measured"):
         assert visible in shown.section(name).text
     assert visible in shown.one("header").text
-    assert visible in shown.section("sizes").one("svg").attributes["aria-label"]
+    assert visible in shown.section("sizes").all("svg")[0].attributes["aria-label"]
     assert "\x00" not in html
 
 

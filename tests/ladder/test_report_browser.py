@@ -285,7 +285,7 @@ def test_a_screen_reader_finds_landmarks_headings_and_the_chart_in_words(visit):
         assert page.get_by_role(role).count() == 1
     assert page.get_by_role("heading", level=1).inner_text().endswith("times faster, and the same bits")
     assert page.get_by_role("region", name="Where the time goes").count() == 1
-    assert page.get_by_role("img").count() == 6
+    assert page.get_by_role("img").count() == 7
     # On a phone rows are shown as blocks; they still have to be rows.
     assert page.get_by_role("table", name="Every figure of every rung").get_by_role("row").count() == 1 + 5 + 1 + 2
 

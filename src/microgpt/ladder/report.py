@@ -7,6 +7,7 @@ light and dark, wide and narrow, on a screen and on paper.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,7 @@ def _sections(results: Results) -> Iterable[Markup]:
     yield _section("shares", "Where the time goes", "The three parts of a training step.", charts.parts(everyone))
     yield _section("memory", "Memory", "What the graph of a step and a whole process take.", _memory(rungs))
     if results.sizes:
-        note = _note("On two logarithmic axes a straight line means that time grows as a power of size.")
-        content = [charts.sizes(results), note, _size_table(results)]
-        yield _section("sizes", "Larger models", "A training step by the number of parameters.", *content)
+        yield _section("sizes", "Larger models", "A training step by the number of parameters.", *_sizes(results))
     about = f"Times are medians of {rounds}; the fastest and the slowest round stand below a step's time."
     yield _section("figures", "All figures", about, _rung_table(results), _notes())
     about = "The loss of each step that every rung took, in decimals and, as float.hex writes it, with all its bits."
@@ -154,6 +153,20 @@ def _memory(rungs: Sequence[Rung]) -> Markup:
     nodes = [f"{rung.name} {figures.count(rung.nodes)}" for rung in rungs if figures.known(rung.nodes)]
     note = [_note(f"Nodes of a step's graph: {', '.join(nodes)}.")] if nodes else []
     return _panels(_panel("A node of the graph", graph, *note), _panel("A process at its peak", peak))
+
+
+def _sizes(results: Results) -> Iterator[Markup]:
+    """The chart by size, the largest model to scale, and the table."""
+    note = _note("On two logarithmic axes a straight line means that time grows as a power of size.")
+    largest = max(results.sizes, key=lambda size: size.parameters)
+    there = [(rung, largest.ms[rung.name]) for rung in results.rungs if rung.name in largest.ms]
+    rungs = [replace(rung, ms={"step": Spread(ms, ms, ms)}) for rung, ms in there]
+    left_out = _note("Rungs that would take too long are left out.")
+    to_scale = _panel(f"{largest.parameters:,} parameters, to scale", charts.to_scale(rungs), left_out)
+    yield (
+        _panels(_panel("", charts.sizes(results), note), to_scale) if rungs else _panel("", charts.sizes(results), note)
+    )
+    yield _size_table(results)
 
 
 def _bytes_a_node(rung: Rung) -> str:

@@ -29,7 +29,7 @@ def text(results: Results, width: int | None = None) -> str:
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().splitlines()]
-    return "\n".join([*lines, "", *below(results), ""])
+    return "\n".join([*lines, "", *conditions(results), ""])
 
 
 def cells(rung: Rung) -> tuple[str, ...]:
@@ -52,15 +52,16 @@ def label(rung: Rung) -> str:
 
 
 def plain(text: str) -> str:
-    """With spaces that are everywhere the same."""
+    """With ordinary spaces."""
     return text.replace(figures.SPACE, " ")
 
 
-def below(results: Results) -> Iterator[str]:
+def conditions(results: Results) -> Iterator[str]:
+    """Whether the losses are the same, what was trained, and where."""
     model, machine, software = results.model, results.machine, results.software
-    odd = [rung.name for rung in results.rungs if not rung.same_bits]
-    if odd:
-        yield f"LOSSES DIFFER from those of the interpreted rung: {', '.join(odd)}"
+    differing = [rung.name for rung in results.rungs if not rung.same_bits]
+    if differing:
+        yield f"LOSSES DIFFER from those of the interpreted rung: {', '.join(differing)}"
     else:
         steps = len(results.losses)
         yield f"The losses are the same on all {len(results.rungs)} rungs, to the last bit (steps: {steps})."
