@@ -22,7 +22,7 @@ from running import read_variants, small_gpt
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="takes two processes an example")
 
 SHORT = (("num_steps = 4", "num_steps = 2"), ("range(4)", "range(2)"))
-EXAMPLES = max(10, settings.default.max_examples // 2)  # each takes two runs of a script
+EXAMPLES = max(10, settings.default.max_examples // 5)  # each takes two runs of a script
 FILES = ("swapped", "typed_only", "partly_left")
 
 
