@@ -68,7 +68,7 @@ def test_make_train_pipes_the_script_s_lines_and_ends_with_three_of_its_own():
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
 def test_make_train_shows_fewer_lines_on_a_terminal():
     ours, theirs = os.openpty()
-    with subprocess.Popen([sys.executable, FIRST_RUN], stdout=theirs, stderr=subprocess.DEVNULL) as run:
+    with subprocess.Popen([sys.executable, FIRST_RUN], stdout=theirs, stderr=subprocess.DEVNULL):
         os.close(theirs)
         text = b""
         with suppress(OSError):  # Linux says that there is no one left on the other side
