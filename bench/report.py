@@ -41,9 +41,9 @@ def line(*cells: str) -> str:
 
 def rows(run: Run, saved: Run | None) -> list[str]:
     lines = [line("", "reference", "compiled", "ratio", "saved ratio", "plain floats", "above floats")]
-    whats = dict.fromkeys(key[:2] for key in run.records)
+    measured = dict.fromkeys(key[:2] for key in run.records)
     for layer, title in TITLES.items():
-        of_layer = [what for each, what in whats if each == layer]
+        of_layer = [what for each, what in measured if each == layer]
         lines += ["", title] if of_layer else []
         for what in of_layer:
             of = {variant: run.records.get((layer, what, variant)) for variant in ("compiled", "reference", "floats")}
