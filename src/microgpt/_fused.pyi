@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias
 
@@ -12,6 +13,21 @@ _Tokens: TypeAlias = Iterable[SupportsIndex]
 
 class _Random(Protocol):
     def random(self) -> float: ...
+
+class Inspection:
+    tokens: list[int]
+    logits: memoryview[float]
+    probs: memoryview[float]
+    attention: list[memoryview[float]]
+    residual: list[memoryview[float]]
+    def __init__(
+        self,
+        tokens: list[int],
+        logits: memoryview[float],
+        probs: memoryview[float],
+        attention: list[memoryview[float]],
+        residual: list[memoryview[float]],
+    ) -> None: ...
 
 @disjoint_base
 class GPT:
@@ -36,24 +52,26 @@ class GPT:
         *,
         betas: tuple[_Number, _Number] = (0.85, 0.99),
         eps: _Number = 1e-8,
+        losses: list[float] | None = None,
     ) -> list[float]: ...
     def train_batch(
         self,
         documents: Iterable[_Tokens],
         lr: _Number = 0.01,
         *,
-        clip_norm: float | None = None,
-        threads: int = 1,
+        clip_norm: _Number | None = None,
+        threads: SupportsIndex = 1,
         betas: tuple[_Number, _Number] = (0.85, 0.99),
         eps: _Number = 1e-8,
     ) -> list[float]: ...
     def backward(self, tokens: _Tokens) -> float: ...
     def loss(self, tokens: _Tokens) -> float: ...
     def logits(self, tokens: _Tokens) -> list[float]: ...
+    def inspect(self, tokens: _Tokens) -> Inspection: ...
     def generate(
         self,
-        rng: _Random,
-        temperature: float = 0.5,
+        rng: _Random | None,
+        temperature: _Number = 0.5,
         *,
         top_k: SupportsIndex | None = None,
         prompt: _Tokens = (),
@@ -62,8 +80,8 @@ class GPT:
     def generate_many(
         self,
         count: SupportsIndex,
-        rng: _Random,
-        temperature: float = 0.5,
+        rng: _Random | None,
+        temperature: _Number = 0.5,
         *,
         top_k: SupportsIndex | None = None,
         prompt: _Tokens = (),
@@ -86,3 +104,6 @@ class GPT:
 
 def instruction_set() -> str: ...
 def build() -> tuple[str, str]: ...
+def unpickled(
+    cls: type[GPT], config: GPTConfig, t: int, params: array[float], first: array[float], second: array[float]
+) -> GPT: ...

@@ -19,11 +19,13 @@ from microgpt.kernels.kernels cimport (
     ADAM_OK, AdamKernels, AdamStep, adam_check, adam_kernels, available_isas, choose_isa, isa_name, raise_adam,
 )
 
+import array
 import math
 import operator
 import os
 import random
 
+from . import _checks
 from ._engine import Value
 from .model import INIT_STD as _INIT_STD, GPTConfig
 
@@ -33,7 +35,14 @@ cdef extern from "kernels/fused.h":
         FUSED_LOG_OF_ZERO
     ctypedef struct Sizes:
         size_t vocab, layers, width, heads, block
+    ctypedef struct Layer:
+        double *input
+        double *middle
+        double *exps
+        double *inverse
     ctypedef struct Workspace:
+        Layer *layers
+        double *output
         double *logits
     ctypedef struct Document:
         const int32_t *tokens
@@ -108,6 +117,7 @@ def build():
 
 include "fused/memory.pxi"
 include "fused/arguments.pxi"
+include "fused/inspection.pxi"
 
 
 # ---- one step -----------------------------------------------------------------------------------------------------------
@@ -198,15 +208,16 @@ cdef class GPT:
 
     # ---- training ----
 
-    def train_step(self, tokens, double lr=0.01, *, betas=(0.85, 0.99), eps=1e-8):
+    def train_step(self, tokens, lr=0.01, *, betas=(0.85, 0.99), eps=1e-8):
         """Forward, backward and one Adam step on one document; the loss, in nats a token, before the update."""
         cdef AdamStep settings
+        cdef double rate = rate_of(lr)
         read_settings(&settings, betas, eps)
         self.begin()
         try:
             self.main.read(tokens)
             with nogil:
-                self.train_one(&settings, lr)
+                self.train_one(&settings, rate)
             raise_status(self.main.status)
             return self.main.loss
         finally:
@@ -226,17 +237,18 @@ cdef class GPT:
         if worker.status == FUSED_OK:
             kernels.backward(&self.sizes, self.params.at, &worker.document, &worker.work, worker.grads.at)
 
-    def train_steps(self, documents, lrs, *, betas=(0.85, 0.99), eps=1e-8):
+    def train_steps(self, documents, lrs, *, betas=(0.85, 0.99), eps=1e-8, losses=None):
         """One step for each document, with the learning rate beside it in lrs; the losses.
 
         All documents are read first: a wrong token raises before anything is trained. Ctrl-C is answered between steps, and
-        like an exception of a step it leaves the steps before it done: `t` tells how many.
+        like an exception of a step it leaves the steps before it done: `t` tells how many, and the list `losses`, if one is
+        given, gets their losses.
         """
         cdef AdamStep settings
-        cdef size_t i, n
+        cdef size_t i, n, done = 0
         cdef double work = 0
         cdef Documents read
-        documents, lrs = list(documents), [float(lr) for lr in lrs]
+        documents, lrs = list(documents), [rate_of(lr) for lr in lrs]
         n = len(documents)
         if len(lrs) != <Py_ssize_t>n:
             raise ValueError(f"{n} documents, but {len(lrs)} learning rates")
@@ -252,6 +264,7 @@ cdef class GPT:
                     if self.main.status != FUSED_OK:
                         break
                     read.lrs[i] = self.main.loss
+                    done += 1
                     work += <double>self.params.n * <double>self.main.document.positions
                     if work > WORK_BETWEEN_SIGNALS:
                         work = 0
@@ -261,8 +274,10 @@ cdef class GPT:
             return [read.lrs[i] for i in range(n)]
         finally:
             self.busy = False
+            if losses is not None and done:
+                losses.extend([read.lrs[i] for i in range(done)])
 
-    def train_batch(self, documents, double lr=0.01, *, clip_norm=None, int threads=1, betas=(0.85, 0.99), eps=1e-8):
+    def train_batch(self, documents, lr=0.01, *, clip_norm=None, threads=1, betas=(0.85, 0.99), eps=1e-8):
         """One Adam step from the mean gradient of several documents; their losses.
 
         Each document's gradient is computed on its own, `threads` of them at once. They are added in the order of the
@@ -274,17 +289,17 @@ cdef class GPT:
         documents = list(documents)
         if not documents:
             raise ValueError("train_batch needs at least one document")
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
-        if clip_norm is not None and not clip_norm > 0:
-            raise ValueError(f"clip_norm must be above 0, not {clip_norm!r}")
+        cdef double rate = rate_of(lr), norm = INFINITY
+        threads = _checks.at_least_one("threads", threads)
+        if clip_norm is not None:
+            norm = _checks.positive("clip_norm", clip_norm)
         read_settings(&settings, betas, eps)
         self.begin()
         try:
             losses = self.add_gradients(documents, min(threads, len(documents)))
-            scale_gradients(self.main.grads, 1.0 / len(documents), INFINITY if clip_norm is None else clip_norm)
+            scale_gradients(self.main.grads, 1.0 / len(documents), norm)
             with nogil:
-                self.main.status = adam_step(&settings, lr, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
+                self.main.status = adam_step(&settings, rate, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
                                              self.second.at, self.params.at)
             raise_status(self.main.status)
             self.t += 1
@@ -348,27 +363,33 @@ cdef class GPT:
     def logits(self, tokens):
         """The vocab_size logits of what follows these tokens, of which there are 1 to block_size (ValueError)."""
         cdef size_t n, o
-        cdef Worker worker = self.main
-        tokens = list(tokens)
-        n = len(tokens)
-        if not 1 <= n <= self.sizes.block:
-            raise ValueError(f"logits takes 1 to {self.sizes.block} tokens, not {n}")
         self.begin()
         try:
-            worker.reserve(n)
-            read_tokens(tokens, n, self.sizes.vocab, worker.tokens)
-            worker.document.tokens, worker.document.positions = worker.tokens, n
-            with nogil:
-                kernels.logits(&self.sizes, self.params.at, &worker.document, &worker.work)
-            return [worker.work.logits[o * kernels.padded_to_lanes(n) + n - 1] for o in range(self.sizes.vocab)]
+            self.forward(list(tokens), "logits")
+            n = self.main.document.positions
+            return [self.main.work.logits[o * kernels.padded_to_lanes(n) + n - 1] for o in range(self.sizes.vocab)]
         finally:
             self.busy = False
+
+    cdef list forward(self, list tokens, str what):
+        """Take the tokens through the model; the main worker's memory has the activations then."""
+        cdef Worker worker = self.main
+        cdef size_t n = len(tokens)
+        if not 1 <= n <= self.sizes.block:
+            raise ValueError(f"{what} takes 1 to {self.sizes.block} tokens, not {n}")
+        worker.reserve(n)
+        read_tokens(tokens, n, self.sizes.vocab, worker.tokens)
+        worker.document.tokens, worker.document.positions = worker.tokens, n
+        with nogil:
+            kernels.logits(&self.sizes, self.params.at, &worker.document, &worker.work)
+        return [worker.tokens[p] for p in range(n)]
 
     def generate(self, rng, temperature=0.5, *, top_k=None, prompt=(), bos=None):
         """The tokens of a new document, its ends left out: at most block_size, the prompt included.
 
         rng          rng.random() is called once for each token drawn, and used exactly as random.choices uses it
-        temperature  divides the logits; ZeroDivisionError for 0, ValueError (of random.choices) where nothing finite is left
+        temperature  divides the logits; 0 for the most probable token each time, the first of equals, without rng. ValueError
+                     for what is negative, not finite or too small to divide by, and where nothing finite is left
         top_k        draw among the k most probable tokens only (of equally probable ones the first)
         prompt       tokens the document begins with; they are not drawn
         bos          the token at both ends, vocab_size - 1 if None
@@ -380,13 +401,14 @@ cdef class GPT:
 
         The matrices are transposed once, and what all documents begin with (bos and the prompt) goes through the model once.
         """
-        cdef double inverse_temperature = temperature ** -1
+        cdef double inverse_temperature
         cdef size_t k, n_prompt
+        temperature = _checks.temperature("temperature", temperature)
+        inverse_temperature = temperature ** -1 if temperature else 0.0
         prompt = list(prompt)
-        if operator.index(count) < 0:
-            raise ValueError(f"the count of documents must be at least 0, not {count}")
-        if top_k is not None and operator.index(top_k) < 1:
-            raise ValueError(f"top_k must be at least 1, not {top_k}")
+        count = _checks.integer("count", count)
+        if top_k is not None:
+            top_k = _checks.at_least_one("top_k", top_k)
         n_prompt = len(prompt)
         if n_prompt > self.sizes.block:
             raise ValueError(f"the prompt has {n_prompt} tokens, the model sees {self.sizes.block}")
@@ -409,12 +431,16 @@ cdef class GPT:
         with nogil:
             for p in range(min(n_prompt + 1, self.sizes.block)):
                 kernels.generate_step(&self.sizes, self.params.at, self.main.tokens[p], p, &self.generator)
-            kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
+            if inverse_temperature > 0.0:
+                kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
         memcpy(weights.at, self.generator.logits, self.sizes.vocab * sizeof(double))
         return weights
 
     cdef list sample(self, Doubles first, list prompt, Py_ssize_t bos, double inverse_temperature, size_t k, rng):
-        """One document, drawn token after token. first: the weights after the prompt, which is in the cache already."""
+        """One document, drawn token after token. first: the weights after the prompt, which is in the cache already.
+
+        inverse_temperature: 0 for the most probable token each time; weights are logits then.
+        """
         cdef size_t p, token = 0, n_prompt = len(prompt)
         cdef Py_ssize_t drawn
         cdef list document = prompt[:]
@@ -423,8 +449,12 @@ cdef class GPT:
             if p > n_prompt:
                 with nogil:
                     kernels.generate_step(&self.sizes, self.params.at, token, p, &self.generator)
-                    kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
-            drawn = draw(self.sizes.vocab, self.generator.logits, rng)
+                    if inverse_temperature > 0.0:
+                        kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
+            if inverse_temperature > 0.0:
+                drawn = draw(self.sizes.vocab, self.generator.logits, rng)
+            else:
+                drawn = most_probable(self.sizes.vocab, self.generator.logits)
             if drawn == bos:
                 break
             token = drawn
@@ -432,12 +462,47 @@ cdef class GPT:
         PyErr_CheckSignals()
         return document
 
-    cdef int start_generator(self) except -1:
+    def inspect(self, tokens):
+        """Logits, probabilities, attention weights and residual streams for 1 to block_size tokens: see Inspection.
+
+        The numbers are those of training and of `logits`, to the bit. They are copies, a row a position, and stay as they
+        are when the model is trained further. ValueError for another number of tokens.
+        """
+        cdef Worker worker = self.main
+        cdef size_t n, ld, p, l
+        cdef Doubles probs
+        self.begin()
+        try:
+            tokens = self.forward(list(tokens), "inspect")
+            n, ld = worker.document.positions, kernels.padded_to_lanes(worker.document.positions)
+            logits = by_position(worker.work.logits, self.sizes.vocab, n, ld)
+            residual, attention = [], []
+            for l in range(self.sizes.layers):
+                residual += [by_position(worker.work.layers[l].input, self.sizes.width, n, ld),
+                             by_position(worker.work.layers[l].middle, self.sizes.width, n, ld)]
+                attention.append(attention_weights(&worker.work.layers[l], self.sizes.heads, n, ld))
+            residual.append(by_position(worker.work.output, self.sizes.width, n, ld))
+            probs = Doubles(n * self.sizes.vocab)
+            self.place_generator()
+            for p in range(n):
+                for l in range(self.sizes.vocab):
+                    self.generator.logits[l] = worker.work.logits[l * ld + p]
+                kernels.generate_weights(self.sizes.vocab, 1.0, 0, &self.generator)
+                memcpy(probs.at + p * self.sizes.vocab, self.generator.logits, self.sizes.vocab * sizeof(double))
+            return Inspection(tokens, logits, memoryview(probs).cast("d", (n, self.sizes.vocab)), attention, residual)
+        finally:
+            self.busy = False
+
+    cdef int place_generator(self) except -1:
         cdef Generator unplaced
         cdef void *at
         if self.generator_memory == NULL:
             at = allocate(generator_place(&self.sizes, NULL, &unplaced) or SIZE_MAX, &self.generator_memory)
             generator_place(&self.sizes, at, &self.generator)
+        return 0
+
+    cdef int start_generator(self) except -1:
+        self.place_generator()
         with nogil:
             kernels.generate_start(&self.sizes, self.params.at, &self.generator)
         return 0
@@ -486,6 +551,15 @@ cdef class GPT:
         self.t = steps
         self.busy = False
 
+    def __reduce__(self):
+        """Pickled and copied with all it will ever need: parameters, moments, the number of steps."""
+        self.begin()
+        try:
+            numbers = [array.array("d", memoryview(each).cast("d")) for each in (self.params, self.first, self.second)]
+            return unpickled, (type(self), self.config, self.t, *numbers), getattr(self, "__dict__", None) or None
+        finally:
+            self.busy = False
+
     def to_values(self):
         """The parameters as the script holds them: name -> rows of fresh Values."""
         return {name: [[Value(number) for number in row] for row in view.tolist()]
@@ -500,6 +574,26 @@ cdef class GPT:
 
 
 include "fused/batches.pxi"
+
+
+def unpickled(cls, config, t, params, first, second):
+    """The GPT that GPT.__reduce__ took apart."""
+    cdef GPT model = cls.__new__(cls, config)
+    for numbers, to in ((params, model.params), (first, model.first), (second, model.second)):
+        memoryview(to).cast("d")[:] = numbers
+    model.t = t
+    return model
+
+
+cdef Py_ssize_t most_probable(size_t n, const double *logits) except -1:
+    """The token of the largest logit, the first of equals."""
+    cdef size_t i, best = 0
+    for i in range(n):
+        if not isfinite(logits[i]):
+            raise ValueError("a logit is no finite number")
+        if logits[i] > logits[best]:
+            best = i
+    return best
 
 
 cdef Py_ssize_t draw(size_t n, double *weights, rng) except -1:

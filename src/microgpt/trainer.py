@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._tokenizers import TokenizerAdapter, Vocabulary
-    from .checkpoint import Checkpoint, Matrices
+    from .checkpoint import Checkpoint
 
 __all__ = ["BLOCK", "Diverged", "Settings", "Trainer"]
 
@@ -163,34 +163,19 @@ class Trainer:
     def _train(self, steps: range, losses: list[float]) -> None:
         """Take these steps and append their losses."""
         rates = [self._schedule(self.settings.lr, step, self.num_steps) for step in steps]
-        if len(steps) < 2 or not self._plain:
-            return self._one_by_one(steps, rates, losses)
-        before = self._state()
+        batches = map(self._batch, steps)
+        taken: list[float] = []
         try:
-            taken = self.model.train_steps([self._batch(step)[0] for step in steps], rates)
-        except (ArithmeticError, ValueError):  # the losses so far are lost with it: work them out again
-            self._restore(before)
-            return self._one_by_one(steps, rates, losses)
-        if not math.isfinite(sum(taken)):
-            for step, loss in zip(steps, taken):
-                _check_loss(step, loss, losses)
-                losses.append(loss)
-        losses.extend(taken)
-        return None
-
-    def _one_by_one(self, steps: range, rates: list[float], losses: list[float]) -> None:
-        for step, rate in zip(steps, rates):
-            batch = self._batch(step)
-            try:
-                loss = self._take(batch, rate)
-            except (ArithmeticError, ValueError) as error:
-                raise Diverged(step + 1, losses, _why(error)) from error
-            _check_loss(step, loss, losses)
-            losses.append(loss)
+            if self._plain:
+                self.model.train_steps([tokens for (tokens,) in batches], rates, losses=taken)
+            else:
+                taken.extend(map(self._take, batches, rates))
+        except (ArithmeticError, ValueError) as error:
+            _check_losses(steps, taken, losses)
+            raise Diverged(steps[len(taken)] + 1, losses, _why(error)) from error
+        _check_losses(steps, taken, losses)
 
     def _take(self, batch: list[list[int]], rate: float) -> float:
-        if self._plain:
-            return self.model.train_step(batch[0], rate)
         losses = self.model.train_batch(batch, rate, clip_norm=self.settings.clip_norm, threads=self.threads)
         return sum(losses) / len(batch)
 
@@ -321,22 +306,9 @@ class Trainer:
             raise CheckpointError("the documents are not those of the run, or in another order")
         if kept.step > trainer.num_steps:
             raise ValueError(f"{kept.step} steps are taken already, more than {trainer.num_steps}")
-        trainer._restore((kept.weights, kept.step, kept.m, kept.v))
+        trainer.model.load_state_dict(kept.weights, t=kept.step, m=kept.m, v=kept.v)
         trainer.rng.setstate(kept.rng_state)
         return trainer
-
-    def _state(self) -> tuple[Matrices, int, Matrices, Matrices]:
-        """A copy of the model and of Adam's moments."""
-        weights, (m, v) = self.model.state_dict(), self.model.moments()
-        return self._copy(weights), self.step, self._copy(m), self._copy(v)
-
-    def _copy(self, matrices: Matrices) -> Matrices:
-        shapes = dict(self.config.shapes())
-        return {name: memoryview(matrix.tobytes()).cast("d", shapes[name]) for name, matrix in matrices.items()}
-
-    def _restore(self, state: tuple[Matrices, int, Matrices, Matrices]) -> None:
-        weights, step, m, v = state
-        self.model.load_state_dict(weights, t=step, m=m, v=v)
 
 
 def _check_documents(documents: list[str], settings: Settings) -> None:
@@ -407,9 +379,15 @@ def _why(error: ArithmeticError | ValueError) -> str:
     return str(error)
 
 
-def _check_loss(step: int, loss: float, before: list[float]) -> None:
-    if not math.isfinite(loss):
-        raise Diverged(step + 1, before, f"the loss is {loss}")
+def _check_losses(steps: range, taken: list[float], losses: list[float]) -> None:
+    """Append the losses of some steps. Diverged at the first one that is no finite number."""
+    if not math.isfinite(sum(taken)):
+        for step, loss in zip(steps, taken):
+            if not math.isfinite(loss):
+                raise Diverged(step + 1, losses, f"the loss is {loss}")
+            losses.append(loss)
+    else:
+        losses.extend(taken)
 
 
 def _check_memory(config: GPTConfig, positions: int, workers: int) -> None:

@@ -93,12 +93,12 @@ def test_tokens_behind_the_block_are_not_looked_at():
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
-        ({"lr": "fast"}, TypeError, "float|real"),
+        ({"lr": "fast"}, TypeError, "lr must be a number, not str"),
         ({"betas": (0.9, 1.0)}, ValueError, "betas"),
         ({"betas": (-0.1, 0.9)}, ValueError, "betas"),
         ({"betas": (math.nan, 0.9)}, ValueError, "betas"),
-        ({"betas": (0.9,)}, ValueError, "unpack|values"),
-        ({"betas": 0.9}, TypeError, "unpack|iterable"),
+        ({"betas": (0.9,)}, ValueError, "betas must be two numbers, not 1"),
+        ({"betas": 0.9}, TypeError, "betas must be two numbers, not float"),
         ({"eps": -1e-8}, ValueError, "eps"),
         ({"eps": math.inf}, ValueError, "eps"),
         ({"eps": math.nan}, ValueError, "eps"),
@@ -153,20 +153,13 @@ def test_logits_are_those_of_the_last_token(compiled):
             model.logits(wrong)
 
 
-def test_temperature_divides_as_in_python():
+def test_temperatures_out_of_range_are_refused():
     model = model_of()
-    rng = random.Random(0)
-    for zero in (0, 0.0, -0.0):
-        with pytest.raises(ZeroDivisionError):
-            model.generate(rng, zero)
-    with pytest.raises(OverflowError):
-        model.generate(rng, 5e-324)
-    with pytest.raises(TypeError):
-        model.generate(rng, "hot")
-    with pytest.raises(ValueError, match="Total of weights must be finite"):
-        model.generate(rng, math.nan)
-    assert all(0 <= token < 4 for token in model.generate(rng, -1.0))
-    assert all(0 <= token < 4 for token in model.generate(rng, math.inf))
+    for wrong in (-1.0, math.nan, math.inf, 5e-324):
+        with pytest.raises(ValueError, match="temperature must be"):
+            model.generate(random.Random(0), wrong)
+    with pytest.raises(TypeError, match="temperature must be a number"):
+        model.generate(random.Random(0), "hot")
 
 
 def test_generation_consumes_one_random_number_a_token():
