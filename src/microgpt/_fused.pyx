@@ -469,7 +469,7 @@ cdef class GPT:
         are when the model is trained further. ValueError for another number of tokens.
         """
         cdef Worker worker = self.main
-        cdef size_t n, ld, p, l
+        cdef size_t n, ld, p, o
         cdef Doubles probs
         self.begin()
         try:
@@ -477,16 +477,16 @@ cdef class GPT:
             n, ld = worker.document.positions, kernels.padded_to_lanes(worker.document.positions)
             logits = by_position(worker.work.logits, self.sizes.vocab, n, ld)
             residual, attention = [], []
-            for l in range(self.sizes.layers):
-                residual += [by_position(worker.work.layers[l].input, self.sizes.width, n, ld),
-                             by_position(worker.work.layers[l].middle, self.sizes.width, n, ld)]
-                attention.append(attention_weights(&worker.work.layers[l], self.sizes.heads, n, ld))
+            for o in range(self.sizes.layers):
+                residual += [by_position(worker.work.layers[o].input, self.sizes.width, n, ld),
+                             by_position(worker.work.layers[o].middle, self.sizes.width, n, ld)]
+                attention.append(attention_weights(&worker.work.layers[o], self.sizes.heads, n, ld))
             residual.append(by_position(worker.work.output, self.sizes.width, n, ld))
             probs = Doubles(n * self.sizes.vocab)
             self.place_generator()
             for p in range(n):
-                for l in range(self.sizes.vocab):
-                    self.generator.logits[l] = worker.work.logits[l * ld + p]
+                for o in range(self.sizes.vocab):
+                    self.generator.logits[o] = worker.work.logits[o * ld + p]
                 kernels.generate_weights(self.sizes.vocab, 1.0, 0, &self.generator)
                 memcpy(probs.at + p * self.sizes.vocab, self.generator.logits, self.sizes.vocab * sizeof(double))
             return Inspection(tokens, logits, memoryview(probs).cast("d", (n, self.sizes.vocab)), attention, residual)
