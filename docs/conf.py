@@ -8,7 +8,7 @@ sys.path[:0] = [str(HERE), str(HERE / "_ext"), str(HERE.parent / "tools")]
 
 project = "microgpt"
 author = "The microgpt contributors"
-extensions = ["myst_parser", "extension"]
+extensions = ["myst_parser", "extension", "reference"]
 nitpicky = True
 
 myst_enable_extensions = ["deflist"]
@@ -26,3 +26,7 @@ html_theme_options = {
 }
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+exclude_patterns = ["_ext"]
