@@ -1,8 +1,8 @@
 """The reference: docstrings of the package and help texts of the program, as they are.
 
-    autodoc             docstrings are plain text, not reStructuredText: paragraphs become paragraphs, whatever is
-                        indented or set in columns stays as it was typed
-    {help} `train`      what `microgpt train --help` prints
+autodoc             docstrings are plain text, not reStructuredText: paragraphs become paragraphs, whatever is
+                    indented or set in columns stays as it was typed
+{help} `train`      what `microgpt train --help` prints
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class HelpDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         command = [sys.executable, "-m", "microgpt", self.arguments[0], "--help"]
-        text = subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "88", "NO_COLOR": "1"})
+        text = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={"COLUMNS": "88", "NO_COLOR": "1"}
+        )
         return [nodes.literal_block(text.stdout, text.stdout, language="text")]
 
 
