@@ -7,6 +7,7 @@ autodoc             docstrings are plain text, not reStructuredText: paragraphs 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys

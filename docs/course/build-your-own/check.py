@@ -1,6 +1,7 @@
 """Checks your rung: python check.py. Says what has the script's bits, what a step takes, and what is still missing."""
 
 import importlib
+import itertools
 import random
 import statistics
 import subprocess
@@ -36,7 +37,7 @@ def training(value, steps=6):
         started = time.process_time()
         keys, values = [[]], [[]]
         losses = []
-        for position, (token, target) in enumerate(zip(tokens, tokens[1:])):
+        for position, (token, target) in enumerate(itertools.pairwise(tokens)):
             logits = forward(config, weights, token, position, keys, values)
             losses.append(-reference.softmax(logits)[target].log())
         loss = (1 / len(losses)) * sum(losses)
