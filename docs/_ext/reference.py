@@ -54,9 +54,8 @@ class HelpDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         command = [sys.executable, "-m", "microgpt", self.arguments[0], "--help"]
-        text = subprocess.run(
-            command, capture_output=True, text=True, check=True, env={"COLUMNS": "88", "NO_COLOR": "1"}
-        )
+        environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
+        text = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         return [nodes.literal_block(text.stdout, text.stdout, language="text")]
 
 

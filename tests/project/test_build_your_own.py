@@ -1,4 +1,4 @@
-"""The course's exercise "build your own rung": start and solutions compile, have the script's bits, and are told apart."""
+"""The course's exercise "build your own rung": all compile, have the script's bits and are told apart."""
 
 from __future__ import annotations
 
