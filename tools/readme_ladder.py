@@ -23,7 +23,7 @@ def main() -> int:
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
     results = load(ROOT / "docs" / "bench.json")
-    readme.write_text(f"{before}{BEGIN}\n{table.markdown(results)}\n{END}{after}", "utf-8")
+    readme.write_text(f"{before}{BEGIN}\n{table.markdown(results)}\n\n{table.source(results)}\n{END}{after}", "utf-8")
     (ROOT / "docs" / "ladder.svg").write_text(ladder_svg(results), "utf-8")
     return 0
 

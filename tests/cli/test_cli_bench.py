@@ -80,3 +80,30 @@ def test_without_a_folder_nothing_is_written(tmp_path):
     assert run.returncode == 0
     assert run.stderr == ""
     assert os.listdir(tmp_path) == []
+
+
+OWN = "from microgpt.reference import Value as Script\n\n\nclass Value(Script):\n    pass\n"
+
+
+def test_a_class_of_ones_own_has_a_row_beside_the_ladder(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN, "utf-8")
+    done = microgpt(*SMALL, "--with", "mine.py", cwd=tmp_path)
+    (row,) = [line for line in lines_of(done.stdout) if line.startswith("mine ")]
+    assert "a class Value of your own" in row
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "mine.py: FileNotFoundError"),
+        ("x = 1", "mine.py: there is no class Value in it"),
+        ("class Value:", "mine.py: SyntaxError"),
+        ("class Value:\n    def __init__(self, data): self.data = data", "the class Value of mine: TypeError"),
+    ],
+)
+def test_a_module_that_cannot_stand_on_the_ladder_is_refused_in_a_line(tmp_path, text, words):
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text, "utf-8")
+    done = microgpt(*SMALL, "--with", "mine.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert is_one_line(done.stderr) and words in done.stderr

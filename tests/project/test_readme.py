@@ -22,7 +22,9 @@ def results():
 
 
 def test_the_table_is_that_of_the_saved_run(results):
-    assert table.markdown(results) in README.read_text("utf-8")
+    text = README.read_text("utf-8")
+    assert table.markdown(results) in text
+    assert table.source(results) in text
 
 
 def test_the_saved_run_has_five_rungs_with_the_same_bits_each_faster_than_the_one_below(results):

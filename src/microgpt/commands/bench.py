@@ -19,6 +19,7 @@ from .progress import BenchBar, on_terminal
 
 if TYPE_CHECKING:
     from ..ladder.measure import Plan, Progress
+    from ..ladder.others import OwnClass
     from ..ladder.results import Results
 
 STEPS, ROUNDS = 12, 5
@@ -39,6 +40,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: done within 20 seconds")
     parser.add_argument("--out", metavar="DIR", help=f"write {PAGE}, {PICTURE} and {FIGURES} into this folder")
     parser.add_argument(
+        "--with",
+        dest="own",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help="a row for the class Value of your own module, such as value.so; may be given again",
+    )
+    parser.add_argument(
         "--steps", metavar="N", type=whole(1), help=f"names to train on, a step each (default: {STEPS})"
     )
     parser.add_argument("--rounds", metavar="N", type=whole(1), help=f"times to measure all (default: {ROUNDS})")
@@ -56,8 +65,12 @@ def main(options: argparse.Namespace) -> int:
         _check_folder(options.out)
     plan = _plan(options)
     _check_memory(plan)
+    from ..ladder.others import OwnClassError, load_own_class
+
     try:
-        results = _measured(plan)
+        results = _measured(plan, [load_own_class(path) for path in options.own])
+    except OwnClassError as error:
+        raise Refused(str(error)) from None
     except RecursionError:
         raise Refused("this model is too deep for the interpreted rungs; fewer or narrower layers fit") from None
     output = Output()
@@ -98,7 +111,7 @@ def _check_memory(plan: "Plan") -> None:
         raise Refused(f"the interpreted rungs need about {wanted} for this model, and {there} are free")
 
 
-def _measured(plan: "Plan") -> "Results":
+def _measured(plan: "Plan", own: "list[OwnClass]") -> "Results":
     from datetime import datetime, timezone
 
     from ..ladder import machine, measure
@@ -109,7 +122,7 @@ def _measured(plan: "Plan") -> "Results":
         where = machine.machine(core)
         rungs, losses = measure.ladder(plan, progress)
         sizes = measure.sizes(plan, progress)
-        beside = others(plan, progress, rungs[0], losses)
+        beside = others(plan, progress, rungs[0], losses, own)
     config = plan.config
     shape = {name: getattr(config, name) for name in ("n_layer", "n_embd", "n_head", "block_size", "vocab_size")}
     return Results(

@@ -1,4 +1,5 @@
-"""What else can train this model and is installed: PyPy, ports to NumPy and PyTorch. Rows below the ladder's.
+"""What else can train this model: a class of one's own, and, where installed, PyPy, ports to NumPy and PyTorch. Rows
+below the ladder's.
 
 PyPy need not have this package: it is sent what is pure Python here, and runs that. Sent are `reference.py`, the
 model's `gpt` and `graph.py` as they stand, the parameters and the documents; back come losses and times, all as json.
@@ -7,6 +8,7 @@ CPython can be asked the same, which is how the tests know that it is the same t
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import shutil
@@ -14,14 +16,15 @@ import statistics
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import model, reference
 from . import DEPTH, graph
 from .graph import Pass, clock
 from .measure import Plan, Progress, bits, spread
 from .results import PARTS, Rung
-from .rungs import LADDER, Parameters, fresh_parameters
+from .rungs import LADDER, Parameters, fresh_parameters, own_reference
+from .rungs import graph as graph_on
 
 PASSES = 20  # over the documents in a round, for the ports
 WARM_UP = 3  # passes of PyPy that don't count, while it compiles
@@ -46,9 +49,72 @@ print(json.dumps([version, [[[loss.hex() for loss in losses], seconds] for losse
 """
 
 
-def others(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> list[Rung]:
+def others(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str], own: Sequence[OwnClass]) -> list[Rung]:
     """Their figures. base: the lowest rung, whose losses, as float.hex, are compared with theirs."""
-    return [*_pypy(plan, progress, base, losses), *_ports(plan, progress, base, losses)]
+    return [
+        *_own(plan, progress, base, losses, own),
+        *_pypy(plan, progress, base, losses),
+        *_ports(plan, progress, base, losses),
+    ]
+
+
+class OwnClassError(ValueError):
+    """What is wrong with the user's module, in a sentence."""
+
+
+class OwnClass(NamedTuple):
+    """A class of scalars in a module of the user's, to run the script on."""
+
+    name: str
+    value: Any
+
+
+def load_own_class(path: str) -> OwnClass:
+    """The class Value of a module: a compiled one (.so, .pyd) or Python source.
+
+    OwnClassError if there is none.
+    """
+    name = Path(path).name.partition(".")[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise OwnClassError(
+            f"{path}: a Python module is expected, such as value.py or what cythonize makes of value.pyx"
+        )
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise OwnClassError(f"{path}: {type(error).__name__}: {error}") from None
+    if not isinstance(getattr(module, "Value", None), type):
+        raise OwnClassError(f"{path}: there is no class Value in it")
+    return OwnClass(name, module.Value)
+
+
+def _own(
+    plan: Plan, progress: Progress, base: Rung, losses: Sequence[str], classes: Sequence[OwnClass]
+) -> Iterator[Rung]:
+    for name, value in classes:
+        progress(name)
+        try:
+            rounds = [_own_round(plan, value) for _ in range(1 + plan.rounds)]
+        except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError) as error:
+            raise OwnClassError(f"the class Value of {name}: {type(error).__name__}: {error}") from None
+        ms = {part: [each.seconds[part] / len(plan.documents) * 1e3 for each in rounds[1:]] for part in PARTS}
+        yield Rung(
+            number=None,
+            name=name,
+            holds="a class Value of your own",
+            ms={part: spread(values) for part, values in ms.items()},
+            ratio=base.ms["step"].median / statistics.median(ms["step"]),
+            steps=len(plan.documents) * plan.rounds,
+            same_bits=bits(rounds[0].losses) == list(losses),
+        )
+
+
+def _own_round(plan: Plan, value: Any) -> Pass:
+    reference = own_reference()
+    model = graph_on(plan.config, fresh_parameters(plan.config), value, reference, reference.Adam)
+    return model.run(plan.documents, plan.lrs)
 
 
 def _pypy(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:

@@ -86,3 +86,13 @@ def markdown(results: Results) -> str:
     for rung in results.rungs:
         rows.append((label(rung), rung.holds, plain(figures.duration(rung.ms["step"].median)), times(rung.ratio)))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def source(results: Results) -> str:
+    """Where the figures are from, a sentence below that table."""
+    machine, software = results.machine, results.software
+    return (
+        f"Measured by `{results.command}` on {machine['cpu']} ({software['instruction_set']}), {software['python']}, saved in\n"
+        "[docs/bench.json](docs/bench.json): processor time, medians of rounds in turns; the losses are the same on every "
+        "rung, to the last bit."
+    )
