@@ -97,7 +97,7 @@ def test_a_class_of_ones_own_has_a_row_beside_the_ladder(tmp_path):
     [
         (None, "mine.py: FileNotFoundError"),
         ("x = 1", "mine.py: there is no class Value in it"),
-        ("class Value:", "mine.py: SyntaxError"),
+        ("class Value:", "mine.py: IndentationError"),
         ("class Value:\n    def __init__(self, data): self.data = data", "the class Value of mine: TypeError"),
     ],
 )

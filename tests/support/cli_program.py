@@ -15,7 +15,7 @@ DOCUMENTS = ["ada", "bob", "cleo", "dora", "eve", "abde", "beda", "coco"]
 def microgpt(*arguments: object, cwd: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end. Its output is text, with the line endings that the process wrote."""
     command = [*COMMAND, *map(str, arguments)]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **options}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 300, **options}
     done = subprocess.run(command, cwd=cwd, check=False, **options)
     stdout, stderr = (stream.decode() if stream is not None else "" for stream in (done.stdout, done.stderr))
     return subprocess.CompletedProcess(command, done.returncode, stdout, stderr)

@@ -91,8 +91,8 @@ def markdown(results: Results) -> str:
 def source(results: Results) -> str:
     """Where the figures are from, a sentence below that table."""
     machine, software = results.machine, results.software
+    where = f"{machine['cpu']} ({software['instruction_set']}), {software['python']}"
     return (
-        f"Measured by `{results.command}` on {machine['cpu']} ({software['instruction_set']}), {software['python']}, saved in\n"
-        "[docs/bench.json](docs/bench.json): processor time, medians of rounds in turns; the losses are the same on every "
-        "rung, to the last bit."
+        f"Measured by `{results.command}` on {where}, saved in [docs/bench.json](docs/bench.json):\n"
+        "processor time, medians of rounds in turns. The losses are the same on every rung, to the last bit."
     )
