@@ -1,39 +1,25 @@
 /* One step of Adam over arrays of n: gradients in, both moments and the parameters in place, a register at a time.
 
    Method: the script raises to the powers 2 and 0.5 with `**`, which is libm's pow. The cheap x * x and sqrt(x) are correctly
-   rounded; pow is not always, but it is wherever their exact residual is small enough (rounding_test_body.h). In the other
-   lanes pow gives one of two candidates, the same or the adjacent double on the residual's side: its error is below one unit.
-   If both lead to the same number that is kept (the second moment; the parameter), it does not matter which one it is. Only
-   where they differ, in about one lane of a thousand, is the parameter computed again with pow. */
+   rounded; pow is not always, but it gives one of two candidates, the correctly rounded power or the double next to it on the
+   side of the exact power (rounding_test_body.h). Where both candidates lead to the same second moment and the same parameter,
+   it does not matter which one it is. Only where they differ, in about one lane of a thousand, is pow asked.
+
+   A register takes one of three ways. Nearly all take the pipeline of update_registers. One with a number so small that a
+   product would be subnormal, which costs a microcode assist on Intel, is computed by update_tiny: that is what a weight comes
+   to whose gradient is 0 for thousands of steps. Lanes that neither can be sure of go through update_scalar. */
 #include "adam.h"
 
 #ifdef LANES
 #define BLOCK 16         /* registers in the pipeline, a power of two above 2 * STAGE_DISTANCE */
 #define STAGE_DISTANCE 4
-#define EPS_MIN 1e-13    /* with a smaller eps every parameter goes through pow */
+#define TINY 0x1p-400    /* moments and gradients below this, but for 0, are update_tiny's */
+#define V_HAT_MIN 0x1p-200
+#define V_HAT_MAX 0x1p200
 
 #include "vectors_body.h"
 
 #include "rounding_test_body.h"
-
-/* x * y - product, exactly. */
-INLINE Vec product_residual(Vec x, Vec y, Vec product)
-{
-#if HAVE_FMA
-    return vec_fma(x, y, -product);
-#else /* Dekker's product: halves of 26 bits, whose products are exact */
-    const Vec split = broadcast(134217729.0);
-    const Vec x_high = split * x - (split * x - x), y_high = split * y - (split * y - y);
-    const Vec x_low = x - x_high, y_low = y - y_high;
-    return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low;
-#endif
-}
-
-/* The double next to a positive one, further from zero if residual is positive, else nearer. */
-INLINE Vec adjacent(Vec x, Vec residual)
-{
-    return as_doubles(as_integers(x) + (as_integers(residual) >> 63 | broadcast_int(1)));
-}
 
 static double libm_two(double x) { return pow(fabs(x), 2.0); }
 static double libm_half(double x) { return pow(x, 0.5); }
@@ -46,30 +32,28 @@ static void update_scalar(const AdamStep *s, double grad, double *m, double *v, 
     *data -= s->lr * (*m / s->bias1) / (libm_half(*v / s->bias2) + s->eps);
 }
 
-/* The lanes of `retry` by update_scalar, the others as computed. */
-static void update_lanes(const AdamStep *step, Mask retry, const double *grad, Vec new_m, Vec new_v, Vec new_data, double *m,
-                         double *v, double *data)
-{
-    double results[3][LANES];
-    int64_t lanes[LANES];
-    memcpy(lanes, &retry, sizeof lanes);
-    memcpy(results[0], &new_m, sizeof results[0]);
-    memcpy(results[1], &new_v, sizeof results[1]);
-    memcpy(results[2], &new_data, sizeof results[2]);
-    for (size_t lane = 0; lane < LANES; lane++)
-        if (lanes[lane] != 0) {
-            update_scalar(step, grad[lane], m + lane, v + lane, data + lane);
-        } else {
-            m[lane] = results[0][lane];
-            v[lane] = results[1][lane];
-            data[lane] = results[2][lane];
-        }
-}
-
 /* What a step does with every parameter, in registers; inverse_high + inverse_low is 1 / bias2. */
 typedef struct {
     Vec lr, beta1, beta2, one_minus_beta1, one_minus_beta2, bias1, bias2, inverse_high, inverse_low, eps;
 } Factors;
+
+static Factors factors_of(const AdamStep *s)
+{
+    const double inverse = 1.0 / s->bias2;
+    const Vec residual = -product_residual(broadcast(inverse), broadcast(s->bias2), broadcast(1.0));
+    const Factors f = {broadcast(s->lr), broadcast(s->beta1), broadcast(s->beta2), broadcast(s->one_minus_beta1),
+                       broadcast(s->one_minus_beta2), broadcast(s->bias1), broadcast(s->bias2), broadcast(inverse),
+                       residual * broadcast(inverse), broadcast(s->eps)};
+    return f;
+}
+
+/* May the pipeline be used? Its proofs want these ranges. Then every number on the way is 0 or well inside the range of normal
+   doubles: a first moment is 0 or above 2**-400 * 2**-54 * 2**-53, the least that two products can leave of each other. */
+static int in_proven_range(const AdamStep *s)
+{
+    return LIBM_IS_KNOWN && s->eps >= 1e-13 && s->eps <= 0x1p100 && (s->lr == 0.0 || fabs(s->lr) >= 0x1p-60)
+           && fabs(s->lr) <= 0x1p40 && (s->beta1 >= 0x1p-54 || s->beta1 == 0.0);
+}
 
 /* v / bias2, correctly rounded. The first quotient is within one unit, so the exact remainder times the rounded inverse
    corrects it (Markstein 1990), barring underflow of the remainder. */
@@ -85,115 +69,254 @@ INLINE Vec divide_by_bias2(Vec v, const Factors *f)
 
 /* BLOCK registers of parameters between their stages. */
 typedef struct {
-    Vec m[BLOCK], v[BLOCK], root[BLOCK], root_residual[BLOCK], scaled_m[BLOCK]; /* scaled_m = lr * m_hat */
-    Mask retry[BLOCK]; /* not 0: by update_scalar */
+    Vec m[BLOCK], v[BLOCK], v_hat[BLOCK], denominator[BLOCK], candidate[BLOCK]; /* candidate: of the denominator */
+    Flags retry[BLOCK]; /* lanes for update_scalar */
+    int done[BLOCK];    /* by update_tiny */
 } Pipeline;
 
-INLINE void stage_moments(const Factors *f, const double *grad, const double *m, const double *v, size_t i, Pipeline *p)
+/* Both moments, and v_hat. From the two candidates of the square come two second moments, which mostly are the same double.
+
+   A square below 2**-320, of which too little is known, is lost in any second moment that ends as a v_hat of V_HAT_MIN or more:
+   that moment is above 2**-254, and half a unit of it above 2**-308. Below V_HAT_MIN stage_sqrt wants a gradient of 0. */
+INLINE void stage_moments(const Factors *f, int bias2_is_1, const double *grad, const double *m, const double *v, size_t i,
+                          Pipeline *p)
 {
     const Vec g = load(grad), square = g * g, residual = product_residual(g, g, square);
+    const Vec candidate = multiply_add(residual, broadcast(SQUARE_MARGIN), square);
     const Vec kept = f->beta2 * load(v), new_v = kept + f->one_minus_beta2 * square;
-    const Vec other_v = kept + f->one_minus_beta2 * adjacent(square, residual);
     p->m[i] = f->beta1 * load(m) + f->one_minus_beta1 * g;
     p->v[i] = new_v;
-    p->root[i] = divide_by_bias2(new_v, f);
-    p->retry[i] = rounding_uncertain(residual, broadcast(1.0), square, ERROR_BOUND_FAR) >> 63
-                  & (as_integers(new_v) ^ as_integers(other_v));
+    p->v_hat[i] = bias2_is_1 ? new_v : divide_by_bias2(new_v, f);
+    p->retry[i] = differ(new_v, kept + f->one_minus_beta2 * candidate);
 }
 
-/* A root below 2**-100 is lost in eps, so that only the moment itself must be exact there: it is unless the gradient moved it.
-   Above, the moment is at least 2**-253, and squares below 2**-320, of which too little is known, are lost in it. */
+/* The denominator, from each candidate of the root.
+
+   A root below 2**-100 is lost in eps, whichever candidate it is; then only the second moment must be exact, which it is where
+   the gradient is 0. */
 INLINE void stage_sqrt(const Factors *f, const double *grad, size_t i, Pipeline *p)
 {
-    const Vec v_hat = p->root[i], root = vec_sqrt(v_hat);
-    const Mask small = as_integers(root) - ((int64_t)(1023 - 100) << 52);
-    const Mask large = (((int64_t)(1023 + 100) << 52) - as_integers(root)) | as_integers(root); /* or nan */
-    const Mask moved = -as_integers(vec_abs(load(grad)));
-    p->root[i] = root;
-    p->root_residual[i] = -product_residual(root, root, v_hat);
-    p->scaled_m[i] = f->lr * (p->m[i] / f->bias1);
-    p->retry[i] |= ((small & moved) | large) >> 63;
+    const Vec v_hat = p->v_hat[i], root = vec_sqrt(v_hat), residual = -product_residual(root, root, v_hat);
+    const Vec candidate = multiply_add(residual * reciprocal_sqrt_estimate(v_hat), broadcast(SQRT_MARGIN / 2), root);
+    p->denominator[i] = root + f->eps;
+    p->candidate[i] = candidate + f->eps;
+    p->retry[i] |= less(v_hat, broadcast(V_HAT_MIN)) & differ(load(grad), broadcast(0.0));
+    p->retry[i] |= less(broadcast(V_HAT_MAX), v_hat);
 }
 
-INLINE void stage_update(const AdamStep *step, const Factors *f, const double *grad, size_t i, const Pipeline *p, double *m,
+/* The lanes of `retry` by update_scalar, the others as computed. */
+static void update_lanes(const AdamStep *step, unsigned retry, const double *grad, Vec new_m, Vec new_v, Vec new_data, double *m,
                          double *v, double *data)
 {
-    const Vec root = p->root[i], residual = p->root_residual[i], old_data = load(data);
-    const Vec new_data = old_data - p->scaled_m[i] / (root + f->eps);
-    const Vec other_data = old_data - p->scaled_m[i] / (adjacent(root, residual) + f->eps);
-    const Mask retry = p->retry[i] | (rounding_uncertain(residual, root + root, root, ERROR_BOUND_FAR) >> 63
-                                      & (as_integers(new_data) ^ as_integers(other_data)));
-    if (all_zero(retry)) {
+    double results[3][LANES];
+    store(results[0], new_m);
+    store(results[1], new_v);
+    store(results[2], new_data);
+    for (size_t lane = 0; lane < LANES; lane++)
+        if (retry >> lane & 1) {
+            update_scalar(step, grad[lane], m + lane, v + lane, data + lane);
+        } else {
+            m[lane] = results[0][lane];
+            v[lane] = results[1][lane];
+            data[lane] = results[2][lane];
+        }
+}
+
+/* The parameters. Let q be the quotient scaled / d, and q2 the other candidate's, scaled / d2, both rounded. If d2 is d, so is
+   q2 q. Else |d2 - d| >= 2**-53 * d, so that what the two roundings can add, 2**-53 of each quotient, is at most twice that:
+   |q2 - q| <= 3 * |q| * |d2 - d| / d, and a trifle. So q2 lies between q and `bound`, where FAR is 3.2: the estimate of 1 / root
+   is too small by 3.5 % at most, and 1 / d is smaller. Rounding is monotonic: if q and `bound` lead to the same parameter, so
+   does q2. Only where they do not is q2 computed. */
+#define FAR 3.2
+INLINE void stage_update(const AdamStep *step, const Factors *f, int bias1_is_1, const double *grad, size_t i, const Pipeline *p,
+                         double *m, double *v, double *data)
+{
+    const Vec denominator = p->denominator[i], difference = p->candidate[i] - denominator, old_data = load(data);
+    const Vec m_hat = bias1_is_1 ? (Vec)p->m[i] : (Vec)(p->m[i] / f->bias1);
+    const Vec scaled = f->lr * m_hat, quotient = scaled / denominator;
+    const Vec change = quotient * reciprocal_sqrt_estimate(p->v_hat[i]) * difference;
+    const Vec bound = multiply_add(change, broadcast(-FAR), quotient), new_data = old_data - quotient;
+    const Flags check = differ(new_data, old_data - bound);
+    if (any_lane(p->retry[i] | check)) {
+        const Flags retry = p->retry[i] | (check & differ(new_data, old_data - scaled / p->candidate[i]));
+        update_lanes(step, lane_bits(retry), grad, p->m[i], p->v[i], new_data, m, v, data);
+    } else {
         store(m, p->m[i]);
         store(v, p->v[i]);
         store(data, new_data);
-    } else {
-        update_lanes(step, retry, grad, p->m[i], p->v[i], new_data, m, v, data);
     }
 }
 
-/* A register has to wait for its root and its quotients. So that others are worked on meanwhile, each turn of the loop takes
-   three registers through one stage each, STAGE_DISTANCE registers apart. */
-INLINE void update_registers(const AdamStep *step, const Factors *f, size_t registers, const double *grad, double *m,
-                             double *v, double *data)
+/* One register through all stages. */
+static void update_register(const AdamStep *step, const Factors *f, const double *grad, double *m, double *v, double *data)
 {
-    Pipeline pipeline;
+    Pipeline p;
+    stage_moments(f, 0, grad, m, v, 0, &p);
+    stage_sqrt(f, grad, 0, &p);
+    stage_update(step, f, 0, grad, 0, &p, m, v, data);
+}
+
+/* beta * x, correctly rounded, without an operation on subnormals; for |x| < TINY and 0 <= beta < 1.
+
+   Counted in units of 2**-1074, x is a normal double, and so is the product. Where the product itself would be subnormal, it is
+   rounded to a whole number of units, by adding and subtracting 2**52. It was rounded to 53 bits before, which matters only if
+   that ended halfway between two whole numbers: then what the rounding cut off decides. The bits of a subnormal are its count. */
+INLINE Vec decay(Vec x, Vec beta)
+{
+    const Vec shift = broadcast(0x1p52), zero = broadcast(0.0);
+    const Mask bits = as_integers(vec_abs(x)), exponent = broadcast_int((int64_t)1074 << 52);
+    const Vec of_subnormal = as_doubles(bits | as_integers(shift)) - shift, of_normal = as_doubles(bits + exponent);
+    const Vec count = blend(greater(broadcast(0x1p-1022), as_doubles(bits)), of_subnormal, of_normal);
+    const Vec product = count * beta, cut_off = product_residual(count, beta, product);
+    const Vec rounded = (product + shift) - shift, left = product - rounded;
+    const Vec up = zero_unless(broadcast(1.0), equal(left, broadcast(0.5)) & greater(cut_off, zero));
+    const Vec down = zero_unless(broadcast(1.0), equal(left, broadcast(-0.5)) & greater(zero, cut_off));
+    const Mask subnormal = as_integers((rounded + up - down) + shift) - as_integers(shift);
+    const Vec normal = as_doubles(as_integers(product) - exponent);
+    const Vec result = blend(greater(shift, product), as_doubles(subnormal), normal);
+    return as_doubles(as_integers(result) | (as_integers(x) & broadcast_int(INT64_MIN)));
+}
+
+/* Lanes that hold something smaller than TINY, but not 0. */
+INLINE Mask is_tiny(Vec x) { return greater(broadcast(TINY), vec_abs(x)) & greater(vec_abs(x), broadcast(0.0)); }
+
+/* A register with something tiny in it.
+
+   A lane without a gradient keeps its parameter if its first moment is tiny or 0: lr * m_hat / (root + eps) is then below
+   2**40 * 2**-400 * 2**54 * 2**44, and half a unit of a parameter of 2**-200 or more is 2**-254. Its moments decay. If all lanes
+   are like that, this is all. Else the other lanes take the stages, where zeros stand for these lanes, so that no subnormal comes
+   up; and update_scalar does the lanes where something tiny meets a gradient or a tiny parameter. */
+static void update_tiny(const AdamStep *step, const Factors *f, const double *grad, double *m, double *v, double *data)
+{
+    const Vec g = load(grad), old_m = load(m), old_v = load(v), tiny = broadcast(TINY);
+    const Mask small_m = greater(tiny, vec_abs(old_m));
+    const Mask still = equal(g, broadcast(0.0)) & small_m & greater(broadcast(V_HAT_MAX), old_v)
+                       & greater(vec_abs(load(data)), broadcast(0x1p-200));
+    const Vec decayed_m = decay(zero_unless(old_m, small_m), f->beta1) + f->one_minus_beta1 * zero_unless(g, still);
+    const Mask tiny_v = is_tiny(old_v);
+    Vec decayed_v = f->beta2 * zero_unless(old_v, ~tiny_v) + broadcast(0.0);
+    const Mask others = ~still & (is_tiny(g) | is_tiny(old_m) | tiny_v);
+    double lanes[4][LANES];
+    if (!all_zero(tiny_v))
+        decayed_v = blend(tiny_v, decay(zero_unless(old_v, tiny_v), f->beta2), decayed_v);
+    if (sign_bits(still) == ALL_LANES) {
+        store(m, decayed_m);
+        store(v, decayed_v);
+        return;
+    }
+    store(lanes[0], zero_unless(g, ~(still | others)));
+    store(lanes[1], zero_unless(old_m, ~(still | others)));
+    store(lanes[2], zero_unless(old_v, ~(still | others)));
+    store(lanes[3], load(data));
+    update_register(step, f, lanes[0], lanes[1], lanes[2], lanes[3]);
+    update_lanes(step, sign_bits(others), grad, blend(still, decayed_m, load(lanes[1])),
+                 blend(still, decayed_v, load(lanes[2])), load(lanes[3]), m, v, data);
+}
+
+/* A register has to wait for its root and its quotient. So that others are worked on meanwhile, each turn of the loop takes three
+   registers through one stage each, STAGE_DISTANCE registers apart. */
+INLINE void update_registers(const AdamStep *step, const Factors *f, int bias1_is_1, int bias2_is_1, size_t registers,
+                             const double *grad, double *m, double *v, double *data)
+{
+    Pipeline p;
     for (size_t i = 0; i < registers + 2 * STAGE_DISTANCE; i++) {
         const size_t second = i - STAGE_DISTANCE, third = i - 2 * STAGE_DISTANCE; /* huge while there are none */
-        if (i < registers)
-            stage_moments(f, grad + i * LANES, m + i * LANES, v + i * LANES, i % BLOCK, &pipeline);
-        if (second < registers)
-            stage_sqrt(f, grad + second * LANES, second % BLOCK, &pipeline);
-        if (third < registers)
-            stage_update(step, f, grad + third * LANES, third % BLOCK, &pipeline, m + third * LANES, v + third * LANES,
+        if (i < registers) {
+            const size_t at = i * LANES;
+            p.done[i % BLOCK] = any_tiny(load(grad + at), load(m + at), TINY);
+            if (p.done[i % BLOCK])
+                update_tiny(step, f, grad + at, m + at, v + at, data + at);
+            else
+                stage_moments(f, bias2_is_1, grad + at, m + at, v + at, i % BLOCK, &p);
+        }
+        if (second < registers && !p.done[second % BLOCK])
+            stage_sqrt(f, grad + second * LANES, second % BLOCK, &p);
+        if (third < registers && !p.done[third % BLOCK])
+            stage_update(step, f, bias1_is_1, grad + third * LANES, third % BLOCK, &p, m + third * LANES, v + third * LANES,
                          data + third * LANES);
     }
+}
+
+/* The registers, with as few operations as the step's bias corrections allow: from step 226 on bias1 is 1, with the script's
+   betas, and from 3,660 on bias2. Dividing by it changes nothing then. */
+static void update_all(const AdamStep *step, const Factors *f, size_t registers, const double *grad, double *m, double *v,
+                       double *data)
+{
+    if (step->bias1 != 1.0)
+        update_registers(step, f, 0, 0, registers, grad, m, v, data);
+    else if (step->bias2 != 1.0)
+        update_registers(step, f, 1, 0, registers, grad, m, v, data);
+    else
+        update_registers(step, f, 1, 1, registers, grad, m, v, data);
+}
+
+/* What is left behind the last whole register, as a register of its own. */
+static void update_end(const AdamStep *step, const Factors *f, size_t n, const double *grad, double *m, double *v, double *data)
+{
+    double lanes[4][LANES] = {{0}};
+    const double *from[4] = {grad, m, v, data};
+    for (size_t k = 0; k < 4; k++)
+        memcpy(lanes[k], from[k], n * sizeof(double));
+    update_all(step, f, 1, lanes[0], lanes[1], lanes[2], lanes[3]);
+    memcpy(m, lanes[1], n * sizeof(double));
+    memcpy(v, lanes[2], n * sizeof(double));
+    memcpy(data, lanes[3], n * sizeof(double));
 }
 
 static void update(const AdamStep *step, size_t n, const double *grad, double *m, double *v, double *data)
 {
     const AdamStep s = *step;
-    const double inverse = 1.0 / s.bias2;
-    const Vec inverse_residual = -product_residual(broadcast(inverse), broadcast(s.bias2), broadcast(1.0));
-    const Factors factors = {broadcast(s.lr), broadcast(s.beta1), broadcast(s.beta2), broadcast(s.one_minus_beta1),
-                             broadcast(s.one_minus_beta2), broadcast(s.bias1), broadcast(s.bias2), broadcast(inverse),
-                             inverse_residual * broadcast(inverse), broadcast(s.eps)};
-    const size_t registers = LIBM_IS_KNOWN && s.eps >= EPS_MIN ? n / LANES : 0;
-    update_registers(&s, &factors, registers, grad, m, v, data);
-    for (size_t i = registers * LANES; i < n; i++)
-        update_scalar(&s, grad[i], m + i, v + i, data + i);
+    const size_t whole = n / LANES * LANES;
+    if (in_proven_range(&s)) {
+        const Factors f = factors_of(&s);
+        update_all(&s, &f, n / LANES, grad, m, v, data);
+        if (n > whole)
+            update_end(&s, &f, n - whole, grad + whole, m + whole, v + whole, data + whole);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            update_scalar(&s, grad[i], m + i, v + i, data + i);
+    }
 }
 
 /* Whether some gradient may be too large to be squared. */
 static int may_overflow(size_t n, const double *grad)
 {
-    Mask large = broadcast_int(0);
+    Vec max = broadcast(0.0);
     int some = 0;
     size_t i;
-    for (i = 0; i + LANES <= n; i += LANES)
-        large |= greater(vec_abs(load(grad + i)), broadcast(1e154));
+    for (i = 0; i + LANES <= n; i += LANES) {
+        const Vec g = vec_abs(load(grad + i));
+        max = blend(greater(g, max), g, max);
+    }
     for (; i < n; i++)
         some |= fabs(grad[i]) > 1e154;
-    return some | !all_zero(large);
+    return some || !all_zero(greater(max, broadcast(1e154)));
 }
 
-/* The two powers alone, for tests: as a step takes them when it makes a difference. */
-#define POWER_OF_A_STEP(name, cheap_power, residual, scale, libm)                                      \
+/* The two powers alone, for tests: libm's where the candidates differ, as a step takes it when it makes a difference. */
+#define POWER_OF_A_STEP(name, cheap_power, candidate, libm)                                            \
     static void name(size_t n, const double *x, double *out)                                           \
     {                                                                                                  \
         size_t i = 0;                                                                                  \
         for (; LIBM_IS_KNOWN && i + LANES <= n; i += LANES) {                                          \
             const Vec xi = load(x + i);                                                                \
             Vec cheap = cheap_power;                                                                   \
-            const Mask uncertain = rounding_uncertain(residual, scale, cheap, ERROR_BOUND_FAR);        \
-            apply_libm(sign_bits(uncertain | out_of_range(cheap, 320)), xi, libm, &cheap);             \
+            const unsigned uncertain = lane_bits(differ(cheap, candidate));                            \
+            apply_libm(uncertain | sign_bits(out_of_range(cheap, POWER_RANGE)), xi, libm, &cheap);     \
             store(out + i, cheap);                                                                     \
         }                                                                                              \
         for (; i < n; i++)                                                                             \
             out[i] = libm(x[i]);                                                                       \
     }
-POWER_OF_A_STEP(power_two, xi * xi, product_residual(xi, xi, cheap), broadcast(1.0), libm_two)
-POWER_OF_A_STEP(power_half, vec_sqrt(xi), -product_residual(cheap, cheap, xi), cheap + cheap, libm_half)
+#define POWER_RANGE 320
+POWER_OF_A_STEP(power_two, xi * xi, multiply_add(product_residual(xi, xi, cheap), broadcast(SQUARE_MARGIN), cheap), libm_two)
+#undef POWER_RANGE
+#define POWER_RANGE 100
+POWER_OF_A_STEP(power_half, vec_sqrt(xi),
+                multiply_add(-product_residual(cheap, cheap, xi) * reciprocal_sqrt_estimate(xi), broadcast(SQRT_MARGIN / 2),
+                             cheap),
+                libm_half)
+#undef POWER_RANGE
 #undef POWER_OF_A_STEP
 
 const AdamKernels KERNELS = {update, may_overflow, power_two, power_half};

@@ -34,7 +34,7 @@ static Vec panel_exps(const Head *head, size_t start, double *x)
         Mask above = greater(score, max);
         if (t > start)
             above &= lanes_from(t - start);
-        max = t == 0 ? score : select(above, score, max);
+        max = t == 0 ? score : blend(above, score, max);
         store(x + t * LANES, score);
     }
     for (size_t t = 0; t < rows; t++)

@@ -95,7 +95,7 @@ static void exps_of_columns(size_t rows, size_t ld, double *x, double *totals)
         Vec max = load(x + p);
         for (size_t o = 1; o < rows; o++) {
             const Vec logit = load(x + o * ld + p);
-            max = select(greater(logit, max), logit, max);
+            max = blend(greater(logit, max), logit, max);
         }
         for (size_t o = 0; o < rows; o++)
             store(x + o * ld + p, load(x + o * ld + p) + -max);

@@ -10,6 +10,13 @@
 #define ERROR_BOUND 0.486     /* in units: up to this residual a result between 2**-86 and 2**86 is certain */
 #define ERROR_BOUND_FAR 0.478 /* and one between 2**-320 and 2**320 */
 
+/* Where the residual of a correctly rounded square or root, times its margin, rounds to the double next to it, the rounding is
+   uncertain, and that double is the other candidate: half a unit over 0.478 for squares between 2**-320 and 2**320. For roots
+   between 2**-100 and 2**100 it is half a unit over 0.4858, and 3.5 % for the estimate of the root's inverse. The unit is right
+   below a power of two, too: a result that close to one has nearly no error but that of the logarithm. */
+#define SQUARE_MARGIN 1.046
+#define SQRT_MARGIN 1.067
+
 /* For a result with an error (exact minus result) of residual / scale. */
 INLINE Mask rounding_uncertain(Vec residual, Vec scale, Vec result, double bound)
 {

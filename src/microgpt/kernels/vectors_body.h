@@ -35,7 +35,7 @@ INLINE Vec as_doubles(Mask x) { return (Vec)x; }
 INLINE Mask greater(Vec a, Vec b) { return a > b; }
 INLINE Mask equal(Vec a, Vec b) { return a == b; }
 INLINE Vec zero_unless(Vec x, Mask where) { return (Vec)((Mask)x & where); }
-INLINE Vec select(Mask where, Vec yes, Vec no) { return (Vec)(((Mask)yes & where) | ((Mask)no & ~where)); }
+INLINE Vec blend(Mask where, Vec yes, Vec no) { return (Vec)(((Mask)yes & where) | ((Mask)no & ~where)); }
 #else
 typedef double Vec;
 typedef int64_t Mask;
@@ -59,7 +59,7 @@ INLINE Vec as_doubles(Mask x)
 INLINE Mask greater(Vec a, Vec b) { return -(Mask)(a > b); }
 INLINE Mask equal(Vec a, Vec b) { return -(Mask)(a == b); }
 INLINE Vec zero_unless(Vec x, Mask where) { return where ? x : 0.0; }
-INLINE Vec select(Mask where, Vec yes, Vec no) { return where ? yes : no; }
+INLINE Vec blend(Mask where, Vec yes, Vec no) { return where ? yes : no; }
 #endif
 
 INLINE Vec vec_abs(Vec x) { return as_doubles(as_integers(x) & broadcast_int(INT64_MAX)); }
@@ -127,6 +127,58 @@ INLINE Vec table_lookup(const double *table, Mask index)
 }
 #undef EACH_LANE
 #endif
+
+/* Lanes for which something holds, as the set keeps them best: in a mask register, or as a Mask. `&` and `|` go together with
+   them; any_lane and lane_bits (a bit each) come last. Comparisons with nan: less is false, differ is true. */
+#if defined(MICROGPT_X86) && LANES == 8
+typedef __mmask8 Flags;
+INLINE Flags less(Vec a, Vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+INLINE Flags differ(Vec a, Vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_NEQ_UQ); }
+INLINE int any_lane(Flags flags) { return flags != 0; }
+INLINE unsigned lane_bits(Flags flags) { return flags; }
+#else
+typedef Mask Flags;
+INLINE Flags less(Vec a, Vec b) { return greater(b, a); }
+INLINE Flags differ(Vec a, Vec b) { return ~equal(a, b); }
+INLINE int any_lane(Flags flags) { return !all_zero(flags); }
+INLINE unsigned lane_bits(Flags flags) { return sign_bits(flags); }
+#endif
+
+/* Whether some lane of a or b is smaller than `limit`, but not 0. */
+INLINE int any_tiny(Vec a, Vec b, double limit)
+{
+    const Vec zero = broadcast(0.0), x = vec_abs(a), y = vec_abs(b), most = broadcast(limit);
+    return any_lane((less(x, most) & less(zero, x)) | (less(y, most) & less(zero, y)));
+}
+
+/* a * b + c, for numbers where it makes no difference whether that is rounded once or twice. */
+INLINE Vec multiply_add(Vec a, Vec b, Vec c)
+{
+#if HAVE_FMA
+    return vec_fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* x * y - product, exactly, barring underflow. */
+INLINE Vec product_residual(Vec x, Vec y, Vec product)
+{
+#if HAVE_FMA
+    return vec_fma(x, y, -product);
+#else /* Dekker's product: halves of 26 bits, whose products are exact */
+    const Vec split = broadcast(134217729.0);
+    const Vec x_high = split * x - (split * x - x), y_high = split * y - (split * y - y);
+    const Vec x_low = x - x_high, y_low = y - y_high;
+    return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low;
+#endif
+}
+
+/* About 1 / sqrt(x) for a positive x, 3.5 % too small or too large at most: half the exponent, negative (Lomont 2003). */
+INLINE Vec reciprocal_sqrt_estimate(Vec x)
+{
+    return as_doubles(broadcast_int(0x5fe6eb50c7b537a9) - (as_integers(x) >> 1));
+}
 
 /* Calls libm for the lanes in `lanes`, where `result` may differ from what it gives. */
 static void apply_libm(unsigned lanes, Vec x, double (*function)(double), Vec *result)
