@@ -172,7 +172,7 @@ import random
 from types import SimpleNamespace
 import microgpt
 from microgpt import _fused, reference
-import test_adam, test_adam_kernels
+import test_adam, test_adam_extremes, test_adam_kernels
 print(_fused.instruction_set())
 test_adam_kernels.check_shortcuts(60_000, "each")
 for seed in range(5):
@@ -183,6 +183,9 @@ test_adam.test_infinite_and_nan_gradients_are_no_errors(microgpt, reference)
 for place in (0, 7, 99):
     test_adam.test_an_overflow_error_changes_nothing_at_all(microgpt, place)
 test_adam.test_a_zero_division_error_changes_nothing_at_all(microgpt)
+for settings in test_adam_extremes.SETTINGS:
+    test_adam_extremes.test_steps_from_extreme_states_equal_the_reference(microgpt, reference, *settings)
+test_adam_extremes.test_weights_without_gradients_decay_as_in_the_reference(microgpt, reference)
 test_adam.test_a_long_run_keeps_the_bits_when_the_bias_corrections_reach_one(reference, microgpt)
 """
 

@@ -167,50 +167,61 @@ INLINE Vec decay(Vec x, Vec beta)
     const Mask bits = as_integers(vec_abs(x)), exponent = broadcast_int((int64_t)1074 << 52);
     const Vec of_subnormal = as_doubles(bits | as_integers(shift)) - shift, of_normal = as_doubles(bits + exponent);
     const Vec count = blend(greater(broadcast(0x1p-1022), as_doubles(bits)), of_subnormal, of_normal);
-    const Vec product = count * beta, cut_off = product_residual(count, beta, product);
-    const Vec rounded = (product + shift) - shift, left = product - rounded;
-    const Vec up = zero_unless(broadcast(1.0), equal(left, broadcast(0.5)) & greater(cut_off, zero));
-    const Vec down = zero_unless(broadcast(1.0), equal(left, broadcast(-0.5)) & greater(zero, cut_off));
-    const Mask subnormal = as_integers((rounded + up - down) + shift) - as_integers(shift);
+    const Vec product = count * beta;
+    Vec rounded = (product + shift) - shift;
+    const Vec left = product - rounded;
+    if (!all_zero(equal(vec_abs(left), broadcast(0.5)))) {
+        const Vec cut_off = product_residual(count, beta, product), one = broadcast(1.0);
+        rounded += zero_unless(one, equal(left, broadcast(0.5)) & greater(cut_off, zero));
+        rounded -= zero_unless(one, equal(left, broadcast(-0.5)) & greater(zero, cut_off));
+    }
+    const Mask subnormal = as_integers(rounded + shift) - as_integers(shift);
     const Vec normal = as_doubles(as_integers(product) - exponent);
     const Vec result = blend(greater(shift, product), as_doubles(subnormal), normal);
     return as_doubles(as_integers(result) | (as_integers(x) & broadcast_int(INT64_MIN)));
 }
 
-/* Lanes that hold something smaller than TINY, but not 0. */
-INLINE Mask is_tiny(Vec x) { return greater(broadcast(TINY), vec_abs(x)) & greater(vec_abs(x), broadcast(0.0)); }
+/* Lanes that hold something below the limit, but not 0. */
+INLINE Mask is_below(Vec x, double limit)
+{
+    return greater(broadcast(limit), vec_abs(x)) & greater(vec_abs(x), broadcast(0.0));
+}
+
+/* beta2 * v + (1 - beta2) * 0, without an operation on subnormals. */
+INLINE Vec decayed_v(Vec v, const Factors *f)
+{
+    const Mask tiny = is_below(v, 0x1p-900);
+    const Vec kept = f->beta2 * zero_unless(v, ~tiny) + broadcast(0.0);
+    return all_zero(tiny) ? kept : blend(tiny, decay(zero_unless(v, tiny), f->beta2), kept);
+}
 
 /* A register with something tiny in it.
 
-   A lane without a gradient keeps its parameter if its first moment is tiny or 0: lr * m_hat / (root + eps) is then below
-   2**40 * 2**-400 * 2**54 * 2**44, and half a unit of a parameter of 2**-200 or more is 2**-254. Its moments decay. If all lanes
-   are like that, this is all. Else the other lanes take the stages, where zeros stand for these lanes, so that no subnormal comes
-   up; and update_scalar does the lanes where something tiny meets a gradient or a tiny parameter. */
+   A lane is still if it has no gradient and a first moment that is tiny or 0: it keeps its parameter, as lr * m_hat / (root + eps)
+   is below 2**40 * 2**-400 * 2**54 * 2**44, and half a unit of a parameter of 2**-200 or more is 2**-254. Its moments decay. If
+   all lanes are still, this is all. Else the other lanes take the stages, where zeros stand for those that are still, so that no
+   subnormal comes up; and update_scalar does the lanes where something tiny meets a gradient or a tiny parameter. */
 static void update_tiny(const AdamStep *step, const Factors *f, const double *grad, double *m, double *v, double *data)
 {
-    const Vec g = load(grad), old_m = load(m), old_v = load(v), tiny = broadcast(TINY);
-    const Mask small_m = greater(tiny, vec_abs(old_m));
+    const Vec g = load(grad), old_m = load(m), old_v = load(v);
+    const Mask small_m = greater(broadcast(TINY), vec_abs(old_m));
     const Mask still = equal(g, broadcast(0.0)) & small_m & greater(broadcast(V_HAT_MAX), old_v)
                        & greater(vec_abs(load(data)), broadcast(0x1p-200));
-    const Vec decayed_m = decay(zero_unless(old_m, small_m), f->beta1) + f->one_minus_beta1 * zero_unless(g, still);
-    const Mask tiny_v = is_tiny(old_v);
-    Vec decayed_v = f->beta2 * zero_unless(old_v, ~tiny_v) + broadcast(0.0);
-    const Mask others = ~still & (is_tiny(g) | is_tiny(old_m) | tiny_v);
-    double lanes[4][LANES];
-    if (!all_zero(tiny_v))
-        decayed_v = blend(tiny_v, decay(zero_unless(old_v, tiny_v), f->beta2), decayed_v);
+    const Vec new_m = decay(zero_unless(old_m, small_m), f->beta1) + f->one_minus_beta1 * zero_unless(g, still);
     if (sign_bits(still) == ALL_LANES) {
-        store(m, decayed_m);
-        store(v, decayed_v);
-        return;
+        store(m, new_m);
+        store(v, decayed_v(old_v, f));
+    } else {
+        const Mask others = ~still & (is_below(g, TINY) | is_below(old_m, TINY) | is_below(old_v, TINY));
+        double lanes[4][LANES];
+        store(lanes[0], zero_unless(g, ~(still | others)));
+        store(lanes[1], zero_unless(old_m, ~(still | others)));
+        store(lanes[2], zero_unless(old_v, ~(still | others)));
+        store(lanes[3], load(data));
+        update_register(step, f, lanes[0], lanes[1], lanes[2], lanes[3]);
+        update_lanes(step, sign_bits(others), grad, blend(still, new_m, load(lanes[1])),
+                     blend(still, decayed_v(zero_unless(old_v, still), f), load(lanes[2])), load(lanes[3]), m, v, data);
     }
-    store(lanes[0], zero_unless(g, ~(still | others)));
-    store(lanes[1], zero_unless(old_m, ~(still | others)));
-    store(lanes[2], zero_unless(old_v, ~(still | others)));
-    store(lanes[3], load(data));
-    update_register(step, f, lanes[0], lanes[1], lanes[2], lanes[3]);
-    update_lanes(step, sign_bits(others), grad, blend(still, decayed_m, load(lanes[1])),
-                 blend(still, decayed_v, load(lanes[2])), load(lanes[3]), m, v, data);
 }
 
 /* A register has to wait for its root and its quotient. So that others are worked on meanwhile, each turn of the loop takes three
