@@ -60,7 +60,7 @@ def same_step(engine, reference, state, grads, betas, eps, lr):
     assert outcomes[0] == outcomes[1]
 
 
-@pytest.mark.parametrize("betas, eps, lr, t", SETTINGS)
+@pytest.mark.parametrize(("betas", "eps", "lr", "t"), SETTINGS)
 def test_steps_from_extreme_states_equal_the_reference(compiled, reference, betas, eps, lr, t):
     rng = random.Random(f"{betas} {t}")
     for _ in range(60):
