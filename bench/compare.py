@@ -1,4 +1,4 @@
-"""Holds a run of the benchmarks against a saved one: `compare.py LATEST.json [BASE.json] [--threshold 1.25]`.
+"""Compares a run of the benchmarks with a saved one: `compare.py LATEST.json [BASE.json] [--threshold 1.25]`.
 
 What is compared are ratios that each run took in itself: the time of a benchmark over that of the reference, of plain
 floats, of the kernel's peak, and bytes over the reference's bytes. Never nanoseconds, which are the machine's. Those
@@ -13,7 +13,7 @@ import argparse
 import sys
 from typing import NoReturn
 
-from runs import YARDSTICKS, Run, Unreadable, load, ratio, saved_beside
+from runs import BASELINES, Run, Unreadable, load, ratio, saved_beside
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,15 +45,15 @@ def changes(base: Run, latest: Run) -> list[tuple[float, str]]:
     found = []
     for (layer, what, variant), now in latest.records.items():
         before = base.records.get((layer, what, variant))
-        for yardstick in (*YARDSTICKS, "bytes") if before and variant not in YARDSTICKS else ():
-            new, old = ratio(now, yardstick), ratio(before, yardstick) if before else None
+        for baseline in (*BASELINES, "bytes") if before and variant not in BASELINES else ():
+            new, old = ratio(now, baseline), ratio(before, baseline) if before else None
             if new and old:
-                found.append((new / old, f"{layer}: {what} (to {yardstick}: {old:.4g}, now {new:.4g})"))
+                found.append((new / old, f"{layer}: {what} (to {baseline}: {old:.4g}, now {new:.4g})"))
     return sorted(found, reverse=True)
 
 
 def main(arguments: list[str]) -> int:
-    parser = Parser(prog="compare.py", description="Hold a run of the benchmarks against a saved one, by ratios.")
+    parser = Parser(prog="compare.py", description="Compare a run of the benchmarks with a saved one, by ratios.")
     parser.add_argument("latest")
     parser.add_argument("base", nargs="?", help="default: the saved run beside it that fits best")
     parser.add_argument("--threshold", type=threshold, default=1.25, help="above 1: a ratio may grow by this factor")

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # so that the files here find each other under any import mode
 
 from measuring import Measured, Samples, replay, replayed_clock  # noqa: E402
-from runs import TITLES, YARDSTICKS  # noqa: E402
+from runs import BASELINES, TITLES  # noqa: E402
 
 import microgpt  # noqa: E402
 from microgpt import _fused  # noqa: E402
@@ -81,11 +81,11 @@ def record(benchmark: Any) -> Callable[..., None]:
         **more: Any,
     ) -> None:
         ns = {name: statistics.median(seconds) / per * 1e9 for name, seconds in samples.items() if seconds}
-        number = rung if variant not in YARDSTICKS else 0 if variant == "reference" and rung is not None else None
+        number = rung if variant not in BASELINES else 0 if variant == "reference" and rung is not None else None
         info = {"layer": layer, "what": what, "variant": variant, "per": per, "unit": unit, "ns": ns[variant]}
         info["rung"] = None if number is None else f"{number} {list(LADDER)[number]}"
         info["isa"] = isa or (_fused.instruction_set() if number is None or number > 1 else None)
-        info |= {f"{name}_ns": ns[name] for name in YARDSTICKS if name in ns}
+        info |= {f"{name}_ns": ns[name] for name in BASELINES if name in ns}
         benchmark.group = f"{list(TITLES).index(layer) + 1:02} {layer}: {group or what}"
         benchmark.extra_info.update(info, **more)
         seconds = iter(samples[variant])

@@ -19,11 +19,11 @@ class Graph(NamedTuple):
 
 def chain(cls: type, nodes: int) -> Graph:
     """As deep as can be: half as many levels as nodes."""
-    turns = max(1, nodes // 4)
+    links = max(1, nodes // 4)
     leaf = x = cls(0.5)
-    for _ in range(turns):
+    for _ in range(links):
         x = x * 1.0001 + 0.0001
-    return Graph(x, leaf, 4 * turns + 1)
+    return Graph(x, leaf, 4 * links + 1)
 
 
 def wide(cls: type, nodes: int) -> Graph:

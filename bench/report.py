@@ -1,6 +1,6 @@
 """Prints a run of the benchmarks as one table: `report.py FILE.json`.
 
-Every line holds the reference (the script's own class, in pure Python) against the compiled engine, as medians of
+Every line compares the reference (the script's own class, in pure Python) with the compiled engine, as medians of
 rounds that were measured in turns. If a saved run of the same kind of machine lies beside the file, its ratios have a
 column of their own. Where plain floats can do the same without a graph, the last columns have them, and how far the
 compiled engine is above them.
@@ -12,7 +12,7 @@ import sys
 
 from runs import TITLES, Record, Run, Unreadable, load, ratio, saved_beside
 
-ALONE = ("import", "command")  # held against Python alone, where the difference counts
+ALONE = ("import", "command")  # compared with Python alone: the difference counts
 
 
 def time(ns: float | None) -> str:

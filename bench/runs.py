@@ -22,7 +22,7 @@ TITLES = {
     "import": "Starting Python (reference); starting it and importing the package (compiled)",
     "command": "End to end: starting Python (reference); a whole command from start to exit (compiled)",
 }
-YARDSTICKS = ("reference", "floats", "peak")  # what a variant is held against, in the same run
+BASELINES = ("reference", "floats", "peak")  # what a variant is compared with, in the same run
 
 Record = dict[str, Any]  # the extra_info of one benchmark
 Key = tuple[str, str, str]  # layer, what, variant
@@ -93,7 +93,7 @@ def saved_beside(latest: Run) -> Run | None:
     return max(found, key=lambda each: each[:2])[2] if found else None
 
 
-def ratio(record: Record, yardstick: str) -> float | None:
-    """Time over a yardstick's, or bytes over the reference's; None where there is no such yardstick."""
-    mine, other = ("ns", f"{yardstick}_ns") if yardstick != "bytes" else ("bytes_per_node", "reference_bytes_per_node")
+def ratio(record: Record, baseline: str) -> float | None:
+    """Time over a baseline's, or bytes over the reference's; None where there is no such baseline."""
+    mine, other = ("ns", f"{baseline}_ns") if baseline != "bytes" else ("bytes_per_node", "reference_bytes_per_node")
     return record[mine] / record[other] if record.get(mine) and record.get(other) else None

@@ -1,10 +1,9 @@
 """The fused GPT: the training step of the script's model on each instruction set, in a run of many steps.
 
 The step runs over the documents in groups, the fastest round of each group counts, and what is recorded is the mean
-over the groups, several times over: a step is so short that anything else on the machine would drown it. That, and one
-call for a whole group, is kinder than what the script's own step gets. So these rows are held against the processor
-(`peak_ns`: the matrix products of such a step from registers alone) and not against the script; test_step.py holds the
-fused step against the script, on the same documents and by the same clock.
+over the groups, several times over: a step is so short that anything else on the machine distorts it. So these rows
+are compared with the processor (`peak_ns`: the matrix products of such a step from registers alone) and not with the
+script; test_step.py compares the fused step with the script, on the same documents and by the same clock.
 """
 
 import random

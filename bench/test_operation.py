@@ -1,7 +1,7 @@
 """Making nodes: every operator and method, and what a node costs above the bytecode that asks for it.
 
-An operation here is a statement whose result is dropped at once, sixteen to a turn of the loop so that the loop itself
-hardly counts. Where plain floats can do the same (by the same bytecode for an operator, by the function that the
+An operation here is a statement whose result is dropped at once, unrolled sixteen times so that the loop itself hardly
+counts. Where plain floats can do the same (by the same bytecode for an operator, by the function that the
 script would call for a method), they are timed in the same rounds; the difference is the price of the node.
 
 Results dropped at once are the kindest case for a class that frees by reference counting. The graphs below are
@@ -22,7 +22,7 @@ from microgpt.ladder.memory import count_below
 
 ENGINES: dict[str, Any] = {"reference": reference.Value, "compiled": microgpt.Value}
 VARIANTS = ("floats", *ENGINES)
-UNROLLED, TURNS, ROUNDS = 16, 64, 31
+UNROLLED, REPEATS, ROUNDS = 16, 64, 31
 SAME = "the same statement"
 
 
@@ -106,24 +106,24 @@ def operands(number: Callable[[float], Any]) -> dict[str, Any]:
     }
 
 
-def timed(statement: str, number: Callable[[float], Any], turns: int, unrolled: int = 1) -> Run:
+def timed(statement: str, number: Callable[[float], Any], repeats: int, unrolled: int = 1) -> Run:
     """A new function for every statement and class, since bytecode adapts to the types that it meets."""
     given = operands(number)
     body = "\n".join(f"        {line}" for line in statement.splitlines() * unrolled)
     source = (
-        f"def run({', '.join(given)}):\n    start = clock()\n    for _ in turns:\n{body}\n"
+        f"def run({', '.join(given)}):\n    start = clock()\n    for _ in repeats:\n{body}\n"
         "    v = None\n    return clock() - start\n"
     )
-    space: dict[str, Any] = {"math": math, "clock": time.perf_counter, "turns": range(turns)}
+    space: dict[str, Any] = {"math": math, "clock": time.perf_counter, "repeats": range(repeats)}
     exec(source, space)
     run = space["run"]
     return lambda: float(run(**given))
 
 
-def in_turns(statement: str, on_floats: str | None, rounds: int, turns: int, unrolled: int = 1) -> Samples:
-    runs = {name: timed(statement, cls, turns, unrolled) for name, cls in ENGINES.items()}
+def in_turns(statement: str, on_floats: str | None, rounds: int, repeats: int, unrolled: int = 1) -> Samples:
+    runs = {name: timed(statement, cls, repeats, unrolled) for name, cls in ENGINES.items()}
     if on_floats:
-        runs["floats"] = timed(statement if on_floats == SAME else on_floats, float, turns, unrolled)
+        runs["floats"] = timed(statement if on_floats == SAME else on_floats, float, repeats, unrolled)
     return take_turns(runs, rounds)
 
 
@@ -147,21 +147,21 @@ OPERATION_TESTS = [
 
 @pytest.mark.parametrize(("operation", "variant"), OPERATION_TESTS)
 def test_operation(operation: Operation, variant: str, measured: Measured, record: Callable[..., None]) -> None:
-    turns = 1 if measured.quick else TURNS
+    repeats = 1 if measured.quick else REPEATS
     samples = measured(
         ("operation", operation.statement),
-        lambda: in_turns(*operation, measured.rounds(ROUNDS), turns, UNROLLED),
+        lambda: in_turns(*operation, measured.rounds(ROUNDS), repeats, UNROLLED),
     )
     nodes = nodes_made(operation.statement)
-    record(samples, variant, layer="operation", what=operation.statement, per=UNROLLED * turns, nodes=nodes)
+    record(samples, variant, layer="operation", what=operation.statement, per=UNROLLED * repeats, nodes=nodes)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph.what)
 def test_graph_kept_until_whole(graph: Graph, variant: str, measured: Measured, record: Callable[..., None]) -> None:
-    turns = 1 if measured.quick else 4
+    repeats = 1 if measured.quick else 4
     samples = measured(
         ("graph", graph.what),
-        lambda: in_turns(graph.statement, graph.on_floats, measured.rounds(ROUNDS), turns),
+        lambda: in_turns(graph.statement, graph.on_floats, measured.rounds(ROUNDS), repeats),
     )
-    record(samples, variant, layer="graph", what=graph.what, per=graph.nodes * turns, unit="node", nodes=graph.nodes)
+    record(samples, variant, layer="graph", what=graph.what, per=graph.nodes * repeats, unit="node", nodes=graph.nodes)

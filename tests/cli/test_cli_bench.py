@@ -9,9 +9,10 @@ import pytest
 from cli_program import is_one_line, lines_of, microgpt
 
 from microgpt.ladder.results import load
+from microgpt.ladder.rungs import LADDER
 
 SMALL = ("bench", "--quick", "--steps", "1", "--rounds", "1", "--n-embd", "4", "--n-head", "2", "--block-size", "4")
-RUNGS = ["interpreted", "compiled", "typed", "bulk", "fused"]
+RUNGS = list(LADDER)
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,10 @@ def test_it_prints_a_row_for_each_rung_and_that_the_losses_are_the_same(done):
     _, run = done
     assert run.returncode == 0, run.stderr
     lines = lines_of(run.stdout)
-    assert [re.match(r"(\d) (\w+) ", line).groups() for line in lines[1:6]] == [
+    assert [re.match(r"(\d) (\w+) ", line).groups() for line in lines[1 : 1 + len(RUNGS)]] == [
         (str(number), name) for number, name in enumerate(RUNGS)
     ]
-    assert "The losses are the same on all 5 rungs, to the last bit (steps: 1)." in lines
+    assert f"The losses are the same on all {len(LADDER)} rungs, to the last bit (steps: 1)." in lines
 
 
 def test_it_writes_the_page_the_picture_and_the_figures(done):

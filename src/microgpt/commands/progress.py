@@ -25,7 +25,7 @@ def on_terminal() -> bool:
 
 
 def _open(*columns: Any, **options: Any) -> Progress:
-    """A bar that is drawn when it is told to, and gone when it is stopped."""
+    """A bar that is drawn on request only, and is removed when it stops."""
     from rich.console import Console
     from rich.progress import Progress
 

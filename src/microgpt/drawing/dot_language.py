@@ -112,7 +112,7 @@ def _band(depth: int, deepest: int, n_bands: int) -> int:
 def _gather(
     graph: Graph, operations: list[Operation], places: list[int]
 ) -> tuple[dict[int, Counter[str]], dict[int, tuple[int, int]], dict[tuple[int, int], int]]:
-    """By place, the root left out: nodes of each kind, the least and greatest depth. By pair of places: links."""
+    """By place, the root left out: nodes of each kind, the smallest and the largest depth. By pair of places: links."""
     counts: dict[int, Counter[str]] = {place: Counter() for place in set(places[:-1])}
     depths: dict[int, set[int]] = {place: set() for place in counts}
     ends: dict[int, list[int]] = {place: [] for place in set(places)}
@@ -127,8 +127,8 @@ def _gather(
 
 def _fields(counts: Counter[str], depths: tuple[int, int], inner: int) -> list[str]:
     """What stands in the box of a band, or of the leaves."""
-    least, greatest = depths
-    where = f"depth {least:,}" if least == greatest else f"depth {least:,} to {greatest:,}"
+    low, high = depths
+    where = f"depth {low:,}" if low == high else f"depth {low:,} to {high:,}"
     names = {"leaf": "leaf" if counts["leaf"] == 1 else "leaves"}
     kinds = "".join(f"{n:,} {escape(names.get(kind, kind))}\\l" for kind, n in counts.most_common() if n)
     return [where, kinds, *([f"{inner:,} edges within"] if inner else [])]

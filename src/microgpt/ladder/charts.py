@@ -272,11 +272,11 @@ def _parts_row(rung: Rung, y: float) -> Iterator[Markup]:
 
 
 def _parts_in_words(rungs: Sequence[Rung]) -> str:
-    told = []
+    words = []
     for rung in rungs:
         if found := shares(rung):
-            told.append(f"{rung.name}: " + ", ".join(f"{PARTS[p]} {figures.percent(s)}" for p, s in found.items()))
-    return "; ".join(told)
+            words.append(f"{rung.name}: " + ", ".join(f"{PARTS[p]} {figures.percent(s)}" for p, s in found.items()))
+    return "; ".join(words)
 
 
 def bars(
@@ -292,8 +292,8 @@ def bars(
         if found:
             content.append(_bar(NAMES, y + 4, room * found[0] / longest, LINE - 4, f"bar {kind(rung)}"))
         content.append(_text(WIDTH, y + 14, words(rung), anchor="end"))
-    told = ", ".join(f"{rung.name} {words(rung)}" for rung in rungs)
-    return _svg(height, f"{in_words}: {told}.", *content)
+    listed = ", ".join(f"{rung.name} {words(rung)}" for rung in rungs)
+    return _svg(height, f"{in_words}: {listed}.", *content)
 
 
 # ---- larger models --------------------------------------------------------------------------------------------------
@@ -392,10 +392,10 @@ def apart(wanted: Sequence[float]) -> list[float]:
 
 
 def _growth(ordered: Sequence[Size], curves: Sequence[Curve]) -> str:
-    told = []
+    words = []
     for curve in curves:
         found = [(size.parameters, size.ms[curve.name]) for size in ordered if positive([size.ms.get(curve.name)])]
         (smallest, fast), (largest, slow) = found[0], found[-1]
         grows = f" to {figures.duration(slow)} at {largest:,}" if len(found) > 1 else ""
-        told.append(f"{curve.name} from {figures.duration(fast)} at {smallest:,} parameters{grows}")
-    return "; ".join(told)
+        words.append(f"{curve.name} from {figures.duration(fast)} at {smallest:,} parameters{grows}")
+    return "; ".join(words)

@@ -28,7 +28,7 @@ def significant(value: float) -> str:
 
 
 def _in_units(value: float, units: tuple[tuple[str, float], ...]) -> str:
-    """The number in the largest unit of which there is at least one, once it has three digits."""
+    """The number in the largest unit that leaves at least 1, rounded to three digits."""
     rounded = abs(float(f"{value:.2e}"))
     name, size = next(((name, size) for name, size in reversed(units) if rounded >= size), units[0])
     return significant(value / size) + SPACE + name

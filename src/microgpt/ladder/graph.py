@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-# Processor time, which does not pass while somebody else has the core; on Windows it comes in ticks of 16 ms.
+# Processor time, which does not pass while another process has the core; on Windows it comes in ticks of 16 ms.
 clock = time.perf_counter if sys.platform == "win32" else time.process_time
 
 

@@ -24,7 +24,7 @@ from .rungs import LADDER, Kind, Model, fresh_parameters
 LR, NUM_STEPS = 0.01, 1000  # the script's
 WIDTHS = (16, 32, 64, 128)  # n_embd of the models that show how a step grows
 
-Progress = Callable[[str], None]  # is told what is measured next
+Progress = Callable[[str], None]  # called with what is measured next
 
 
 @dataclass(frozen=True)

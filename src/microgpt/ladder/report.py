@@ -147,7 +147,7 @@ def _note(words: str) -> Markup:
 
 
 def _memory(rungs: Sequence[Rung]) -> Markup:
-    """Two charts. A node of one rung stands for more than that of another, so their numbers are told with the first."""
+    """Two charts. A node of one rung stands for more than that of another, so a note has their numbers."""
     graph = charts.bars(rungs, "Bytes a node", lambda rung: rung.bytes_per_node, _bytes_a_node)
     peak = charts.bars(rungs, "Peak memory", lambda rung: rung.peak_bytes, lambda rung: figures.memory(rung.peak_bytes))
     nodes = [f"{rung.name} {figures.count(rung.nodes)}" for rung in rungs if figures.known(rung.nodes)]

@@ -88,7 +88,7 @@ def bulk(config: GPTConfig, parameters: Parameters) -> Graph:
 
 
 class Fused:
-    """The compiled model. Its parts are told apart by calls that do less: `loss` goes forward, `backward` both ways."""
+    """The compiled model. Its parts are measured by calls that do less: `loss` goes forward, `backward` both ways."""
 
     def __init__(self, config: GPTConfig, parameters: Parameters) -> None:
         from .._fused import GPT
