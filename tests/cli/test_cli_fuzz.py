@@ -104,7 +104,7 @@ def here(tmp_path, monkeypatch):
         os.mkfifo("pipe")
         os.symlink("documents.txt", "link")
         os.symlink("loop", "loop")
-    train = ["train", "--data", "documents.txt", "--steps", "3", "--samples", "0", "--holdout", "2", "--out", "run"]
+    train = ["train", "--data", "documents.txt", "--steps", "3", "--samples", "1", "--holdout", "2", "--out", "run"]
     assert main([*train, *TINY]) == 0
     shutil.copytree("run", "run.whole")
     return tmp_path
@@ -205,7 +205,7 @@ STRANGE = [
 def forge(rng, kept, path, monkeypatch):
     """Write a whole checkpoint, of which one field or one of its parts is another."""
     metadata = checkpoint._metadata(kept)
-    field = rng.choice(["settings", "notes", "config", "rng_state", "step", "vocabulary", "data_digest", "format"])
+    field = rng.choice(["notes"] * 8 + ["settings"] * 4 + ["config", "rng_state", "step", "vocabulary", "data_digest"])
     if field in ("settings", "notes", "config", "rng_state") and rng.random() < 0.8:
         value = json.loads(metadata[field])
         places = range(3) if field == "rng_state" else [*value, "x"]
@@ -244,7 +244,7 @@ def files(rng, here, capsys, monkeypatch):
     whole = (here / "run.whole" / FILE_NAME).read_bytes()
     path = here / "run" / FILE_NAME
     path.write_bytes(whole)
-    kind = rng.choice(["forged", "damaged", "log", "documents"])
+    kind = rng.choice(["forged", "forged", "damaged", "log", "documents"])
     commands = [
         ["train", "--resume", "run", "--steps", "4"],
         ["sample", "--from", "run", "--num", "1"],
@@ -263,7 +263,7 @@ def files(rng, here, capsys, monkeypatch):
         text = "ada\nbob\n\ufeffzoé\n".encode() * rng.randrange(1, 5)
         (here / "strange.txt").write_bytes(damaged(rng, text))
         commands = [["train", "--data", "strange.txt", "--steps", "1", "--samples", "1"]]
-    attempt(rng.choice(commands), capsys)
+    attempt(commands[0] if rng.random() < 0.5 else rng.choice(commands), capsys)
 
 
 # ---- answers ----
