@@ -1,4 +1,4 @@
-"""The program's start: what a plain run does not need is not imported, and options mean the same however they are read."""
+"""The start of the program: a plain run imports nothing it does not need, and options mean the same however read."""
 
 import subprocess
 import sys
