@@ -42,6 +42,13 @@ class Value:
     def __setstate__(self, state: Any) -> None: ...
 
 def operation_of(value: Value) -> str | None: ...
+def set_kinds(
+    float_data: bool = False,
+    float_grad: bool = False,
+    float_ones: bool = False,
+    float_zero: bool = False,
+    int_slope: bool = False,
+) -> None: ...
 def arena_stats() -> dict[str, Any]: ...
 def new_value(
     kind: type[Value], data: _Number, grad: _Number, children: Iterable[Value], local_grads: Iterable[_Number]

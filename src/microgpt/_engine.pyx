@@ -24,6 +24,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, log, pow, sin, sqrt, tanh
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 from microgpt.engine.arena cimport (
     arena_bytes, arena_start, graph_begins, leaf_append, local_grad_next, local_grads_next, result_append, results_reserve,
 )
@@ -40,7 +41,7 @@ from microgpt.engine.ints cimport fits_int, int_flag
 from microgpt.engine.layout cimport (
     BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, OP_ABS, OP_ADD, OP_CONSTRUCTOR,
     OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH, OP_LOG, OP_MUL, OP_POW, OP_RELU, OP_RPOW, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT,
-    OP_TANH, PLACE_MASK, RESULTS, SPARE_HANDLES, SUBCLASS, Arena, Block, Children, Dots, Handle, LocalGrads, Operands,
+    OP_TANH, PLACE_MASK, RESULTS, SPARE_HANDLES, SUBCLASS, Arena, Block, Children, Dots, Handle, Kinds, LocalGrads, Operands,
     RowKernels, block_of, cold_void, likely, unlikely,
 )
 from microgpt.engine.lifetime cimport handles_gone
@@ -244,8 +245,8 @@ cdef class Value:
         """max(0, x); local gradient 1 where x > 0, else 0. The result is the int 0 for x <= 0 and for NaN, as in the script."""
         cdef double x = self.numbers[0]
         if x > 0.0:
-            return unary(self, x, 1.0, DATA_INT * self.data_int, OP_RELU)
-        return unary(self, 0.0, 0.0, DATA_INT, OP_RELU)
+            return unary(self, x, 1.0, data_flag(self.data_int) | GRAD0_INT * arena.kinds.int_slope, OP_RELU)
+        return unary(self, 0.0, 0.0, data_flag(not arena.kinds.float_zero) | GRAD0_INT * arena.kinds.int_slope, OP_RELU)
 
     def tanh(self):
         """Hyperbolic tangent t; local gradient 1 - t**2."""
@@ -398,6 +399,21 @@ def rename(str name):
     own_name = name.encode()
     VALUE.tp_name = own_name
     PyType_Modified(VALUE)
+
+
+def set_kinds(float_data=False, float_grad=False, float_ones=False, float_zero=False, int_slope=False):
+    """From now on, numbers that the script's class has as ints are floats, and the other way round: see Kinds in
+    engine/layout.pxd. For a process of which the class belongs to one script; gradients that are there become that kind."""
+    cdef uint32_t kind
+    cdef Block *block
+    arena.kinds = Kinds(float_data, float_grad, float_ones, float_zero, int_slope)
+    for kind in range(2):
+        if arena.open[kind] != NULL:
+            memset(arena.open[kind].int_grads, not float_grad, sizeof(arena.open[kind].int_grads))
+        block = arena.pool[kind]
+        while block != NULL:
+            memset(block.int_grads, not float_grad, sizeof(block.int_grads))
+            block = block.next
 
 
 def arena_stats():

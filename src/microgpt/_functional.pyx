@@ -178,6 +178,8 @@ def relu(x):
     cdef bint unchanged
     cdef Vector vector
     cdef uint32_t n, start = 0, size, k
+    cdef uint32_t zero = 0 if arena.kinds.float_data or arena.kinds.float_zero else DATA_INT
+    cdef uint32_t slope = GRAD0_INT * arena.kinds.int_slope
     cdef list results
     x = sized(x)
     unchanged = methods_unchanged()
@@ -192,9 +194,9 @@ def relu(x):
         reserve(size)
         for k in range(start, start + size):
             if vector.data[k] > 0.0:
-                append_unary(vector.data[k], id_at(&vector, k), 1.0, 0, OP_RELU)
+                append_unary(vector.data[k], id_at(&vector, k), 1.0, slope, OP_RELU)
             else:
-                append_unary(0.0, id_at(&vector, k), 0.0, DATA_INT, OP_RELU)
+                append_unary(0.0, id_at(&vector, k), 0.0, zero | slope, OP_RELU)
         attach_handles(results, start, size)
         start += size
     return results

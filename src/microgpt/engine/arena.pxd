@@ -123,7 +123,7 @@ cdef inline uint32_t leaf_append(Arena *arena, double data) noexcept:
     block.numbers[GRAD + place] = 0.0
     block.children[place] = Children(0, 0)
     block.flags[place] = LEAF
-    block.int_grads[place] = True
+    block.int_grads[place] = not arena.kinds.float_grad
     block.spans[place] = 1
     return block.first_id + place
 

@@ -261,8 +261,8 @@ cdef inline void accumulate_slow(Arena *arena, Block *block, uint32_t place) noe
         for k in range(min(operands.n_children, operands.n_grads)):
             propagate(blocks, operands.children[k], operands.local_grads[k], grad, int_grad and operands.is_int[k])
     elif flags & ONES:
-        propagate(blocks, block.children[place].first, 1.0, grad, int_grad)
-        propagate(blocks, block.children[place].second, 1.0, grad, int_grad)
+        propagate(blocks, block.children[place].first, 1.0, grad, int_grad and not arena.kinds.float_ones)
+        propagate(blocks, block.children[place].second, 1.0, grad, int_grad and not arena.kinds.float_ones)
     elif not flags & LEAF:
         propagate(blocks, block.children[place].first, local_grads.first.value, grad, int_grad and flags & GRAD0_INT)
         if block.children[place].second != 0:

@@ -5,6 +5,8 @@
 2. An int that reaches 2**53, where doubles no longer tell whole numbers apart, is a float from then on.
 3. An int has no minus zero.
 
+A class of a user's that `microgpt run` exchanges may have other kinds in places (Arena.kinds): `self.grad = 0.0`.
+
 Which numbers are ints: DATA_INT of a node's flags says it of its data, GRAD0_INT and GRAD1_INT of its local gradients,
 Block.int_grads of its grad, Handle.data_int once more of its data. A dot product keeps marks for the shared vector
 (Dots.shared_int; the rows of one never hold ints) and HIDDEN_FLOAT for the gradients of what it stands for.
@@ -24,6 +26,8 @@ cdef inline uint32_t int_flag(Arena *arena, double *value, bint is_int) noexcept
     if likely(not is_int):
         return 0
     value[0] += 0.0
+    if arena.kinds.float_data:
+        return 0
     if fits_int(value[0]):
         return DATA_INT
     arena.int_overflowed = True

@@ -194,6 +194,14 @@ ctypedef struct Handle:                 # a Value, 32 bytes: what a script holds
     uint8_t data_int                    # data is an int (as in the node's flags)
     uint8_t is_operand                  # it was one, so its node may have parents (see also Block.in_dots)
 
+ctypedef struct Kinds:                  # what is an int in a class like the script's: see ints.pxd
+    bint float_data                     # data are made floats
+    bint float_grad                     # a gradient begins as 0.0
+    bint float_ones                     # the local gradients of a sum are 1.0
+    bint float_zero                     # relu of what is not positive is 0.0
+    bint int_slope                      # the local gradient of relu is an int
+
+
 ctypedef struct Arena:
     Block **blocks                      # by block number; a number not in use holds (next such number << 1) | 1
     uint8_t *seen                       # by block number: scratch of block_prepare, all 0 between its calls
@@ -218,6 +226,7 @@ ctypedef struct Arena:
     size_t side_bytes                   # held by Operands records, chunks, `targets` and `classes`
     bint relinked                       # children were assigned: IN_LEAF_BLOCK and spans no longer hold
     bint int_overflowed                 # a result of ints was too large for one: see ints.pxd
+    Kinds kinds
     bint walk_failed                    # the running walk found no memory
     const RowKernels *kernels           # for the instruction set of this CPU
     uint64_t *scratch                   # of the walk and of collect

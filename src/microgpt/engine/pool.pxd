@@ -72,7 +72,7 @@ cdef inline Block *block_allocate(Arena *arena, uint32_t number) noexcept:
     memset(&block.first_id, 0, sizeof(Block) - <size_t>&(<Block *>0).first_id)
     memset(&block.numbers[GRAD], 0, BLOCK_NODES * sizeof(double))
     memset(block.handles, 0, sizeof(block.handles))
-    memset(block.int_grads, True, sizeof(block.int_grads))
+    memset(block.int_grads, not arena.kinds.float_grad, sizeof(block.int_grads))
     block.allocation = allocation
     block.first_id = number << BLOCK_BITS
     arena.blocks[number] = block
@@ -105,7 +105,7 @@ cdef inline void block_start(Arena *arena, Block *block) noexcept:
     arena.last_serial += 1
     block.serial = arena.last_serial
     memset(&block.numbers[GRAD], 0, block.used * sizeof(double))
-    memset(block.int_grads, True, block.used)
+    memset(block.int_grads, not arena.kinds.float_grad, block.used)
     if block.first_id & IN_LEAF_BLOCK:
         memset(block.in_dots, 0, sizeof(block.in_dots))
         memset(block.free_places, 0, sizeof(block.free_places))

@@ -71,11 +71,13 @@ cdef int initialise(object self, object data, children, local_grads) except -1:
     cdef bint is_int
     cdef double value
     cdef uint32_t node
+    if arena.kinds.float_data and not PyFloat_CheckExact(data):
+        data = float(data)
     require_number(data, "a Value's data", &value, &is_int)
     if handle.id != 0:
         relink(handle, links, grads)
         write_data(handle, value, is_int)
-        write_grad(handle, 0.0, True)
+        write_grad(handle, 0.0, not arena.kinds.float_grad)
         return 0
     if links or grads:
         node = node_append(value, read_operands(links, grads))

@@ -28,17 +28,21 @@ cdef inline object multiply(Handle *a, Handle *b):
 cdef inline object add_number(Handle *a, double number, bint is_int):
     """`a + number`, and `number + a`, which the script evaluates as the former."""
     cdef Handle *handle = reserve_result(2)
-    cdef uint32_t other = append_number(&arena, number, is_int)
     cdef double data = a.numbers[0] + number
+    cdef uint32_t other
+    is_int = is_int and not arena.kinds.float_data
+    other = append_number(&arena, number, is_int)
     a.is_operand = True
     return result_with_handle(&arena, handle, data, a.id, other, ONES | int_flag(&arena, &data, a.data_int & is_int))
 
 
 cdef inline object multiply_number(Handle *a, double number, bint is_int):
     cdef double data = a.numbers[0] * number
-    cdef uint32_t flags = is_int * GRAD0_INT | a.data_int * GRAD1_INT
     cdef Handle *handle = reserve_result(2)
-    cdef uint32_t other = append_number(&arena, number, is_int)
+    cdef uint32_t flags, other
+    is_int = is_int and not arena.kinds.float_data
+    flags = is_int * GRAD0_INT | a.data_int * GRAD1_INT
+    other = append_number(&arena, number, is_int)
     flags |= int_flag(&arena, &data, a.data_int & is_int)
     a.is_operand = True
     local_grads_next(&arena, number, a.numbers[0])
@@ -212,7 +216,7 @@ cdef object raise_objects(object self, object exponent):
         real_result(raised)
     require_number(raised, "the result of **", &data, &data_int)
     require_number(exponent * number ** (exponent - 1), "a local gradient", &deriv, &deriv_int)
-    return unary(self, data, deriv, DATA_INT * data_int | GRAD0_INT * deriv_int, OP_POW)
+    return unary(self, data, deriv, data_flag(data_int) | GRAD0_INT * deriv_int, OP_POW)
 
 
 cdef object power_of_number(object base, object self):
@@ -276,7 +280,7 @@ cdef inline uint32_t negated(Handle *value, double *data, bint *is_int) noexcept
     is_int[0] = flags != 0
     value.is_operand = True
     local_grads_next(&arena, -1.0, value.numbers[0])
-    return result_append(&arena, data[0], value.id, minus_one, flags | GRAD0_INT | value.data_int * GRAD1_INT, NULL)
+    return result_append(&arena, data[0], value.id, minus_one, flags | GRAD0_INT * (not arena.kinds.float_data) | value.data_int * GRAD1_INT, NULL)
 
 
 cdef object subtract(Handle *a, Handle *b):
@@ -296,7 +300,9 @@ cdef object subtract_from_number(double number, bint number_int, Handle *b):
     cdef bint is_int
     cdef double data
     cdef uint32_t left = negated(b, &data, &is_int)
-    cdef uint32_t right = append_number(&arena, number, number_int)
+    cdef uint32_t right
+    number_int = number_int and not arena.kinds.float_data
+    right = append_number(&arena, number, number_int)
     data += number
     return result_with_handle(&arena, handle, data, left, right, ONES | int_flag(&arena, &data, is_int & number_int))
 
@@ -337,6 +343,7 @@ cdef object divide_number(double number, bint is_int, Handle *b):
     inverse_of(b, &inverse, &deriv)
     handle = reserve_result(3)
     left = inverted(b, inverse, deriv)
+    is_int = is_int and not arena.kinds.float_data
     right = append_number(&arena, number, is_int)
     local_grads_next(&arena, number, inverse)
     return result_with_handle(&arena, handle, inverse * number, left, right, is_int * GRAD0_INT)

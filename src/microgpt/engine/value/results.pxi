@@ -15,6 +15,11 @@ cdef inline Handle *reserve_result(uint32_t n) except NULL:
     return handle_take(&arena)
 
 
+cdef inline uint32_t data_flag(bint is_int) noexcept:
+    """DATA_INT for the data of a result that Python gave as an int."""
+    return DATA_INT * (is_int and not arena.kinds.float_data)
+
+
 cdef object unary(object self, double data, double local_grad, uint32_t flags, uint32_t operation):
     """The result of a function of one Value."""
     if likely(is_plain(<PyObject *>self)):
