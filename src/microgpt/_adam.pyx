@@ -7,11 +7,12 @@ mostly are. So they are divided into ranges once, and a step is one call of the 
 hot loop) a range.
 """
 from cpython.buffer cimport PyBUF_ND, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
-from microgpt._engine cimport Value, engine_arena, read_number
+from microgpt._engine cimport Value, engine_arena, read_number, real_power
 from microgpt.kernels.kernels cimport AdamKernels, AdamStep, adam_check, adam_kernels, choose_isa, raise_adam
 from microgpt.engine.layout cimport DATA_INT, GRAD, PLACE_MASK, Block, Handle, block_of
 
@@ -147,18 +148,22 @@ cdef class Adam:
         Raises OverflowError where p.grad ** 2 is past the range of a float, and ZeroDivisionError where eps is 0 and a second
         moment too: the script's exceptions, but here nothing has changed then.
         """
-        cdef AdamStep settings
-        cdef size_t done = 0, k
-        settings.lr = number(self.lr if lr is None else lr, "lr")
         beta1, beta2 = self._betas
-        settings.beta1, settings.one_minus_beta1, settings.bias1 = beta1, 1 - beta1, 1 - beta1 ** (self.t + 1)
-        settings.beta2, settings.one_minus_beta2, settings.bias2 = beta2, 1 - beta2, 1 - beta2 ** (self.t + 1)
-        settings.eps = self._eps
-        self.check(&settings)
+        bias1, bias2 = 1 - beta1 ** (self.t + 1), 1 - beta2 ** (self.t + 1)
+        lr = number(self.lr if lr is None else lr, "lr")
+        self.update((beta1, 1 - beta1, bias1, beta2, 1 - beta2, bias2, lr, self._eps), zero_grad)
+
+    def update(self, settings, zero_grad=True, zero_int=True):
+        """A step with these settings, whatever the optimiser's own are: beta1, 1 - beta1, 1 - beta1**t, the same of beta2, lr
+        and eps. zero_int: gradients are set to the int 0, else to 0.0. Raises what `step` raises."""
+        cdef AdamStep step
+        cdef size_t done = 0, k
+        step.beta1, step.one_minus_beta1, step.bias1, step.beta2, step.one_minus_beta2, step.bias2, step.lr, step.eps = settings
+        self.check(&step)
         for k in range(self.n_ranges):
-            update(&settings, &self.ranges[k], self.m + done, self.v + done)
+            update(&step, &self.ranges[k], self.m + done, self.v + done)
             if zero_grad:                                   # at once: a parameter given twice has no gradient the second time
-                clear_grads(&self.ranges[k])
+                clear_grads(&self.ranges[k], zero_int)
             done += self.ranges[k].n
         self.t += 1
 
@@ -166,7 +171,7 @@ cdef class Adam:
         """Set the gradient of every parameter to the int 0."""
         cdef size_t k
         for k in range(self.n_ranges):
-            clear_grads(&self.ranges[k])
+            clear_grads(&self.ranges[k], True)
 
     def state_dict(self):
         """The state beside the parameters: t, and the moments m and v, lists of a float for each parameter."""
@@ -229,9 +234,12 @@ cdef void update(const AdamStep *settings, const ParamRange *params, double *m, 
             (<Handle *>block.handles[k]).data_int = False
 
 
-cdef inline void clear_grads(const ParamRange *params) noexcept:
+cdef inline void clear_grads(const ParamRange *params, bint zero_int) noexcept:
     memset(data_of(params) + GRAD, 0, params.n * sizeof(double))
-    memset(&block_of_range(params).int_grads[params.first & PLACE_MASK], True, params.n)
+    memset(&block_of_range(params).int_grads[params.first & PLACE_MASK], zero_int, params.n)
+
+
+include "adam/param_loop.pxi"
 
 
 cdef object through(values, void (*function)(size_t, const double *, double *) noexcept nogil):
