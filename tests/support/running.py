@@ -137,6 +137,22 @@ def swapped(source: str, name: str, rung: int = 3) -> int:
     return execute(code, name, [])
 
 
+def decided(source: str) -> tuple[str, tuple]:
+    """(report, decision) of `microgpt run` about a script, without running it: decisions are the same if the same was
+    swapped, with the same methods left, whatever stands in which line."""
+    from microgpt.accelerate.report import grouped
+    from microgpt.accelerate.rewrite import Options, rewrite
+
+    found = rewrite(source.encode(), "script.py", Options())
+    lines = grouped(found.findings)
+    if not found.swapped:
+        lines.append("nothing was swapped; the script runs as it is")
+    plan = found.plan
+    methods = (plan.ours, plan.kept, plan.missing, plan.kinds, plan.numbers_only, plan.patched) if plan else ()
+    what = {(one.what, one.swapped, re.sub(r"\d+", "", one.why + one.note)) for one in found.findings}
+    return "\n".join(lines), (frozenset(what), *map(frozenset, methods))
+
+
 def in_both_ways(source: str, folder: Path, rung: int = 3) -> tuple[Run, Run]:
     """The runs of a script, as it is and with swaps."""
     (folder / "script.py").write_text(source, "utf-8")

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from .report import say
+from .syntax.record import Record
 
 START = (
     "import sys; sys.path[:0] = [sys.argv.pop(1)]; from microgpt.accelerate.check import recorded; sys.exit(recorded())"
@@ -24,8 +24,7 @@ START = (
 ENOUGH = 0  # the status of a process that was ended after its steps
 
 
-@dataclass
-class Record:
+class Outcome(Record):
     """What one of the two runs did."""
 
     status: int
@@ -53,7 +52,7 @@ def check(args: argparse.Namespace) -> int:
     return 0
 
 
-def record(args: argparse.Namespace, rung: int, file: str) -> Record:
+def record(args: argparse.Namespace, rung: int, file: str) -> Outcome:
     """Run the script on one rung for so many steps."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     settings = [str(rung), str(args.check), file, str(int(args.any_order))]
@@ -65,10 +64,10 @@ def record(args: argparse.Namespace, rung: int, file: str) -> Record:
     if os.path.exists(file):
         with open(file, encoding="utf-8") as written:
             losses = written.read().split()
-    return Record(done.returncode, done.stdout.splitlines(), losses, seconds, done.stderr.decode("utf-8", "replace"))
+    return Outcome(done.returncode, done.stdout.splitlines(), losses, seconds, done.stderr.decode("utf-8", "replace"))
 
 
-def first_difference(plain: Record, fast: Record) -> list[str]:
+def first_difference(plain: Outcome, fast: Outcome) -> list[str]:
     for number, (a, b) in enumerate(zip(plain.lines, fast.lines), 1):
         if a != b:
             return [f"line {number} differs", f"  interpreted: {shown(a)}", f"  swapped:     {shown(b)}"]
@@ -88,7 +87,7 @@ def shown(line: bytes) -> str:
     return line.decode("utf-8", "replace")
 
 
-def last_words(*records: Record) -> list[str]:
+def last_words(*records: Outcome) -> list[str]:
     return [f"  {record.error.splitlines()[-1]}" for record in records if record.error]
 
 

@@ -13,6 +13,12 @@ What is shown to mean the same is swapped for compiled code; all else runs as it
 """
 
 
+NO_SCRIPTS = {
+    **dict.fromkeys((".safetensors", ".pt", ".pth", ".npz", ".npy", ".pkl", ".pickle", ".json"), "a file of data"),
+    **dict.fromkeys((".zip", ".pyz", ".whl"), "an archive"),
+}
+
+
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Add `run` to a program's subcommands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
@@ -93,6 +99,13 @@ def source_of(path: str) -> bytes | str:
 
     if os.path.isdir(path):
         return f"{path} is a folder; name the script in it"
+    if path == "-":
+        return "a script is read from a file; - is none"
+    ending = os.path.splitext(path)[1].lower()
+    if ending == ".ipynb":
+        return f"{path} is a notebook: begin it with %load_ext microgpt, or export it as a script"
+    if ending in NO_SCRIPTS:
+        return f"{path} is {NO_SCRIPTS[ending]}, not a script"
     try:
         return read(path)
     except FileNotFoundError:

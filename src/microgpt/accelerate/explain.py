@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import difflib
 
-from .recognise.forms import CONSTRUCTOR, FUNCTION_SOURCES, METHOD_SOURCES
+from .recognise.forms import FUNCTION_SOURCES, METHOD_SOURCES
 from .recognise.value_class import ClassPlan
 from .syntax.match import plain
 
 
 def differences(script_s: str, theirs: ast.AST) -> list[str]:
     """Lines of a form (with -) and of the user's code (with +) that are not in both; layout and comments set aside."""
-    ours = ast.unparse(ast.parse(script_s)).replace("START", "1").splitlines()
+    ours = ast.unparse(ast.parse(script_s)).splitlines()
     user_s = plain(theirs)
     mine = ast.unparse(user_s).splitlines() if user_s is not None else []
     return [line for line in difflib.ndiff(ours, mine) if line[:2] in ("- ", "+ ")]
@@ -24,7 +24,7 @@ def explain_class(plan: ClassPlan) -> tuple[str, ...]:
     for method in plan.node.body:
         if not isinstance(method, ast.FunctionDef) or method.name in plan.ours:
             continue
-        form = CONSTRUCTOR if method.name == "__init__" else METHOD_SOURCES.get(method.name)
+        form = METHOD_SOURCES.get(method.name)
         if form is not None:
             different = differences(form, method)
             lines += [f"{method.name} (line {method.lineno}), the script's with -, this one with +:"] * bool(different)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from .syntax.record import Record
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Record):
     """One thing that was swapped, or left for a reason.
 
     line: where it stands. what: "class Value", "softmax", ... why: the reason for leaving it, "" where it was swapped.
-    detail: lines that show the difference.
+    detail: lines that show the difference. file: the module beside the script that it stands in, "" for the script.
     """
 
     line: int
     what: str
     why: str = ""
     note: str = ""
-    detail: tuple[str, ...] = field(default=())
+    detail: tuple[str, ...] = ()
+    file: str = ""
 
     @property
     def swapped(self) -> bool:

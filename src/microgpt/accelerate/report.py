@@ -18,25 +18,18 @@ def say(text: str) -> None:
             print(f"{NAME}: {text}", file=sys.stderr, flush=True)
 
 
-def line(finding: Finding) -> str:
-    place = f"{finding.what} (line {finding.line})" if finding.line else finding.what
-    if finding.swapped:
-        return f"{place}: swapped{', ' + finding.note if finding.note else ''}"
-    return f"{place}: left, {finding.why}"
-
-
 def grouped(findings: Iterable[Finding]) -> list[str]:
     """The lines of a report. The same thing at several places takes one line."""
-    places: dict[tuple[str, str, str], list[int]] = {}
+    places: dict[tuple[str, str, str, str], list[int]] = {}
     for finding in findings:
-        places.setdefault((finding.what, finding.why, finding.note), []).append(finding.line)
+        places.setdefault((finding.what, finding.why, finding.note, finding.file), []).append(finding.line)
     lines = []
-    for (what, why, note), numbers in places.items():
-        if len(numbers) == 1:
-            lines.append(line(Finding(numbers[0], what, why, note)))
-        else:
-            where = f"{what} (lines {', '.join(map(str, sorted(set(numbers))))})"
-            lines.append(f"{where}: {'left, ' + why if why else 'swapped' + (', ' + note if note else '')}")
+    for (what, why, note, file), numbers in places.items():
+        found = sorted(set(numbers) - {0})
+        where = f"line{'s' * (len(found) > 1)} {', '.join(map(str, found))}" if found else ""
+        place = ", ".join(filter(None, (file, where)))
+        done = f"left, {why}" if why else "swapped" + (f", {note}" if note else "")
+        lines.append(f"{what}{f' ({place})' if place else ''}: {done}")
     return lines
 
 
@@ -46,7 +39,8 @@ def report(findings: list[Finding], explain: bool = False) -> None:
         say(text)
     if not any(finding.swapped for finding in findings):
         say("nothing was swapped; the script runs as it is")
-    if explain:
-        for finding in findings:
-            for text in finding.detail:
-                say(f"    {text}")
+    if not explain:
+        return
+    details = [text for finding in findings for text in finding.detail]
+    for text in details or ["nothing in it differs from the script's, as far as that was looked at"]:
+        say(f"    {text}")

@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import ast
 import copy
+import os
 import warnings
-from dataclasses import dataclass, field
 from types import CodeType
 
 from .explain import explain_class, explain_function
 from .findings import Finding
-from .guards.class_guard import class_shows, graph_shows, own_methods, patched
+from .guards.class_guard import class_shows, extra_shows, graph_reads, graph_shows, patched
 from .guards.escapes import methods_shown, needs_subclass
-from .guards.local_modules import beside_shows
-from .guards.powers import number_powers
 from .guards.program_guard import opaque
 from .guards.value_guard import strange_number
-from .recognise.adam import AdamSite, find_adam, finding, swap_adam
-from .recognise.forms import METHODS
+from .recognise.forms import KINDS, METHODS
 from .recognise.micrograd import NOTE, convert, mentions
-from .recognise.value_class import ClassPlan, find_class
-from .recognise.vectors import COMPILED, HELPER, Swaps
+from .recognise.optimiser import LoopSite, find_loop, finding, looks_like_update, swap_loop
+from .recognise.value_class import ClassPlan, dropped, find_class, keep_instead
+from .recognise.vectors import COMPILED, Swaps
+from .syntax.calls import helper
+from .syntax.match import Match
+from .syntax.powers import number_powers
 from .syntax.program import Program
+from .syntax.project import Project
+from .syntax.record import Record, fresh
 from .syntax.scopes import parameters
 
 INTERPRETED, TYPED, BULK = 0, 2, 3  # rungs of the ladder
 THE_SCRIPT_S_OWN = ("linear", "softmax", "rmsnorm")
 
 
-@dataclass
-class Options:
+class Options(Record):
     """How far to go.
 
     rung        the highest to use
@@ -50,23 +52,23 @@ class Options:
     watched: bool = False
 
 
-@dataclass
-class Rewritten:
-    """The code to run (None for a cell, whose tree was changed in place), and what was done to it."""
+class Rewritten(Record):
+    """The code to run (None for a cell, whose tree was changed in place), that of modules beside it by their files, and
+    what was done."""
 
     code: CodeType | None
     plan: ClassPlan | None = None
-    sites: list[AdamSite] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    sites: list[LoopSite] = fresh([])
+    findings: list[Finding] = fresh([])
+    modules: dict[str, CodeType] = fresh({})
 
     @property
     def swapped(self) -> bool:
         return any(finding.swapped for finding in self.findings)
 
 
-@dataclass
-class Numbering:
-    """The numbers that the next class and the next Adam loop get: those in the lists of support.Support."""
+class Numbering(Record):
+    """The numbers that the next class and the next loop get: those in the lists of support.Support."""
 
     classes: int = 0
     sites: int = 0
@@ -91,23 +93,49 @@ def rewrite_compiled(
     tree = ast.parse(source, file)
     older = convert(tree) if options.any_order and options.rung >= TYPED else None
     program = Program(tree, file)
-    plan = find_class(program)
+    project = Project(program, options.folder)
+    plan, owner = find_in_project(project)
     if plan is None:
-        return Rewritten(code, None, [], [Finding(0, "the script", no_class(program, options))])
+        return Rewritten(code, None, [], [Finding(0, "the script", "no class in it reads like the script's Value")])
     plan.older = older is not None
-    why = reason_to_leave(program, plan, options)
+    why = reason_to_leave(project, owner, plan, options)
     if why:
-        left = Finding(plan.node.lineno, f"class {plan.name}", why, detail=explain_class(plan))
-        return Rewritten(watched(program, plan) if options.watched else code, plan, [], [left])
-    rewriter = Rewriter(program, plan, options, numbering)
-    swapped = compile(rewriter.module(program.tree), file, "exec", dont_inherit=True)
-    return Rewritten(swapped, plan, rewriter.sites, rewriter.all_findings())
+        left = Finding(
+            plan.node.lineno, f"class {plan.name}", why, detail=explain_class(plan), file=beside(program, owner)
+        )
+        watch = options.watched and owner is program
+        return Rewritten(watched(program, plan) if watch else code, plan, [], [left])
+    made = Rewritten(code, plan)
+    others = [each for each in [program, *project.modules.values()] if each is not owner]
+    for each in [owner, *others]:
+        rewriter = Rewriter(each, plan, options, numbering, made.sites)
+        done = compile(rewriter.module(each.tree), each.file, "exec", dont_inherit=True)
+        made.findings += [one.but(file=beside(program, each)) for one in rewriter.all_findings()]
+        if each is program:
+            made.code = done
+        else:
+            made.modules[each.file] = done
+    return made
 
 
-def no_class(program: Program, options: Options) -> str:
-    beside = sorted(program.local_modules(options.folder))
-    hint = f"; {', '.join(beside)} beside it: see `import microgpt.accelerate`" if beside else ""
-    return f"no class in it reads like the script's Value{hint}"
+def beside(script: Program, program: Program) -> str:
+    return "" if program is script else os.path.basename(program.file)
+
+
+def find_in_project(project: Project) -> tuple[ClassPlan | None, Program]:
+    """The class, and the program that it stands in: the script, else the one module that has such a class."""
+    plan = find_class(project.script)
+    if plan is not None:
+        return plan, project.script
+    found: dict[str, ClassPlan] = {}
+    for name, program in project.modules.items():
+        if (inside := find_class(program)) is not None:
+            found[name] = inside
+    if len(found) != 1:
+        return None, project.script
+    ((name, plan),) = found.items()
+    project.name_class(name, plan.name)
+    return plan, project.modules[name]
 
 
 def rewrite_cell(tree: ast.Module, numbering: Numbering) -> Rewritten | None:
@@ -117,34 +145,93 @@ def rewrite_cell(tree: ast.Module, numbering: Numbering) -> Rewritten | None:
         program = Program(made, "<cell>")
         plan = find_class(program)
         options = Options(TYPED, shared=True)
-        if plan is None or reason_to_leave(program, plan, options):
+        if plan is None or reason_to_leave(Project(program, ""), program, plan, options):
             return None
-        rewriter = Rewriter(program, plan, options, numbering)
+        rewriter = Rewriter(program, plan, options, numbering, [])
         tree.body[:] = rewriter.module(made).body
     except Exception:  # a cell like no other, which the notebook then runs as it is
         return None
     return Rewritten(None, plan, rewriter.sites, rewriter.all_findings())
 
 
-def reason_to_leave(program: Program, plan: ClassPlan, options: Options) -> str:
+def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: Options) -> str:
     """Why the class must stay, "" when it can go; the plan is completed on the way."""
     if options.rung < TYPED:
         return "asked to stay on the interpreted rung"
-    why = opaque(program) or plan.why_not
+    programs = [owner, *(p for p in [project.script, *project.modules.values()] if p is not owner)]
+    why = next(filter(None, map(opaque, programs)), "") or plan.why_not
     if why and mentions(plan.node, {"_backward", "_prev"}):
-        why = f"it is of micrograd's form, and {NOTE.removesuffix(' (--any-order)')}: --any-order swaps it if it can"
+        remedy = "" if options.any_order else ": --any-order swaps it if it can"
+        why = f"it is of micrograd's form, whose closures compute local gradients in backward{remedy}"
+    if project.unreadable:
+        why = why or f"it imports {project.unreadable}, which cannot be looked into"
     if why:
         return why
     plan.shared = options.shared
-    plan.patched = patched(program, plan)
-    plan.shown = methods_shown(program, plan)
-    why = class_shows(program, plan) or strange_number(program, plan) or beside_shows(program, plan, options.folder)
-    plan.subclass = bool(needs_subclass(program, plan)) or (options.shared and not is_wholly_ours(plan))
-    plan.mask_rpow = "__rpow__" not in plan.kept and not number_powers(program, own_methods(plan))
-    plan.why_scalar = graph_shows(program, plan, program.local_modules(options.folder))
+    settle_methods(programs, plan)
+    why = next(filter(None, (look_at(program, plan, project) for program in programs)), "")
+    plan.subclass = plan.subclass or (options.shared and not is_wholly_ours(plan))
+    plan.mask_rpow = "__rpow__" not in plan.kept and not all(number_powers(program, set()) for program in programs)
+    if options.shared and plan.kinds:
+        why = why or f"{KINDS[min(plan.kinds)]}, which is not so in the class that others use too"
     if plan.subclass:
-        plan.why_scalar = plan.why_scalar or needs_subclass(program, plan) or "the class is derived from ours"
+        plan.why_scalar = plan.why_scalar or "the class is derived from ours"
     return why
+
+
+def what_is_changed(program: Program, plan: ClassPlan, modules: set[str]) -> str:
+    """Why what was found out by running code does not hold for good, or ""."""
+    constants = set(plan.node_constants())
+    for target, _ in program.attribute_stores():
+        if target.attr in constants:
+            return f"line {target.lineno} changes {target.attr}, which its methods may read"
+        if program.meaning(target.value) in modules:
+            return f"line {target.lineno} changes the module {program.meaning(target.value)}"
+    return ""
+
+
+def look_at(program: Program, plan: ClassPlan, project: Project) -> str:
+    """What one program does with the class: why it must stay, if it must."""
+    script, modules = project.script, set(project.modules)
+    plan.shown |= methods_shown(program, plan)
+    why = (
+        what_is_changed(program, plan, modules)
+        or extra_shows(program, plan)
+        or class_shows(program, plan)
+        or strange_number(program, plan)
+    )
+    of_subclass = needs_subclass(program, plan)
+    plan.subclass = plan.subclass or bool(of_subclass)
+    plan.why_scalar = plan.why_scalar or graph_shows(program, plan) or of_subclass
+    if why and program is not script:
+        return f"{os.path.basename(program.file)}, which it imports, cannot do with another class: {why}"
+    return why
+
+
+def settle_methods(programs: list[Program], plan: ClassPlan) -> None:
+    """Methods that are the script's only as far as numbers go stay the user's where more can be seen."""
+    programs[0].forget(dropped(plan))
+    plan.patched = set().union(*(patched(program, plan) for program in programs))
+    keep: set[str] = set()
+    if plan.pairs_only and not all(has_pairs(call, plan) for p in programs for call in p.class_calls()):
+        keep |= {"backward"}
+    if any(graph_reads(program, plan) for program in programs) or "backward" not in plan.ours - keep:
+        keep |= plan.numbers_only
+    if plan.patched & {*METHODS, "*"}:
+        keep |= plan.run_alike
+    keep_instead(plan, keep)
+    programs[0].forget(dropped(plan))
+
+
+def has_pairs(call: ast.Call, plan: ClassPlan) -> bool:
+    """Whether this makes a node with as many local gradients as children, for all that can be seen."""
+    given: dict[str | None, ast.expr] = dict(zip(plan.signature, call.args))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords}
+    links = [given.get(name) for name in plan.parameters[1:]]
+    if links == [None, None]:
+        return not any(isinstance(argument, ast.Starred) for argument in call.args)
+    sizes = [len(link.elts) if isinstance(link, (ast.Tuple, ast.List)) else None for link in links]
+    return None not in sizes and sizes[0] == sizes[1]
 
 
 def is_wholly_ours(plan: ClassPlan) -> bool:
@@ -153,14 +240,14 @@ def is_wholly_ours(plan: ClassPlan) -> bool:
 
 def watched(program: Program, plan: ClassPlan) -> CodeType:
     """The script as it is, but for a decorator of the class that shows it to Support.on_class."""
-    decorator = helper("watch", plan.node)
+    decorator = helper_at("watch", plan.node)
     plan.node.decorator_list.insert(0, decorator)
     return compile(program.tree, program.file, "exec", dont_inherit=True)
 
 
-def helper(name: str, at: ast.AST) -> ast.expr:
+def helper_at(name: str, at: ast.AST) -> ast.expr:
     """`__microgpt__.name`, at a place in the source."""
-    made = ast.Attribute(ast.Name(HELPER, ast.Load()), name, ast.Load())
+    made = helper(name)
     for part in ast.walk(made):
         ast.copy_location(part, at)
     return made
@@ -169,23 +256,25 @@ def helper(name: str, at: ast.AST) -> ast.expr:
 class Rewriter:
     """One walk through the tree, from the outside to the inside: what is swapped is not looked into any more."""
 
-    def __init__(self, program: Program, plan: ClassPlan, options: Options, numbering: Numbering) -> None:
+    def __init__(
+        self, program: Program, plan: ClassPlan, options: Options, numbering: Numbering, sites: list[LoopSite]
+    ) -> None:
         self.program = program
         self.plan = plan
         self.rung = options.rung
         self.bulk = options.rung >= BULK and not plan.why_scalar
         self.swaps = Swaps(program, plan, COMPILED if self.bulk else frozenset())
-        self.sites: list[AdamSite] = []
+        self.sites = sites
         self.numbering = numbering
         self.findings: list[Finding] = []
-        self.whole: dict[ast.AST, str] = {}  # functions handed over as a whole
+        self.whole: dict[ast.AST, tuple[str, tuple[int, ...]]] = {}  # functions handed over as a whole
 
     def module(self, tree: ast.Module) -> ast.Module:
         for node in self.program.nodes:
             if isinstance(node, ast.FunctionDef):
-                name = self.swaps.function(node)
-                if name is not None:
-                    self.whole[node] = name
+                found = self.swaps.function(node)
+                if found is not None:
+                    self.whole[node] = found
         tree.body = self.statements(tree.body)
         return tree
 
@@ -195,10 +284,10 @@ class Rewriter:
         while index < len(body):
             attention = self.swaps.attention(body, index)
             if attention is not None:
-                made += attention
-                index += 2
+                made += attention[0]
+                index += attention[1]
                 continue
-            made += self.adam(body[index]) or [self.statement(body[index])]
+            made += self.param_loop(body[index]) or [self.statement(body[index])]
             index += 1
         return made
 
@@ -206,7 +295,7 @@ class Rewriter:
         if node is self.plan.node:
             return self.swap_class(self.plan.node)
         if isinstance(node, ast.FunctionDef) and node in self.whole:
-            node.body = self.swaps.guard(node, self.whole[node])
+            node.body = self.swaps.guard(node, *self.whole[node])
             return node
         self.children(node)
         return node
@@ -237,24 +326,39 @@ class Rewriter:
         if swapped is not None:
             return swapped
         if isinstance(node, ast.Call) and self.program.is_class(node.func):
-            self.keywords(node)
+            self.arguments(node)
         self.children(node)
         return node
 
-    def keywords(self, node: ast.Call) -> None:
-        """The constructor's arguments by our names."""
-        ours = dict(zip(self.plan.parameters, ("data", "children", "local_grads")))
+    def arguments(self, node: ast.Call) -> None:
+        """The constructor's arguments in our order and by our names, without those that nobody reads."""
+        plan = self.plan
+        ours = dict(zip(plan.parameters, ("data", "children", "local_grads")))
+        if plan.signature[:3] != plan.parameters and len(node.args) > 1:
+            named = zip(plan.signature[1:], node.args[1:])
+            node.keywords = [*(ast.keyword(name, value) for name, value in named), *node.keywords]
+            del node.args[1:]
+        del node.args[3:]
+        node.keywords = [k for k in node.keywords if k.arg is None or k.arg in ours or k.arg not in plan.signature]
         for keyword in node.keywords:
             if keyword.arg is not None:
                 keyword.arg = ours.get(keyword.arg, keyword.arg)
 
-    def adam(self, node: ast.stmt) -> list[ast.stmt]:
-        """What takes the place of the script's Adam loop; nothing for other statements."""
-        found = find_adam(self.program, node) if isinstance(node, ast.For) and self.rung >= BULK else None
-        if found is None or not isinstance(node, ast.For) or not self.swaps.can_repeat(found[1]):
+    def param_loop(self, node: ast.stmt) -> list[ast.stmt]:
+        """What takes the place of a loop over parameters; nothing for other statements."""
+        found = None
+        if isinstance(node, ast.For) and self.rung >= BULK:
+            found = find_loop(self.program, node, self.plan.fields)
+        if found is None or not isinstance(node, ast.For):
+            if self.rung >= BULK and looks_like_update(node, self.plan.fields):
+                why = "it does more than arithmetic on each parameter's data, gradient and cells of lists"
+                self.findings.append(Finding(node.lineno, "loop over parameters", why))
             return []
-        site, match = found
-        made = swap_adam(node, match, self.numbering.sites + len(self.sites))
+        site, expressions = found
+        holes = {str(k): expression for k, expression in enumerate(expressions)}
+        if not self.swaps.can_repeat(Match(holes)):
+            return []
+        made = swap_loop(node, site, expressions, self.numbering.sites + len(self.sites))
         self.sites.append(site)
         self.findings.append(finding(site))
         return made
@@ -264,9 +368,9 @@ class Rewriter:
         kept = [made for statement in node.body if (made := self.kept(statement)) is not None]
         if self.plan.subclass:
             kept = [*self.slots(node), *kept]
-            node.bases = [helper("Value", node)]
+            node.bases = [helper_at("Value", node)]
         node.body = self.class_body(kept) or [ast.copy_location(ast.Pass(), node)]
-        decorator = ast.Call(helper("adopt", node), [ast.Constant(self.numbering.classes)], [])
+        decorator = ast.Call(helper_at("adopt", node), [ast.Constant(self.numbering.classes)], [])
         for part in ast.walk(decorator):
             ast.copy_location(part, node)
         node.decorator_list = [decorator]
@@ -301,7 +405,7 @@ class Rewriter:
 
     def all_findings(self) -> list[Finding]:
         found = [*self.findings, *self.swaps.findings]
-        if self.plan.why_scalar and self.rung >= BULK:
+        if self.plan.why_scalar and self.rung >= BULK and self.plan.node in self.program.nodes:
             found.append(Finding(self.plan.node.lineno, "vectors", self.plan.why_scalar))
         elif self.bulk:
             found += self.not_recognised()

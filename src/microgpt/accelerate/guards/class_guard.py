@@ -11,15 +11,17 @@ import ast
 
 from ..recognise.forms import METHODS
 from ..recognise.value_class import FIELDS, ClassPlan
+from ..syntax.match import is_simple
 from ..syntax.program import Program
 from .children import strange_children
 from .escapes import is_type_of_error
+from .reach import may_be_value
 
 CLASS_MODULES = {
     *("inspect", "traceback", "linecache", "cgitb", "pydoc", "weakref", "copyreg", "tracemalloc", "multiprocessing"),
     *("concurrent.futures", "dill", "cloudpickle", "joblib", "pympler", "numba"),
 }
-CLASS_CALLS = {"id", "sys.getsizeof", "sys.getrefcount", "sys.exc_info", "sys.getallocatedblocks", "help"}
+CLASS_CALLS = {"sys.getsizeof", "sys.getrefcount", "sys.exc_info", "sys.getallocatedblocks", "help"}
 CLASS_CALLS |= {"sys.settrace", "sys.unraisablehook", "typing.get_type_hints", "dataclasses.fields"}
 CLASS_ATTRIBUTES = {
     *("RecursionError", "__weakref__", "__new__", "__setattr__", "__delattr__", "__getattribute__", "__sizeof__"),
@@ -37,11 +39,11 @@ REFLECTED = {"__rpow__", "__abs__", "__copy__", "__setstate__", "__reduce_cython
 
 def class_shows(program: Program, plan: ClassPlan) -> str:
     """Why the class must stay the script's own, or ""."""
-    for module in sorted(program.modules):
+    for module in sorted(program.used_modules()):
         if module in CLASS_MODULES or module.split(".")[0] in CLASS_MODULES:
             return f"it imports {module}"
     return (
-        asks_for_what_differs(program)
+        asks_for_what_differs(program, plan)
         or pickles(program)
         or collects(program)
         or is_derived(program)
@@ -53,7 +55,39 @@ def class_shows(program: Program, plan: ClassPlan) -> str:
     )
 
 
-def asks_for_what_differs(program: Program) -> str:
+def extra_shows(program: Program, plan: ClassPlan) -> str:
+    """Why attributes that the constructor stores beside the script's four cannot be left out, or ""."""
+    for node in program.nodes:
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
+        if isinstance(name, str) and name in plan.extra and not is_slot(program, plan, node):
+            return f"line {line_of(node)} uses {name}, for which the compiled class has no room"
+    if plan.signature == plan.parameters:
+        return ""
+    for call in program.class_calls():
+        extra = [*call.args[3:], *(k.value for k in call.keywords if k.arg not in plan.parameters)]
+        if any(isinstance(argument, ast.Starred) or not is_simple(argument) for argument in [*extra, *call.args[1:1]]):
+            return f"line {call.lineno} computes an argument that the script's constructor has not"
+        if len(call.args) > 1 and plan.signature[:3] != plan.parameters and call.keywords:
+            return f"line {call.lineno} mixes arguments by place and by name"
+    return ""
+
+
+def is_slot(program: Program, plan: ClassPlan, node: ast.AST) -> bool:
+    """Whether this is a name among the class's __slots__."""
+    while node is not plan.node and program.parents.get(node) is not None:
+        node = program.parents[node]
+        if isinstance(node, ast.Assign):
+            return node in plan.node.body
+    return False
+
+
+def asks_for_what_differs(program: Program, plan: ClassPlan) -> str:
+    numbers = {plan.fields["data"], plan.fields["grad"]}
+    for call in program.calls("id"):
+        if any(may_be_value(program, argument, numbers) for argument in call.args):
+            return f"line {call.lineno} asks for the identity of what may be a Value"
+    for value in program.values("id"):
+        return f"line {value.lineno} hands on id"
     for node in program.nodes:
         if isinstance(node, (ast.Name, ast.Attribute)):
             for _ in program.may_mean(node) & CLASS_CALLS:
@@ -98,6 +132,9 @@ def collects(program: Program) -> str:
 def is_derived(program: Program) -> str:
     for node in program.nodes:
         if isinstance(node, ast.ClassDef) and any(program.is_class(base) for base in node.bases):
+            used = [*program.mentions(node.name), *program.calls("globals", "vars", "locals")]
+            if not used and len(node.bases) == 1 and not (node.keywords or node.decorator_list):
+                continue
             return f"line {node.lineno} derives a class from it"
     return ""
 
@@ -212,37 +249,24 @@ def is_plain_data(program: Program, node: ast.expr) -> bool:
     return isinstance(node, ast.Constant)
 
 
-def own_methods(plan: ClassPlan) -> set[ast.AST]:
-    """Every node of the methods that are dropped for ours."""
-    return {
-        node
-        for method in plan.node.body
-        if isinstance(method, ast.FunctionDef) and method.name in plan.ours
-        for node in ast.walk(method)
-    }
-
-
 # ---- the graph ------------------------------------------------------------------------------------------------------
 
 
 def graph_reads(program: Program, plan: ClassPlan) -> list[ast.AST]:
     """Where children and local gradients are named outside the methods that are ours."""
     names = {plan.fields[name] for name in FIELDS[2:]} | set(FIELDS[2:])
-    ours = own_methods(plan)
-    found = [node for node in program.mentions(*names) if isinstance(node, ast.Attribute) and node not in ours]
+    found = [node for node in program.mentions(*names) if isinstance(node, ast.Attribute)]
     constants = [node for node in program.nodes if isinstance(node, ast.Constant) and node.value in names]
     slots = {node for statement in plan.node.body for node in ast.walk(statement) if isinstance(statement, ast.Assign)}
     return found + [node for node in constants if node not in slots]
 
 
-def graph_shows(program: Program, plan: ClassPlan, local_modules: set[str]) -> str:
+def graph_shows(program: Program, plan: ClassPlan) -> str:
     """Why every node has to be the script's, or ""."""
     for node in graph_reads(program, plan):
         return f"line {line_of(node)} looks at the graph"
     if not plan.surely("backward"):
         return "backward is the script's own"
-    for module in sorted(local_modules):
-        return f"it imports {module}, which may look at the graph"
     for call in program.calls("getattr", "setattr", "hasattr", "delattr"):
         if len(call.args) > 1 and not isinstance(call.args[1], ast.Constant):
             return f"line {call.lineno} asks for attributes by computed names"

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from ..recognise.forms import METHODS
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import Program
+from .reach import may_be_value
 
 TAKES_CLASSES = ("isinstance", "issubclass", "map", "filter")
 FUNCTIONS_OF_ONE = {"log", "exp", "relu"}
-ATTRIBUTES_OF_CLASSES = ("__name__", "__qualname__", "__module__")
+ATTRIBUTES_OF_CLASSES = ("__qualname__", "__module__")  # its __name__ is the same
 
 
 def needs_subclass(program: Program, plan: ClassPlan) -> str:
     """Why the class must remain one of the script's own, derived from ours, or ""."""
-    return gives_attributes(program, plan) or asks_for_type(program) or class_goes_elsewhere(program)
+    return gives_attributes(program, plan) or asks_for_type(program, plan) or class_goes_elsewhere(program)
 
 
 def gives_attributes(program: Program, plan: ClassPlan) -> str:
@@ -39,16 +40,31 @@ def is_elsewhere(program: Program, plan: ClassPlan, target: ast.Attribute) -> bo
     return target.value.id in program.imports
 
 
-def asks_for_type(program: Program) -> str:
+def asks_for_type(program: Program, plan: ClassPlan) -> str:
     for node in program.mentions(*ATTRIBUTES_OF_CLASSES):
         if isinstance(node, ast.Attribute) and not is_type_of_error(program, node.value):
             return f"line {node.lineno} asks for {node.attr}"
+    numbers = {plan.fields["data"], plan.fields["grad"]}
     for call in program.calls("type"):
-        if not is_type_of_error(program, call):
+        if is_type_of_error(program, call) or is_only_compared(program, call):
+            continue
+        if len(call.args) != 1 or may_be_value(program, call.args[0], numbers):
             return f"line {call.lineno} asks for a type"
     for node in program.values("type"):
         return f"line {node.lineno} hands on type"
     return ""
+
+
+def is_only_compared(program: Program, call: ast.Call) -> bool:
+    """type(x) is Value, type(x).__name__, isinstance(y, type(x))"""
+    parent = program.parents.get(call)
+    if isinstance(parent, ast.Attribute):
+        return parent.attr == "__name__"
+    if isinstance(parent, ast.Tuple):
+        parent = program.parents.get(parent)
+    if isinstance(parent, ast.Call):
+        return program.meaning(parent.func) in ("isinstance", "issubclass") and call not in parent.args[:1]
+    return isinstance(parent, ast.Compare)
 
 
 def is_type_of_error(program: Program, node: ast.AST) -> bool:
@@ -104,6 +120,8 @@ def is_harmless(program: Program, node: ast.expr) -> bool:
         return all(isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq, ast.In, ast.NotIn)) for op in parent.ops)
     if isinstance(parent, (ast.Tuple, ast.BinOp)):  # isinstance(x, (int, Value)), isinstance(x, int | Value)
         return is_harmless(program, parent)
+    if isinstance(parent, ast.ClassDef):  # a class derived from it that nobody uses, see class_guard.py
+        return True
     return isinstance(parent, ast.MatchClass) or is_annotation(program, node) or is_alias(program, parent)
 
 

@@ -26,6 +26,8 @@ def opaque(program: Program) -> str:
     """Why nothing can be shown about this program, or ""."""
     for node in program.nodes:
         if isinstance(node, ast.Name) and node.id in OPAQUE_NAMES and isinstance(node.ctx, ast.Load):
+            if node.id == "eval" and evaluates_constants(program, node):
+                continue
             return f"it uses {node.id} (line {node.lineno})"
         if isinstance(node, ast.Attribute) and node.attr in OPAQUE_ATTRIBUTES:
             return f"it uses {node.attr} (line {node.lineno})"
@@ -34,10 +36,23 @@ def opaque(program: Program) -> str:
         if isinstance(node, ast.expr):
             for found in program.may_mean(node) & SEARCHES:
                 return f"it uses {found} (line {node.lineno})"
-    for module in sorted(program.modules):
+    for module in sorted(program.used_modules()):
         if module in OPAQUE_MODULES or module.split(".")[0] in OPAQUE_MODULES:
             return f"it imports {module}"
     return changes_module(program) or changes_names(program)
+
+
+def evaluates_constants(program: Program, name: ast.Name) -> bool:
+    """eval("1 + 1"): a text that stands there and has no names in it."""
+    call = program.parents.get(name)
+    if not isinstance(call, ast.Call) or call.func is not name or len(call.args) != 1 or call.keywords:
+        return False
+    text = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
+    try:
+        tree = ast.parse(text.strip(), mode="eval") if isinstance(text, str) else None
+    except (SyntaxError, ValueError):
+        return False
+    return tree is not None and not any(isinstance(part, (ast.Name, ast.Attribute)) for part in ast.walk(tree))
 
 
 def changes_module(program: Program) -> str:

@@ -171,7 +171,7 @@ def boolean_data(program: Program, plan: ClassPlan) -> str:
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         for name in stored_in(target)
     }
-    for call in program.class_calls():
+    for call in program.class_calls() if "float_data" not in plan.kinds else ():
         data = [*call.args[:1], *(k.value for k in call.keywords if k.arg == plan.parameters[0])]
         if any(may_be_boolean(argument, booleans) for argument in data):
             return f"line {call.lineno} gives it a boolean"

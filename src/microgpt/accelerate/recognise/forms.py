@@ -5,21 +5,20 @@ Each says what the arithmetic is, and in which order; the compiled functions do 
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable
+import textwrap
 
-from ..syntax.match import Pattern, is_arithmetic, is_simple
+from ..syntax.match import Pattern, is_simple
 
 # ---- the class: what each method has to be, so that ours stands for it ----
 
-CONSTRUCTOR = """
+METHOD_SOURCES = {
+    "__init__": """
 def __init__(self, data, children=(), local_grads=()):
     self.data = data
     self.grad = 0
     self._children = children
     self._local_grads = local_grads
-"""
-METHOD_SOURCES = {
+""",
     "__add__": """
 def __add__(self, other):
     other = other if isinstance(other, Value) else Value(other)
@@ -55,7 +54,7 @@ def backward(self):
                 build_topo(child)
             topo.append(v)
     build_topo(self)
-    self.grad = START
+    self.grad = 1
     for v in reversed(topo):
         for child, local_grad in zip(v._children, v._local_grads):
             child.grad += local_grad * v.grad
@@ -63,12 +62,43 @@ def backward(self):
 }
 
 
-def is_one(node: ast.AST) -> bool:
-    """1 or 1.0: with the float, no gradient shows as an int any more."""
-    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == 1
+METHODS = {name: Pattern(source) for name, source in METHOD_SOURCES.items()}
+KINDS = {
+    "float_data": "data are made floats",
+    "float_grad": "a gradient begins as 0.0",
+    "float_ones": "the local gradients of a sum are 1.0",
+    "float_zero": "relu of a negative number is 0.0",
+    "int_slope": "the local gradient of relu is 0 or 1",
+}
 
 
-METHODS = {name: Pattern(source, {"START": is_one}) for name, source in METHOD_SOURCES.items()}
+def method_forms() -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Methods that may differ in the kinds of their numbers: sources, and the kinds that they stand for."""
+    add, relu = METHOD_SOURCES["__add__"], METHOD_SOURCES["relu"]
+    floats = relu.replace("max(0,", "max(0.0,")
+    return {
+        "__add__": [(add, ()), (add.replace("(1, 1)", "(1.0, 1.0)"), ("float_ones",))],
+        "relu": [
+            (relu, ()),
+            (floats, ("float_zero",)),
+            (relu.replace("float(", "int("), ("int_slope",)),
+            (floats.replace("float(", "int("), ("float_zero", "int_slope")),
+        ],
+    }
+
+
+METHOD_FORMS = method_forms()
+
+
+def reference_class(kinds: set[str]) -> str:
+    """The script's class, with these kinds of numbers."""
+    methods = "\n".join(METHOD_SOURCES.values())
+    if "float_data" in kinds:
+        methods = methods.replace("self.data = data", "self.data = float(data)")
+    if "float_grad" in kinds:
+        methods = methods.replace("self.grad = 0", "self.grad = 0.0")
+    return "class Value:\n" + textwrap.indent(methods, "    ")
+
 
 # ---- expressions over vectors; capitals stand for any simple expression ----
 
@@ -122,50 +152,15 @@ RMSNORM = Pattern(FUNCTION_SOURCES["rmsnorm"])
 
 # ---- one query over the cached keys and values, head by head ----
 
-ATTENTION = Pattern(
-    """
+ATTENTION = """
 x_attn = []
 for h in range(HEADS):
     hs = h * DIM
     q_h = Q[hs:hs+DIM]
     k_h = [ki[hs:hs+DIM] for ki in KEYS]
     v_h = [vi[hs:hs+DIM] for vi in VALUES]
-    attn_logits = [sum(q_h[j] * k_h[t][j] for j in range(DIM)) / DIM**0.5 for t in range(len(k_h))]
+    attn_logits = [sum(q_h[j] * k_h[t][j] for j in range(DIM)) * SCALE for t in range(len(k_h))]
     attn_weights = SOFTMAX(attn_logits)
     head_out = [sum(attn_weights[t] * v_h[t][j] for t in range(len(v_h))) for j in range(DIM)]
     x_attn.extend(head_out)
-""",
-    dict.fromkeys(("HEADS", "DIM", "Q", "KEYS", "VALUES", "SOFTMAX"), is_simple),
-)
-
-# ---- Adam ----
-
-ADAM_HOLES: dict[str, Callable[[ast.AST], bool]] = {
-    **dict.fromkeys(("PARAMS", "M", "V", "BETA1", "BETA2", "EPS"), is_simple),
-    "T": is_arithmetic,
-    "LR": is_arithmetic,
-}
-ADAM_BODY = """
-    M[i] = BETA1 * M[i] + (1 - BETA1) * {grad}
-    V[i] = BETA2 * V[i] + (1 - BETA2) * {grad} ** 2
-    m_hat = M[i] / (1 - BETA1 ** T)
-    v_hat = V[i] / (1 - BETA2 ** T)
-    p.data -= LR * m_hat / (v_hat ** 0.5 + EPS)
 """
-
-
-def adam_sources() -> dict[str, str]:
-    """Every accepted way of writing the loop -> what it does to the gradients: "int", "float" or "keep"."""
-    heads = {
-        "for i, p in enumerate(PARAMS):\n": "p.grad",
-        "for i, p in enumerate(PARAMS):\n    g = p.grad\n": "g",
-    }
-    tails = {"    p.grad = 0\n": "int", "    p.grad = 0.0\n": "float", "": "keep"}
-    return {
-        head + ADAM_BODY.lstrip("\n").format(grad=grad) + tail: zero
-        for head, grad in heads.items()
-        for tail, zero in tails.items()
-    }
-
-
-ADAM = [(Pattern(source, ADAM_HOLES), zero) for source, zero in adam_sources().items()]

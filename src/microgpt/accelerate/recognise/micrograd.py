@@ -17,7 +17,7 @@ import copy
 
 from ..syntax.match import Pattern, plain_statements
 from ..syntax.scopes import bound_names
-from .forms import CONSTRUCTOR, METHOD_SOURCES
+from .forms import METHOD_SOURCES
 
 NOTE = "its sums have no defined order (--any-order)"
 DATA = "__microgpt_data__"
@@ -75,13 +75,13 @@ def convert_class(node: ast.ClassDef) -> bool:
 def convert_method(kind: str, method: ast.FunctionDef) -> ast.FunctionDef | None:
     """The method in the script's form; None if it is in neither form."""
     if method.name == "__init__":
-        return placed(CONSTRUCTOR, method) if is_constructor(method) else None
+        return placed(METHOD_SOURCES["__init__"], method) if is_constructor(method) else None
     if method.name == "backward":
         found = BACKWARD.match_statements(plain_statements([method]), builtin_name)
         start = found.holes["START"] if found is not None else None
         if start is None:
             return None
-        return placed(METHOD_SOURCES["backward"].replace("START", ast.unparse(start)), method)
+        return placed(METHOD_SOURCES["backward"].replace("self.grad = 1", f"self.grad = {ast.unparse(start)}"), method)
     if not mentions(method, {"_backward"}):
         return None if mentions(method, PARTS) else method
     return convert_closure(kind, method)

@@ -1,19 +1,36 @@
 """The script's `Value` under any name: which of its methods are ours, and which stay the user's.
 
-A class is swapped when its constructor stores what the script's stores. Each method that reads as the script's is
-dropped, the compiled one does the same. A method that differs, or is new, stays as the user wrote it. One that the
+A class is swapped when its constructor stores what the script's stores. Each method that does what the script's does is
+dropped, the compiled one takes its place. A method that differs, or is new, stays as the user wrote it. One that the
 user's class lacks is taken away from ours, so that its use fails as before.
+
+A method that reads like the script's is known at once; any other is run on symbolic numbers (behaviour.py).
 """
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 
-from ..syntax.match import plain_statements
+from ..syntax.match import plain, plain_statements
+from ..syntax.powers import number_powers
 from ..syntax.program import Program
-from .forms import METHODS
-from .simplify import simplify
+from ..syntax.record import Record, fresh
+from .behaviour import (
+    CHILDREN,
+    CONTEXTS,
+    DATA,
+    GRAD,
+    LIKE_NUMBERS,
+    LOCAL_GRADS,
+    Construction,
+    World,
+    alike,
+    is_tame_backward,
+    same_backward,
+)
+from .forms import METHOD_FORMS, METHOD_SOURCES, METHODS, reference_class
+from .sandbox import Sandbox
+from .symbolic import Unknown
 
 FIELDS = ("data", "grad", "_children", "_local_grads")
 OURS_ONLY = ("tanh", "sigmoid", "sqrt", "sin", "cos", "abs", "silu", "gelu", "__abs__")
@@ -31,13 +48,18 @@ HARMLESS = {
 }
 
 
-@dataclass
-class ClassPlan:
+class ClassPlan(Record):
     """What becomes of the user's class.
 
     fields        the user's names for FIELDS
     parameters    the constructor's names for data, children and local_grads
+    signature     all of the constructor's parameters, in order
+    extra         attributes beside FIELDS that it stores, which nobody reads
+    kinds         where numbers are floats that are ints in the script, and the other way round: see forms.KINDS
     ours          methods that the compiled class stands for
+    run_alike     those of them that were recognised by what they do
+    numbers_only  those whose nodes in between may differ
+    pairs_only    backward is the script's where every node has as many local gradients as children
     kept          methods and class attributes that stay
     missing       methods of the script that the user's class lacks
     patched       methods that are assigned from outside
@@ -54,14 +76,20 @@ class ClassPlan:
     """
 
     node: ast.ClassDef
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = fresh({})
     parameters: tuple[str, str, str] = ("data", "children", "local_grads")
-    ours: set[str] = field(default_factory=set)
-    kept: dict[str, ast.stmt] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
-    patched: set[str] = field(default_factory=set)
-    shown: set[str] = field(default_factory=set)
-    stubs: set[str] = field(default_factory=set)
+    signature: tuple[str, ...] = ("data", "children", "local_grads")
+    extra: set[str] = fresh(set())
+    kinds: set[str] = fresh(set())
+    ours: set[str] = fresh(set())
+    run_alike: set[str] = fresh(set())
+    numbers_only: set[str] = fresh(set())
+    pairs_only: bool = False
+    kept: dict[str, ast.stmt] = fresh({})
+    missing: set[str] = fresh(set())
+    patched: set[str] = fresh(set())
+    shown: set[str] = fresh(set())
+    stubs: set[str] = fresh(set())
     float_root: bool = False
     older: bool = False
     has_slots: bool = False
@@ -75,6 +103,18 @@ class ClassPlan:
     def name(self) -> str:
         return self.node.name
 
+    def node_constants(self) -> list[str]:
+        """Attributes of the class itself that methods of ours read."""
+        bound = {
+            target.id
+            for statement in self.node.body
+            if isinstance(statement, ast.Assign)
+            for target in statement.targets
+            if isinstance(target, ast.Name)
+        }
+        bound |= {s.name for s in self.node.body if isinstance(s, ast.FunctionDef) and s.name not in METHODS}
+        return [node.attr for node in dropped(self) if isinstance(node, ast.Attribute) and node.attr in bound]
+
     def surely(self, *methods: str) -> bool:
         """Whether these methods are the script's, for good."""
         return self.ours.issuperset(methods) and not self.patched.intersection(methods)
@@ -82,7 +122,8 @@ class ClassPlan:
 
 def find_class(program: Program) -> ClassPlan | None:
     """The class that plays the part of the script's Value, if there is one. It says itself if it cannot be swapped."""
-    found = [node for node in program.tree.body if isinstance(node, ast.ClassDef) and looks_like_value(node)]
+    found = [node for node in program.nodes if isinstance(node, ast.ClassDef) and looks_like_value(node)]
+    found = [node for node in found if stands_once(program, node)]
     if not found:
         return None
     plan = ClassPlan(found[-1])
@@ -92,6 +133,30 @@ def find_class(program: Program) -> ClassPlan | None:
     program.look_at(plan.node)
     plan.why_not = read_class(program, plan)
     return plan
+
+
+def stands_once(program: Program, node: ast.ClassDef) -> bool:
+    """Whether a class is defined once: in the module, or in a function that the module calls in one place."""
+    around = program.parents[node]
+    if around is program.tree:
+        return True
+    if not isinstance(around, ast.FunctionDef) or around not in program.tree.body:
+        return False
+    mentions = list(program.mentions(around.name))
+    return len(mentions) == 1 and is_called_once(program, mentions[0])
+
+
+def is_called_once(program: Program, name: ast.AST) -> bool:
+    """Whether this is the function of a call that the module makes at most once."""
+    node = program.parents.get(name)
+    if not isinstance(node, ast.Call) or node.func is not name:
+        return False
+    node = program.parents.get(node)
+    while node is not None and node is not program.tree:
+        node = program.parents.get(node)
+        if isinstance(node, (ast.For, ast.While, ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.comprehension)):
+            return False
+    return True
 
 
 def looks_like_value(node: ast.ClassDef) -> bool:
@@ -106,59 +171,115 @@ def read_class(program: Program, plan: ClassPlan) -> str:
         return "it has a decorator, a metaclass or type parameters"
     if any(not (isinstance(base, ast.Name) and program.meaning(base) == "object") for base in node.bases):
         return "it has a base class"
-    if program.scopes.binders(node.name) != [node]:
+    if program.scopes.binders(node.name, program.home) != [node]:
         return f"the name {node.name} is bound more than once"
-    init = next(s for s in node.body if isinstance(s, ast.FunctionDef) and s.name == "__init__")
-    why = read_constructor(plan, init)
-    if why:
-        return why
+    try:
+        construction = Construction(program, node)
+    except (Exception, RecursionError) as error:
+        return not_constructed(node, error)
+    plan.fields = {name: construction.fields[name] for name in FIELDS}
+    plan.parameters = construction.order
+    plan.signature, plan.extra = tuple(construction.names), set(construction.extra)
+    plan.kinds = {name for name in ("float_data", "float_grad") if getattr(construction, name)}
     plan.ours.add("__init__")
+    reader = Methods(program, plan, construction)
     for statement in node.body:
-        why = read_member(program, plan, statement)
+        why = read_member(reader, plan, statement)
         if why:
             return why
     plan.missing = set(METHODS) - plan.ours - set(plan.kept)
     return check_kept(plan)
 
 
-def read_constructor(plan: ClassPlan, init: ast.FunctionDef) -> str:
-    """Whether __init__(self, data, children=(), local_grads=()) stores its arguments, and a gradient of 0."""
-    arguments = init.args
-    names = [argument.arg for argument in arguments.args]
-    if init.decorator_list or len(names) != 4 or arguments.posonlyargs or arguments.kwonlyargs:
-        return different("its constructor", init)
-    if arguments.vararg or arguments.kwarg or [ast.unparse(default) for default in arguments.defaults] != ["()", "()"]:
-        return different("its constructor", init)
-    stored: dict[str, str] = {}
-    for statement in plain_statements(init.body):
-        target, value = store_on(names[0], statement)
-        if target is None or target in stored.values():
-            return different("its constructor", statement)
-        source = ast.unparse(value) if value is not None else ""
-        stored["grad" if source == "0" else source] = target
-    if set(stored) != {"grad", *names[1:]} or len(stored) != 4:
-        return different("its constructor", init)
-    plan.parameters = (names[1], names[2], names[3])
-    plan.fields = dict(zip(FIELDS, (stored[names[1]], stored["grad"], stored[names[2]], stored[names[3]])))
-    return ""
+def not_constructed(node: ast.ClassDef, error: BaseException) -> str:
+    """Why a constructor cannot be followed: its first line that the script's has not."""
+    init = next(s for s in node.body if isinstance(s, ast.FunctionDef) and s.name == "__init__")
+    known = {ast.unparse(s) for s in ast.parse(METHOD_SOURCES["__init__"]).body[0].body}  # type: ignore[attr-defined]
+    other = next((s for s in plain_statements(init.body) if ast.unparse(s) not in known), init)
+    why = f" ({error})" if isinstance(error, Unknown) else ""
+    return f"its constructor differs from the script's in line {other.lineno}{why}"
 
 
-def store_on(owner: str, statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
-    """Attribute and value of a statement `owner.attribute = value`."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target = statement.targets[0]
-        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == owner:
-            return target.attr, statement.value
-    return None, None
+class Methods:
+    """Says of each method whether it is the script's, and what differs in the kinds of its numbers."""
+
+    def __init__(self, program: Program, plan: ClassPlan, construction: Construction) -> None:
+        self.program, self.plan, self.construction = program, plan, construction
+        self._worlds: tuple[World, World] | None = None
+
+    def worlds(self) -> tuple[World, World]:
+        """The user's class and the script's, in sandboxes; made when they are first needed."""
+        if self._worlds is None:
+            made = self.construction
+            other = Sandbox(None, made.sandbox.tracer)
+            other.names["math"] = other.math
+            other.define(ast.parse(reference_class(self.plan.kinds)).body[0])
+            kind = other.names["Value"]
+            names = {DATA: DATA, GRAD: GRAD, CHILDREN: CHILDREN, LOCAL_GRADS: LOCAL_GRADS}
+            self._worlds = (
+                World(made.sandbox, made.kind, made.fields, made.order),
+                World(other, kind, names, ("data", "children", "local_grads")),
+            )
+        return self._worlds
+
+    def is_ours(self, method: ast.FunctionDef) -> bool:
+        return self.reads_alike(method) or (
+            self.does_backward(method) if method.name == "backward" else self.does_alike(method)
+        )
+
+    def reads_alike(self, method: ast.FunctionDef) -> bool:
+        """By its form, names of locals aside."""
+        form = plain(method)
+        assert isinstance(form, ast.FunctionDef)
+        found = METHODS[method.name].match_statements([form], self.program.meaning, self.plan.fields)
+        return found is not None
+
+    def does_alike(self, method: ast.FunctionDef) -> bool:
+        name = method.name
+        if name not in CONTEXTS or not has_its_arguments(method) or name not in vars(self.construction.kind):
+            return False
+        checked = any(isinstance(part, (ast.Assert, ast.Raise)) for part in ast.walk(method))
+        if checked and name == "__pow__" and not number_powers(self.program, set(ast.walk(method))):
+            return False
+        mine, reference = self.worlds()
+        for source, kinds in METHOD_FORMS.get(name, [(METHOD_SOURCES[name], ())]):
+            reference.sandbox.define(*ast.parse(source).body)
+            setattr(reference.kind, name, reference.sandbox.names[name])
+            found = alike(name, mine, reference)
+            if found:
+                self.plan.kinds.update(kinds)
+                self.plan.run_alike.add(name)
+                if found == LIKE_NUMBERS:
+                    self.plan.numbers_only.add(name)
+                return True
+        return False
+
+    def does_backward(self, method: ast.FunctionDef) -> bool:
+        if not has_its_arguments(method) or not is_tame_backward(method, self.plan.fields):
+            return False
+        mine, reference = self.worlds()
+        for start in (1, 1.0):
+            for unequal in (True, False):
+                if same_backward(mine, reference, start, unequal):
+                    self.plan.pairs_only = not unequal
+                    self.plan.float_root = type(start) is float
+                    return True
+        return False
 
 
-def different(what: str, node: ast.AST) -> str:
-    return f"{what} differs from the script's in line {getattr(node, 'lineno', 0)}"
+def has_its_arguments(method: ast.FunctionDef) -> bool:
+    """Whether it takes what the script's method takes, and nothing else."""
+    arguments = method.args
+    reference = ast.parse(METHOD_SOURCES[method.name]).body[0]
+    assert isinstance(reference, ast.FunctionDef)
+    others = (arguments.vararg, arguments.kwarg, *arguments.kwonlyargs, *arguments.defaults, *method.decorator_list)
+    same = len(arguments.posonlyargs) + len(arguments.args) == len(reference.args.args)
+    return same and not any(other is not None for other in others)
 
 
-def read_member(program: Program, plan: ClassPlan, statement: ast.stmt) -> str:
+def read_member(reader: Methods, plan: ClassPlan, statement: ast.stmt) -> str:
     if isinstance(statement, ast.FunctionDef):
-        return read_method(program, plan, statement)
+        return read_method(reader, plan, statement)
     if not plain_statements([statement]):
         return ""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
@@ -174,8 +295,8 @@ def read_attribute(plan: ClassPlan, name: str, statement: ast.Assign) -> str:
         except ValueError:
             return f"its __slots__ in line {statement.lineno} are computed"
         plan.has_slots = True
-        if isinstance(slots, str) or sorted(slots) != sorted(plan.fields.values()):
-            return f"its __slots__ in line {statement.lineno} are not the four that the constructor fills"
+        if isinstance(slots, str) or set(slots) != {*plan.fields.values(), *plan.extra}:
+            return f"its __slots__ in line {statement.lineno} are not those that the constructor fills"
         return ""
     other = statement.value.id if isinstance(statement.value, ast.Name) else None
     if (name, other) in {("__radd__", "__add__"), ("__rmul__", "__mul__")} and other in plan.ours:
@@ -189,7 +310,7 @@ def read_attribute(plan: ClassPlan, name: str, statement: ast.Assign) -> str:
     return ""
 
 
-def read_method(program: Program, plan: ClassPlan, method: ast.FunctionDef) -> str:
+def read_method(reader: Methods, plan: ClassPlan, method: ast.FunctionDef) -> str:
     name = method.name
     if name in plan.kept or (name in plan.ours and name != "__init__"):
         return f"{name} is defined twice (line {method.lineno})"
@@ -197,16 +318,30 @@ def read_method(program: Program, plan: ClassPlan, method: ast.FunctionDef) -> s
         return ""
     if name.startswith("__") and name not in HARMLESS:
         return f"{name} (line {method.lineno}) reaches into how the class works"
-    form = METHODS.get(name)
-    if form is not None:
-        found = form.match_statements([simplify(program, method)], program.meaning, plan.fields)
-        if found is not None:
-            plan.ours.add(name)
-            start = found.holes.get("START")
-            plan.float_root |= isinstance(start, ast.Constant) and isinstance(start.value, float)
-            return ""
-    plan.kept[name] = method
+    if name in METHODS and reader.is_ours(method):
+        plan.ours.add(name)
+    else:
+        plan.kept[name] = method
     return ""
+
+
+def keep_instead(plan: ClassPlan, names: set[str]) -> None:
+    """Let these methods stay the user's after all."""
+    for statement in plan.node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name in names & plan.ours:
+            plan.ours.discard(statement.name)
+            plan.kept[statement.name] = statement
+
+
+def dropped(plan: ClassPlan) -> set[ast.AST]:
+    """Every node of the methods that are dropped for ours, their annotations and defaults aside."""
+    return {
+        node
+        for method in plan.node.body
+        if isinstance(method, ast.FunctionDef) and method.name in plan.ours
+        for statement in method.body
+        for node in ast.walk(statement)
+    }
 
 
 def check_kept(plan: ClassPlan) -> str:

@@ -9,18 +9,17 @@ of Values, lengths that differ, errors, which then come from the user's own line
 from __future__ import annotations
 
 import ast
-import copy
-from dataclasses import dataclass
 
 from ..findings import Finding
 from ..syntax.binding import is_sure
+from ..syntax.calls import HELPER, attempt, call, later, placed, reload
 from ..syntax.match import Match, Pattern, plain_statements
 from ..syntax.program import Program
 from ..syntax.scopes import parameters
 from . import forms
+from .graph import attention_holes, may_be_followed, which_function
 from .value_class import ClassPlan
 
-HELPER = "__microgpt__"
 LATER = "_later"  # ends the names of helpers that are given a function which evaluates the arguments
 COMPILED = frozenset({"linear", "softmax", "rmsnorm", "attention", "add", "relu"})  # what the swaps stand on
 RESULT = "__microgpt_result__"
@@ -70,42 +69,11 @@ WORDS = {
 }
 
 
-def call(function: str, arguments: list[ast.expr]) -> ast.Call:
-    return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), function, ast.Load()), arguments, [])
-
-
-def reload(node: ast.expr) -> ast.expr:
-    """The expression of a hole, to be evaluated a second time, at its own place in the source."""
-    return copy.deepcopy(node)
-
-
-def later(arguments: list[ast.expr]) -> ast.Lambda:
-    """A function that evaluates them: what they raise is then for the user's own code to raise, where it would."""
-    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), ast.Tuple(arguments, ast.Load()))
-
-
-def attempt(made: ast.stmt, otherwise: ast.stmt) -> ast.Try:
-    """A statement, and another one for when it raises an exception."""
-    kind = ast.Attribute(ast.Name(HELPER, ast.Load()), "Exception", ast.Load())
-    return ast.Try([made], [ast.ExceptHandler(kind, None, [otherwise])], [], [])
-
-
-def placed(made: ast.AST, at: ast.AST) -> None:
-    """Give a place in the source to what has none."""
-    for part in ast.walk(made):
-        if "lineno" in part._attributes and not hasattr(part, "lineno"):
-            ast.copy_location(part, at)
-
-
-@dataclass
 class Swaps:
-    """Rewrites the lists and functions of one program, and notes what it did."""
+    """Rewrites the lists and functions of one program, and notes what it did. available: the compiled functions."""
 
-    program: Program
-    plan: ClassPlan
-    available: frozenset[str]  # names of the compiled functions
-
-    def __post_init__(self) -> None:
+    def __init__(self, program: Program, plan: ClassPlan, available: frozenset[str]) -> None:
+        self.program, self.plan, self.available = program, plan, available
         self.findings: list[Finding] = []
         self.softmaxes: list[ast.FunctionDef] = []
         self.allowed = frozenset(name for name in NEEDS if self._allowed(name))
@@ -118,20 +86,55 @@ class Swaps:
 
     # ---- functions ----
 
-    def function(self, node: ast.FunctionDef) -> str | None:
-        """Hand a function over as a whole if it is one of the script's. Returns which."""
+    def function(self, node: ast.FunctionDef) -> tuple[str, tuple[int, ...]] | None:
+        """Hand a function over as a whole if it is one of the script's. Returns which, and the order of arguments."""
+        found = self.read_function(node) or self.run_function(node)
+        if found is None or found[0] not in self.allowed:
+            return None
+        if found[0] == "softmax":
+            self.softmaxes.append(node)
+        self.findings.append(Finding(node.lineno, node.name, note=f"the script's {found[0]}"))
+        return found
+
+    def read_function(self, node: ast.FunctionDef) -> tuple[str, tuple[int, ...]] | None:
+        """By its form."""
         for name, pattern in FUNCTIONS.items():
-            if name in self.allowed and pattern.match_statements(plain_statements([node]), self.program.meaning):
-                if name == "softmax":
-                    self.softmaxes.append(node)
-                self.findings.append(Finding(node.lineno, node.name, note=f"the script's {name}"))
-                return name
+            if pattern.match_statements(plain_statements([node]), self.program.meaning):
+                return name, (0,)
         return None
 
-    def guard(self, node: ast.FunctionDef, name: str) -> list[ast.stmt]:
+    def run_function(self, node: ast.FunctionDef) -> tuple[str, tuple[int, ...]] | None:
+        """By what it does."""
+        body = plain_statements(node.body)
+        if len(body) == 1 and isinstance(body[0], ast.Return) and isinstance(body[0].value, ast.ListComp):
+            return None  # swapped as an expression, with whatever a call of it is given
+        if node not in [*self.program.home_body, *self.program.tree.body] or not self.is_called_plainly(node):
+            return None
+        data = self.plan.fields["data"]
+        found = which_function(self.program, node, self.plan.name, data, forms.FUNCTION_SOURCES)
+        return found if isinstance(found, tuple) else None
+
+    def is_called_plainly(self, node: ast.FunctionDef) -> bool:
+        """Whether all calls give as many arguments as are needed, so that defaults are what they are."""
+        if not node.args.defaults:
+            return True
+        needed = len(node.args.args) - len(node.args.defaults)
+        for mention in self.program.mentions(node.name):
+            call = self.program.parents.get(mention)
+            if not isinstance(call, ast.Call) or call.func is not mention or call.keywords or len(call.args) != needed:
+                return False
+        return not any(
+            isinstance(argument, ast.Starred)
+            for call in self.program.nodes
+            if isinstance(call, ast.Call)
+            for argument in call.args
+        )
+
+    def guard(self, node: ast.FunctionDef, name: str, order: tuple[int, ...]) -> list[ast.stmt]:
         """The body of such a function, with what goes before it."""
-        argument = parameters(node)[0].arg
-        source = f"{RESULT} = {HELPER}.{name}({argument})\nif {RESULT} is not None:\n    return {RESULT}"
+        given = [argument.arg for argument in parameters(node)]
+        arguments = ", ".join(given[order.index(k)] for k in range(len(order)))
+        source = f"{RESULT} = {HELPER}.{name}({arguments})\nif {RESULT} is not None:\n    return {RESULT}"
         made = ast.parse(source).body
         for statement in made:
             for inner in ast.walk(statement):
@@ -199,49 +202,75 @@ class Swaps:
 
     # ---- attention ----
 
-    def attention(self, body: list[ast.stmt], index: int) -> list[ast.stmt] | None:
-        """What takes the place of the two statements at `index`, if they are the script's loop over the heads."""
-        pair = body[index : index + 2]
-        if "attention" not in self.allowed or len(pair) < 2 or not isinstance(pair[1], ast.For):
+    def attention(self, body: list[ast.stmt], index: int) -> tuple[list[ast.stmt], int] | None:
+        """What takes the place of the statements from `index` on, if they are the script's loop over the heads, and how
+        many they are."""
+        if "attention" not in self.allowed or not is_empty_list(body[index]):
             return None
-        found = forms.ATTENTION.match_statements(plain_statements(pair), self.program.meaning)
-        if found is None or not self.can_repeat(found) or not self.is_softmax(found.holes["SOFTMAX"]):
+        n = next((k for k in (2, 3) if isinstance(body[min(index + k, len(body)) - 1], ast.For)), 0)
+        statements = body[index : index + n]
+        softmax = next(
+            filter(self.is_softmax, (c.func for s in statements for c in ast.walk(s) if isinstance(c, ast.Call))), None
+        )
+        cuts = any(isinstance(part, ast.Slice) for s in statements for part in ast.walk(s))
+        if not n or not cuts or not isinstance(softmax, ast.Name) or not may_be_followed(statements):
             return None
-        if not self.stay_inside(pair, found):
-            self.findings.append(Finding(pair[1].lineno, "attention", "names of its loop are used elsewhere"))
+        target = statements[0].targets[0].id  # type: ignore[attr-defined]
+        form = forms.ATTENTION
+        data = self.plan.fields["data"]
+        found = attention_holes(self.program, statements, target, self.plan.name, data, softmax, form)
+        if found is None:
+            self.findings.append(
+                Finding(statements[-1].lineno, "attention", "it differs from the script's loop over the heads")
+            )
             return None
-        target = found.names["x_attn"]
-        arguments = [reload(found.holes[hole]) for hole in ("Q", "KEYS", "VALUES", "HEADS", "DIM", "SOFTMAX")]
+        holes, scale = found
+        if not self.can_repeat(Match(holes)):
+            return None
+        if not self.stay_inside(statements, target):
+            self.findings.append(Finding(statements[-1].lineno, "attention", "names of its loop are used elsewhere"))
+            return None
+        arguments = [reload(holes[hole]) for hole in ("Q", "KEYS", "VALUES", "HEADS", "DIM")]
         test = ast.Compare(ast.Name(target, ast.Load()), [ast.Is()], [ast.Constant(None)])
         made, failed = (
             ast.Assign([ast.Name(target, ast.Store())], value)
-            for value in (call("attention", arguments), call("failed", []))
+            for value in (call("attention", [*arguments, ast.Name(softmax.id, ast.Load()), scale]), call("failed", []))
         )
         first = attempt(made, failed)  # a name that is not there yet is the user's own loop's to complain about
         guard = ast.If(test, [], [])
         for new in (first, guard):
-            placed(new, pair[1])
-        guard.body = list(pair)
-        self.findings.append(Finding(pair[1].lineno, "attention"))
-        return [first, guard]
+            placed(new, statements[-1])
+        guard.body = list(statements)
+        self.findings.append(Finding(statements[-1].lineno, "attention"))
+        return [first, guard], n
 
-    def is_softmax(self, node: ast.expr) -> bool:
+    def is_softmax(self, node: ast.AST) -> bool:
         if not isinstance(node, ast.Name) or node not in self.program.scopes.scope_of:
             return False
-        return self.program.scopes.meaning(node) is self.program.scopes.module and self.program.scopes.binders(
-            node.id
-        ) in [[function] for function in self.softmaxes]
+        scope = self.program.scopes.meaning(node)
+        binders = self.program.scopes.binders(node.id, scope) if scope is not None else []
+        return scope in (self.program.scopes.module, self.program.home) and binders in [[f] for f in self.softmaxes]
 
-    def stay_inside(self, statements: list[ast.stmt], found: Match) -> bool:
+    def stay_inside(self, statements: list[ast.stmt], target: str) -> bool:
         """Whether nobody else reads the names that these statements bind, except the first one's target."""
         inside = {node for statement in statements for node in ast.walk(statement)}
         if any(True for _ in self.program.calls("locals", "vars", "dir", "globals")):
             return False
         scopes = self.program.scopes
-        names = {name for ours, name in found.names.items() if ours != "x_attn"}
-        stores = [n for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in names]
+        stores = [n for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id != target]
         for store in stores:
             scope = scopes.meaning(store)
             if scope is None or any(node not in inside for node in scopes.occurrences(store.id, scope)):
                 return False
         return True
+
+
+def is_empty_list(statement: ast.stmt) -> bool:
+    """name = []"""
+    return (
+        isinstance(statement, ast.Assign)
+        and len(statement.targets) == 1
+        and isinstance(statement.targets[0], ast.Name)
+        and isinstance(statement.value, ast.List)
+        and not statement.value.elts
+    )

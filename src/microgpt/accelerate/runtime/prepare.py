@@ -7,6 +7,7 @@ from types import CodeType
 
 from ..findings import Finding
 from ..rewrite import Options, rewrite
+from . import modules
 from .script import full_path, show
 from .support import install
 
@@ -25,4 +26,5 @@ def prepare(
         return None, []
     if rewritten.swapped or watched:
         support.expect(rewritten)
+        modules.install(rewritten.modules)
     return rewritten.code, rewritten.findings

@@ -6,17 +6,18 @@ A compiled function answers None where it is not surely right, and the user's ow
 from __future__ import annotations
 
 import builtins
+import math
 import sys
-from _thread import get_ident
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ... import _engine, _functional
 from ..recognise.value_class import OURS_ONLY, ClassPlan
-from ..recognise.vectors import HELPER, LATER
+from ..recognise.vectors import LATER
 from ..rewrite import Numbering, Rewritten
-from .adam_loop import AdamLoop
+from ..syntax.calls import HELPER
 from .frames import is_from_outside
+from .param_loop import ParamLoop
 from .refusal import refusals
 
 
@@ -26,8 +27,9 @@ class Support:
     def __init__(self) -> None:
         self.Value = _engine.Value
         self.Exception = Exception
+        self.math = math
         self.plans: list[ClassPlan] = []
-        self.loops: list[AdamLoop] = []
+        self.loops: list[ParamLoop] = []
         self.on_class: Callable[[type], None] = lambda kind: None
         for name, function in vector_functions().items():
             setattr(self, name, function)
@@ -37,28 +39,28 @@ class Support:
 
     def expect(self, rewritten: Rewritten) -> None:
         """Know what the code of a script, rewritten with the `numbering` of now, will ask for."""
-        from ..._adam import Adam
+        from ... import _adam
 
         setattr(builtins, HELPER, self)
         if rewritten.plan is not None:
             self.plans.append(rewritten.plan)
-        self.loops += [AdamLoop(site, _engine.Value, Adam) for site in rewritten.sites]
+        self.loops += [ParamLoop(site, _engine.Value, _adam) for site in rewritten.sites]
 
     def watch(self, kind: type) -> type:
         """The decorator of a class that stays."""
         self.on_class(kind)
         return kind
 
-    def adam_with(self, number: int, *settings: Any) -> None:
-        """The settings for the loop that begins next in this thread."""
-        self.loops[number].settings[get_ident()] = settings
+    def loop_with(self, number: int, *arguments: Any) -> None:
+        """Lists and settings of the loop that begins next in this thread."""
+        self.loops[number].begin(*arguments)
 
-    def adam_without(self, number: int) -> None:
+    def loop_without(self, number: int) -> None:
         """They could not be evaluated."""
-        self.loops[number].settings.pop(get_ident(), None)
+        self.loops[number].settings = 0, ()
         self.failed()
 
-    def adam(self, number: int, params: Any) -> Iterable[tuple[int, Any]]:
+    def loop(self, number: int, params: Any) -> Iterable[Any]:
         return self.loops[number].rest(params)
 
     def failed(self) -> None:
@@ -96,6 +98,8 @@ def be_the_script_s(plan: ClassPlan) -> None:
     _engine.rename(plan.name)
     _engine.set_number_guard(refusals.strange)
     _functional.disable_fallback()
+    if plan.kinds:
+        _engine.set_kinds(**dict.fromkeys(plan.kinds, True))
 
 
 def shape_ours(mine: type, plan: ClassPlan) -> None:
@@ -235,8 +239,10 @@ def evaluated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def whole_heads(attention: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(q: Any, keys: Any, values: Any, n_head: Any, head_dim: Any, softmax: Any) -> Any:
+    def checked(q: Any, keys: Any, values: Any, n_head: Any, head_dim: Any, softmax: Any, scale: Any) -> Any:
         if type(n_head) is not int or type(head_dim) is not int or n_head * head_dim != len(q):
+            return None
+        if type(scale) is not float or scale != (head_dim**0.5) ** -1:
             return None
         if type(keys) is not list or type(values) is not list or len(keys) != len(values):
             return None

@@ -13,8 +13,8 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
+from .record import Record, fresh
 from .scopes import COMPREHENSIONS, FUNCTIONS, bound_names, parameters
 
 POSITIONS = {"ctx", "type_comment", "kind", "type_params", "is_async"}
@@ -64,14 +64,13 @@ def plain_statements(body: Iterable[ast.stmt]) -> list[ast.stmt]:
 # ---- comparing ------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Scope:
+class Scope(Record):
     """Names that both sides bind in one scope, as pairs. `theirs` is None where any name may be theirs."""
 
     ours: set[str]
     theirs: set[str] | None
     outer: Scope | None = None
-    pairs: dict[str, str] = field(default_factory=dict)
+    pairs: dict[str, str] = fresh({})
 
     def pair(self, our: str, their: str) -> bool:
         if self.theirs is not None and their not in self.theirs:
@@ -81,12 +80,11 @@ class Scope:
         return sum(name == their for name in self.pairs.values()) == 1
 
 
-@dataclass
-class Match:
+class Match(Record):
     """What a comparison found: the expression at each hole, and the user's names for the pattern's locals."""
 
-    holes: dict[str, ast.expr] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
+    holes: dict[str, ast.expr] = fresh({})
+    names: dict[str, str] = fresh({})
 
 
 def is_simple(node: ast.AST) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.machinery
 import sys
 from collections.abc import Iterator
 
@@ -23,13 +22,17 @@ class Program:
         self.file = file
         self.tree = source if isinstance(source, ast.Module) else ast.parse(source, file)
         self.scopes = Scopes(self.tree)
-        self.nodes = list(ast.walk(self.tree))
+        self.nodes = self._all_nodes = list(ast.walk(self.tree))
         self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
         self.imports: dict[str, str] = {}  # name in the module -> module or module.member
         self.aliases: dict[str, set[str]] = {}  # name -> all that it is the name of, in any scope
         self.modules: set[str] = set()  # every module that an import statement names, top level
+        self.known: set[str] = set()  # packages of the script's own, in which nothing but Python's numbers is computed
+        self.class_names: set[str] = set()  # what imports of the class from another module mean: "engine.Value"
         self.names_class: dict[str, ast.ClassDef] = {}  # classes that take the place of `Value` in patterns
-        self.class_at = len(self.tree.body)  # where it stands among the module's statements
+        self.home = self.scopes.module  # the scope that the class stands in: the module's, or a function's
+        self.home_body = self.tree.body
+        self.class_at = len(self.tree.body)  # where it stands among the statements there
         self._meanings: dict[ast.expr, str | None] = {}
         for node in self.nodes:
             self._note_import(node)
@@ -56,26 +59,35 @@ class Program:
         """Top-level packages that are imported; "." for relative imports."""
         return {module.split(".")[0] or "." for module in self.modules}
 
-    def foreign(self) -> set[str]:
-        """Imported packages that don't come with Python."""
-        return {root for root in self.roots if root not in sys.stdlib_module_names}
+    def used_modules(self) -> set[str]:
+        """Modules that an import names, but for those that come with Python and whose names nobody uses."""
+        used = {node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        found = set()
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    root = alias.name.split(".")[0]
+                    if (alias.asname or root) in used or root not in sys.stdlib_module_names:
+                        found.add(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                module = "." * node.level + (node.module or "")
+                names = [alias.name for alias in node.names if (alias.asname or alias.name) in {*used, "*"}]
+                if names or module.split(".")[0] not in sys.stdlib_module_names:
+                    found |= {module, *(f"{module}.{name}" for name in names)}
+        return found
 
-    def local_modules(self, folder: str) -> set[str]:
-        """Imported modules that lie in the script's folder: code that is not looked at here."""
-        if not folder:
-            return set()
-        return {
-            root
-            for root in self.roots - set(sys.builtin_module_names)
-            if root == "." or importlib.machinery.PathFinder.find_spec(root, [folder]) is not None
-        }
+    def foreign(self) -> set[str]:
+        """Imported packages that neither come with Python nor were looked through."""
+        return {root for root in self.roots if root not in sys.stdlib_module_names and root not in self.known}
 
     # ---- meaning ----
 
     def look_at(self, node: ast.ClassDef) -> None:
         """From now on this class is what patterns mean by `Value`."""
         self.names_class = {node.name: node}
-        self.class_at = self.tree.body.index(node)
+        self.home = self.scopes.scope_of[node]
+        self.home_body = self.home.node.body  # type: ignore[attr-defined]
+        self.class_at = self.home_body.index(node)
         self._meanings.clear()
 
     def meaning(self, node: ast.expr) -> str | None:
@@ -87,25 +99,46 @@ class Program:
     def _find_meaning(self, node: ast.expr) -> str | None:
         if isinstance(node, ast.Attribute):
             base = self.meaning(node.value)
-            return f"{base}.{node.attr}" if base in self.imports.values() else None
+            found = f"{base}.{node.attr}" if base in self.imports.values() else None
+            return "Value" if found in self.class_names else found
         if not isinstance(node, ast.Name) or node not in self.scopes.scope_of:
             return None
         scope = self.scopes.meaning(node)
         if scope is None:
             return node.id if node.id in BUILTINS else None
-        if scope is not self.scopes.module:
+        if scope not in (self.scopes.module, self.home):
             return None
-        binders = self.scopes.binders(node.id)
+        binders = self.scopes.binders(node.id, scope)
         if all(isinstance(binder, (ast.Import, ast.ImportFrom)) for binder in binders):
             alike = len({ast.dump(binder) for binder in binders}) == 1
-            return self.imports[node.id] if alike and self._is_there(binders) else None
+            found = self.imports[node.id] if alike and self._is_there(binders) else None
+            return "Value" if found in self.class_names else found
         if len(binders) == 1 and binders[0] is self.names_class.get(node.id):
             return "Value"
         return None
 
     def _is_there(self, imports: list[ast.AST]) -> bool:
         """Whether one of these statements has surely run when the class is used."""
-        return any(statement in imports for statement in self.tree.body[: self.class_at])
+        before = self.home_body[: self.class_at]
+        return any(statement in imports for statement in [*before, *self.tree.body[: self.class_at]])
+
+    def definition(self, name: str) -> ast.AST | None:
+        """The function or the constant that a name of the module stands for, if it is bound once and for all."""
+        binders = self.scopes.binders(name, self.home) or self.scopes.binders(name)
+        if len(binders) != 1:
+            return None
+        statement: ast.AST | None = binders[0]
+        if isinstance(statement, ast.Name):
+            target = statement
+            statement = self.parents.get(statement)
+            if isinstance(statement, ast.Tuple):
+                target, statement = statement, self.parents.get(statement)  # type: ignore[assignment]
+            if not isinstance(statement, ast.Assign) or statement.targets != [target]:
+                return None
+            found = next((value for name, value in assigned(statement) if name is binders[0]), None)
+            return found if statement in [*self.home_body, *self.tree.body] else None
+        stands_free = isinstance(statement, ast.FunctionDef) and statement in [*self.home_body, *self.tree.body]
+        return statement if stands_free else None
 
     def may_mean(self, node: ast.AST) -> set[str]:
         """All that an expression might refer to, of builtins and of members of imported modules."""
@@ -119,7 +152,7 @@ class Program:
         return found
 
     def is_class(self, node: ast.AST) -> bool:
-        return isinstance(node, ast.Name) and self.meaning(node) == "Value"
+        return isinstance(node, (ast.Name, ast.Attribute)) and self.meaning(node) == "Value"
 
     def bound_by(self, node: ast.Name, kind: type[ast.AST]) -> bool:
         """Whether nothing but nodes of this kind binds a name, in the scope that it means."""
@@ -131,6 +164,10 @@ class Program:
         )
 
     # ---- finding ----
+
+    def forget(self, nodes: set[ast.AST]) -> None:
+        """Leave these out of what is found from now on: code that is not run."""
+        self.nodes = [node for node in self._all_nodes if node not in nodes]
 
     def calls(self, *functions: str) -> Iterator[ast.Call]:
         """What may be a call of these builtins or members of imported modules, given by their full names."""
@@ -183,3 +220,11 @@ class Program:
                 values = list(value.elts)
             for part, part_value in zip(target.elts, values):
                 yield from self._stores(part, part_value)
+
+
+def assigned(statement: ast.Assign) -> list[tuple[ast.expr, ast.expr]]:
+    """(target, value) pairs of an assignment; a tuple of targets is taken apart if its values stand there too."""
+    target, value = statement.targets[0], statement.value
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        return list(zip(target.elts, value.elts))
+    return [(target, value)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-from dataclasses import dataclass, field
 from functools import lru_cache
+
+from .record import Record, fresh
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -110,15 +111,14 @@ def outside(scope: ast.AST) -> list[ast.AST]:
     return [*scope.decorator_list, *defaults, *filter(None, notes)]
 
 
-@dataclass
-class ScopeInfo:
+class ScopeInfo(Record):
     """One scope of a module, and who it is nested in."""
 
     node: ast.AST
     outer: ScopeInfo | None
-    names: list[ast.Name] = field(default_factory=list)
-    bound: set[str] = field(default_factory=set)
-    to_module: set[str] = field(default_factory=set)
+    names: list[ast.Name] = fresh([])
+    bound: set[str] = fresh(set())
+    to_module: set[str] = fresh(set())
 
 
 class Scopes:
@@ -164,9 +164,11 @@ class Scopes:
         """Every Name that refers to this scope's binding of `name`."""
         return [node for info in self.all for node in info.names if node.id == name and self.meaning(node) is scope]
 
-    def binders(self, name: str) -> list[ast.AST]:
-        """The nodes that bind `name` in the module's own scope."""
-        return self._binders.get(name, [])
+    def binders(self, name: str, scope: ScopeInfo | None = None) -> list[ast.AST]:
+        """The nodes that bind `name` in a scope, by default the module's own."""
+        if scope is None or scope is self.module:
+            return self._binders.get(name, [])
+        return [node for bound, node in bindings(scope.node) if bound == name]
 
     def _note_binders(self, info: ScopeInfo) -> None:
         for name, node in bindings(info.node):

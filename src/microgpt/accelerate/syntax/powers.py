@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from ..syntax.match import is_arithmetic
-from ..syntax.program import Program
+from .match import is_arithmetic
+from .program import Program
 
 
 def number_powers(program: Program, but: set[ast.AST]) -> bool:

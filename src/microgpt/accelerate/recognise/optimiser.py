@@ -1,0 +1,471 @@
+"""A loop over parameters that does arithmetic on `p.data`, `p.grad` and lists beside them: Adam, SGD, momentum, decay.
+
+The loop's body is run once on stand-ins, which gives every number that it stores as an expression. What depends on no
+parameter is computed once, before the loop, by Python; the rest becomes a program of a few operations. Only what the
+loop runs over is exchanged:
+
+    for i, p in enumerate(params):   ->   try: __microgpt__.loop_with(site, lists, settings)
+                                          except __microgpt__.Exception: __microgpt__.loop_without(site)
+                                          for i, p in __microgpt__.loop(site, params):
+
+The compiled loop updates all parameters but the last; the loop's own body does that one, so that every name it binds
+holds afterwards what it would have held. Whatever the compiled loop does not take runs through the loop as it stands.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import Any
+
+from ..findings import Finding
+from ..syntax.calls import attempt, call, placed
+from ..syntax.match import is_simple, plain_statements
+from ..syntax.program import Program, assigned
+from ..syntax.record import Record
+from .graph import Holes, may_be_followed, source_of
+from .sandbox import Sandbox, is_tame, with_own_names
+from .symbolic import Number, Tracer, Unknown
+
+DATA, GRAD = 0, 1  # registers; then the lists' cells, then the settings, then results
+ADD, SUB, MUL, DIV, POW, SQRT, NEG = range(7)
+OPERATIONS = {"+": ADD, "*": MUL, "/": DIV, "**": POW, "math.sqrt": SQRT, "-": NEG}
+KEEP, INT, FLOAT = "keep", "int", "float"
+MOST_REGISTERS = 60
+
+
+class LoopSite(Record):
+    """One such loop in a script.
+
+    numbered    it runs over enumerate(params)
+    n_lists     lists that it reads and writes at the parameter's index, the first of its arguments
+    n_settings  numbers that are the same for all parameters, the others
+    code        (operation, register, register) for each result
+    stores      {register of what is stored into: register of the result}
+    zero        what it leaves in the gradients: KEEP what they are (or a result), INT or FLOAT: 0 of that kind
+    negates     it may make a minus zero of a gradient that is the int 0
+    adam        places of the settings that are Adam's beta1, 1 - beta1 and correction, the same of the second, lr, eps
+    private     nobody but the loop looks at the lists, which then need not be kept up to date
+    """
+
+    line: int
+    numbered: bool
+    n_lists: int
+    n_settings: int
+    code: list[tuple[int, int, int]]
+    stores: dict[int, int]
+    zero: str
+    negates: bool
+    adam: tuple[int, ...] | None
+    private: bool
+
+
+class Parameter:
+    """A Value as the loop's body sees it."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.sb_data, self.sb_grad = tracer.symbol("data", 0.75), tracer.symbol("grad", 0.25)
+
+
+class Index:
+    """The parameter's place."""
+
+
+class Cells:
+    """A list with a number for each parameter."""
+
+    def __init__(self, number: Number) -> None:
+        self.sb_number: Any = number
+
+    def __getitem__(self, index: Any) -> Any:
+        if not isinstance(index, Index):
+            raise Unknown("another place")
+        return self.sb_number
+
+    def __setitem__(self, index: Any, number: Any) -> None:
+        self[index]
+        self.sb_number = number
+
+
+class Fields(ast.NodeTransformer):
+    """`.data` and `.grad` by names that nothing else has."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self.names = {fields["data"]: "sb_data", fields["grad"]: "sb_grad"}
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        self.generic_visit(node)
+        return ast.Attribute(node.value, self.names.get(node.attr, node.attr), node.ctx)
+
+
+def looks_like_update(loop: ast.stmt, fields: dict[str, str]) -> bool:
+    """Whether a loop stores data and reads gradients of what it runs over."""
+    if not isinstance(loop, ast.For):
+        return False
+    over = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    uses = {
+        (node.attr, isinstance(node.ctx, ast.Store))
+        for statement in loop.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in over
+    }
+    return (fields["data"], True) in uses and (fields["grad"], False) in uses
+
+
+def find_loop(program: Program, loop: ast.For, fields: dict[str, str]) -> tuple[LoopSite, list[ast.expr]] | None:
+    """The site, and the expressions of its lists and settings."""
+    names = loop_names(program, loop)
+    body = plain_statements(loop.body)
+    if names is None or loop.orelse or not may_be_followed(body) or not all(map(is_tame, body)):
+        return None
+    if not any(
+        isinstance(n, ast.Attribute) and n.attr in (fields["data"], fields["grad"]) for s in body for n in ast.walk(s)
+    ):
+        return None
+    try:
+        return Loop(program, loop, names, fields).read(body)
+    except (Exception, RecursionError):
+        return None
+
+
+def loop_names(program: Program, loop: ast.For) -> tuple[str, str] | None:
+    """(name of the index or "", name of the parameter)"""
+    target, over = loop.target, loop.iter
+    if isinstance(target, ast.Name):
+        return ("", target.id) if is_simple(over) or is_plain_call(over) else None
+    if not (isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(over, ast.Call)):
+        return None
+    if program.meaning(over.func) != "enumerate" or len(over.args) != 1 or over.keywords:
+        return None
+    if not (is_simple(over.args[0]) or is_plain_call(over.args[0])):
+        return None
+    first, second = target.elts
+    return (first.id, second.id) if isinstance(first, ast.Name) and isinstance(second, ast.Name) else None
+
+
+def is_plain_call(node: ast.expr) -> bool:
+    """model.parameters()"""
+    return isinstance(node, ast.Call) and is_simple(node.func) and not node.args and not node.keywords
+
+
+class Loop:
+    """One loop that is looked at."""
+
+    def __init__(self, program: Program, loop: ast.For, names: tuple[str, str], fields: dict[str, str]) -> None:
+        self.program, self.loop, self.names, self.fields = program, loop, names, fields
+        self.tracer = Tracer()
+        self.sandbox = Sandbox(None, self.tracer)
+
+    def read(self, body: list[ast.stmt]) -> tuple[LoopSite, list[ast.expr]] | None:
+        bound = {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        if bound & set(self.names):
+            return None
+        holes = Holes(bound | set(self.names), self.is_known)
+        made = [holes.visit(with_own_names(statement)) for statement in body]
+        self.expressions = list(holes.found.values())
+        lists = self.lists(made)
+        parameter, cells = self.run(made, lists)
+        return self.site(parameter, cells, lists)
+
+    def is_known(self, name: ast.Name) -> bool:
+        meaning = self.program.meaning(name)
+        if meaning is not None and meaning.split(".")[0] == "math":
+            module = self.sandbox.math
+            self.sandbox.names[name.id] = module if meaning == "math" else getattr(module, meaning[5:])
+            return True
+        return self.program.scopes.meaning(name) is None
+
+    def lists(self, body: list[ast.stmt]) -> list[int]:
+        """The holes that are looked up by the index."""
+        index = self.names[0]
+        found = {
+            node.value.id
+            for statement in body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Subscript)
+            and isinstance(node.value, ast.Name)
+            and isinstance(node.slice, ast.Name)
+            and node.slice.id == index
+        }
+        return [k for k in range(len(self.expressions)) if f"sb_{k}" in found]
+
+    def run(self, body: list[ast.stmt], lists: list[int]) -> tuple[Parameter, dict[int, Cells]]:
+        parameter, cells = Parameter(self.tracer), {k: Cells(self.tracer.symbol(f"cell{k}", 0.5)) for k in lists}
+        names = [f"sb_{k}" for k in range(len(self.expressions))]
+        given = [cells.get(k) or self.tracer.symbol(f"setting{k}", 0.125) for k in range(len(names))]
+        index, name = self.names
+        arguments = [ast.arg(each) for each in [*([index] if index else []), name, *names]]
+        made = ast.FunctionDef("sb_body", ast.arguments([], arguments, None, [], [], None, []), body, [], None)
+        made.type_params = []  # type: ignore[attr-defined]
+        self.sandbox.define(Fields(self.fields).visit(ast.fix_missing_locations(with_own_names(made))))
+        self.sandbox.names["sb_body"](*([Index()] if index else []), parameter, *given)
+        if self.tracer.conditions:
+            raise Unknown("what is done depends on a number")
+        return parameter, cells
+
+    def site(
+        self, parameter: Parameter, cells: dict[int, Cells], lists: list[int]
+    ) -> tuple[LoopSite, list[ast.expr]] | None:
+        writer = Writer(self.tracer, lists, len(self.expressions))
+        stores: dict[int, int] = {}
+        zero = KEEP
+        grad = self.tracer.number(parameter.sb_grad)
+        if self.tracer.known(grad) == 0:
+            zero = INT if grad.sb_is_int else FLOAT
+        elif self.tracer.keys[grad.sb_id] != ("symbol", "grad", False):
+            stores[GRAD] = writer.register(grad)
+        data = self.tracer.number(parameter.sb_data)
+        if self.tracer.keys[data.sb_id] != ("symbol", "data", False):
+            stores[DATA] = writer.register(data)
+        for place, k in enumerate(lists):
+            number = self.tracer.number(cells[k].sb_number)
+            if self.tracer.keys[number.sb_id] != ("symbol", f"cell{k}", False):
+                stores[2 + place] = writer.register(number)
+        if not stores and zero == KEEP:
+            return None
+        code, stores = writer.program(stores)
+        expressions = [self.expressions[k] for k in lists]
+        settings = [self.setting(number) for number in writer.settings]
+        private = all(is_private(self.program, expression, self.loop) for expression in expressions)
+        adam = writer.adam(stores, zero) if len(lists) == 2 else None
+        site = LoopSite(
+            self.loop.lineno,
+            bool(self.names[0]),
+            len(lists),
+            len(settings),
+            code,
+            stores,
+            zero,
+            writer.negates,
+            adam,
+            private,
+        )
+        return site, [*expressions, *settings]
+
+    def setting(self, number: int) -> ast.expr:
+        symbols = {f"setting{k}": expression for k, expression in enumerate(self.expressions)}
+        made: ast.expr = source_of(self.tracer, number, symbols)
+        return made
+
+
+class Writer:
+    """Writes the operations that depend on the parameter."""
+
+    def __init__(self, tracer: Tracer, lists: list[int], n_holes: int) -> None:
+        self.tracer, self.lists = tracer, lists
+        self.leaves = {"data": DATA, "grad": GRAD, **{f"cell{k}": 2 + place for place, k in enumerate(lists)}}
+        self.settings: list[int] = []
+        self.results: dict[int, tuple[str, int]] = {}  # number -> ("leaf" or "setting" or "result", place)
+        self.code: list[tuple[int, Any, Any]] = []
+        self.negates = False
+
+    def depends(self, number: int) -> bool:
+        operation, *operands = self.tracer.keys[number]
+        if operation == "symbol":
+            return operands[0] in self.leaves
+        return operation != "constant" and any(self.depends(operand) for operand in operands)
+
+    def may_be_int(self, number: int) -> bool:
+        """Whether it is the int 0 where a gradient is."""
+        operation, *operands = self.tracer.keys[number]
+        if operation == "symbol":
+            return bool(operands[0] == "grad")
+        if operation == "constant":
+            return "." not in operands[0]
+        return operation in ("+", "*", "-") and all(self.may_be_int(operand) for operand in operands)
+
+    def register(self, number: Number) -> int:
+        if self.may_be_int(number.sb_id) or not self.depends(number.sb_id):
+            raise Unknown("an int, or the same for all")
+        return self.place(number.sb_id)  # type: ignore[no-any-return]
+
+    def place(self, number: int) -> Any:
+        """Where a number is: negative for settings, whose place is known at the end."""
+        operation, *operands = self.tracer.keys[number]
+        if not self.depends(number):
+            if number not in self.settings:
+                self.settings.append(number)
+            return -1 - self.settings.index(number)
+        if operation == "symbol":
+            return self.leaves[operands[0]]
+        if number not in self.results:
+            if operation == "float":
+                return self.place(operands[0])
+            self.results[number] = ("result", self.write(operation, operands))
+        return ("result", self.results[number][1])
+
+    def write(self, operation: str, operands: list[int]) -> int:
+        if operation == "+":
+            for k in (0, 1):
+                inner = self.tracer.keys[operands[k]]
+                if inner[0] == "-":
+                    return self.emit(SUB, self.place(operands[1 - k]), self.place(inner[1]))
+        code = OPERATIONS[operation]
+        self.negates = self.negates or code == NEG
+        places = [self.place(operand) for operand in operands]
+        return self.emit(code, places[0], places[-1])
+
+    def emit(self, operation: int, left: Any, right: Any) -> int:
+        self.code.append((operation, left, right))
+        return len(self.code) - 1
+
+    def program(self, stores: dict[int, Any]) -> tuple[list[tuple[int, int, int]], dict[int, int]]:
+        """With numbers of registers."""
+        base = 2 + len(self.lists)
+
+        def number(place: Any) -> int:
+            if isinstance(place, tuple):
+                return base + len(self.settings) + int(place[1])
+            return int(place) if place >= 0 else base - 1 - int(place)
+
+        self.number: Any = number
+        code = [(operation, number(a), number(b)) for operation, a, b in self.code]
+        if base + len(self.settings) + len(code) > MOST_REGISTERS:
+            raise Unknown("too long")
+        return code, {target: number(place) for target, place in stores.items()}
+
+    # ---- Adam ----
+
+    def adam(self, stores: dict[int, int], zero: str) -> tuple[int, ...] | None:
+        """The settings' places if this is the script's Adam, whose kernel is faster."""
+        by_register = {self.number(("result", k)): line for k, line in enumerate(self.code)}
+        if set(stores) != {DATA, 2, 3}:
+            return None
+        for first, second in ((2, 3), (3, 2)):
+            try:
+                found = self.adam_parts(by_register, stores, first, second)
+            except (KeyError, Unknown):
+                continue
+            return (*found, first, second)
+        return None
+
+    def adam_parts(
+        self, by_register: dict[int, Any], stores: dict[int, int], first: int, second: int
+    ) -> tuple[int, ...]:
+        """m = beta1 * m + rest1 * g; v = beta2 * v + rest2 * g ** 2
+        data -= lr * (m / bias1) / ((v / bias2) ** 0.5 + eps)"""
+
+        def line(register: int, operation: int) -> tuple[int, int]:
+            code, a, b = by_register[register]
+            if code != operation:
+                raise Unknown("another operation")
+            return self.number(a), self.number(b)
+
+        def split(register: int, operation: int, is_one: Any) -> tuple[int, int]:
+            """The operands of a commutative operation, the one that `is_one` holds for first."""
+            a, b = line(register, operation)
+            if is_one(a):
+                return a, b
+            if is_one(b):
+                return b, a
+            raise Unknown("another operand")
+
+        def is_setting(register: int) -> bool:
+            return 2 + len(self.lists) <= register < 2 + len(self.lists) + len(self.settings)
+
+        def setting(register: int) -> int:
+            if not is_setting(register):
+                raise Unknown("no setting")
+            return register - 2 - len(self.lists)
+
+        def moment(place: int, added: Any) -> tuple[int, int]:
+            a, b = line(stores[place], ADD)
+            for kept, new in ((a, b), (b, a)):
+                try:
+                    beta, _ = split(kept, MUL, is_setting)
+                    if split(kept, MUL, is_setting)[1] != place:
+                        continue
+                    rest, of = split(new, MUL, is_setting)
+                    added(of)
+                    return setting(beta), setting(rest)
+                except (KeyError, Unknown):
+                    continue
+            raise Unknown("no moment")
+
+        def is_grad(register: int) -> None:
+            if register != GRAD:
+                raise Unknown("no gradient")
+
+        def is_square(register: int) -> None:
+            base, exponent = line(register, POW)
+            if base != GRAD or self.known(setting(exponent)) != 2:
+                raise Unknown("no square")
+
+        beta1, rest1 = moment(first, is_grad)
+        beta2, rest2 = moment(second, is_square)
+        data, change = line(stores[DATA], SUB)
+        above, below = line(change, DIV)
+        lr, hat = split(above, MUL, is_setting)
+        hat, bias1 = line(hat, DIV)
+        eps, root = split(below, ADD, is_setting)
+        base, half = line(root, POW)
+        base, bias2 = line(base, DIV)
+        if (data, hat, base) != (DATA, stores[first], stores[second]) or self.known(setting(half)) != 0.5:
+            raise Unknown("another update")
+        return beta1, rest1, setting(bias1), beta2, rest2, setting(bias2), setting(lr), setting(eps)
+
+    def known(self, setting: int) -> float | None:
+        operation, *operands = self.tracer.keys[self.settings[setting]]
+        return float(operands[0]) if operation == "constant" else None
+
+
+# ---- rewriting ------------------------------------------------------------------------------------------------------
+
+
+def swap_loop(loop: ast.For, site: LoopSite, expressions: list[ast.expr], number: int) -> list[ast.stmt]:
+    """Exchange what the loop runs over. Returns it, with what goes before it."""
+    settings = [ast.Constant(number), *map(copy.deepcopy, expressions)]
+    first = attempt(
+        ast.Expr(call("loop_with", settings)), ast.Expr(call("loop_without", [ast.Constant(number)]))
+    )  # what cannot be evaluated is for the loop's body to complain about
+    over = loop.iter.args[0] if site.numbered and isinstance(loop.iter, ast.Call) else loop.iter
+    made = call("loop", [ast.Constant(number), over])
+    placed(first, loop.iter)
+    placed(made, loop.iter)
+    loop.iter = made
+    return [first, loop]
+
+
+def finding(site: LoopSite) -> Finding:
+    what = "Adam" if site.adam else "loop over parameters"
+    return Finding(site.line, what, note="" if site.private or not site.n_lists else "with its lists kept up to date")
+
+
+# ---- lists that nobody else looks at --------------------------------------------------------------------------------
+
+
+def is_private(program: Program, moments: ast.expr, loop: ast.For) -> bool:
+    """Whether a name is bound to fresh lists, and otherwise occurs in this loop alone."""
+    if not isinstance(moments, ast.Name) or moments not in program.scopes.scope_of:
+        return False
+    scope = program.scopes.meaning(moments)
+    if scope is None or any(True for _ in program.calls("locals", "vars", "globals", "dir")):
+        return False
+    if scope is not program.scopes.module and moments.id not in scope_names(scope.node):
+        return False
+    inside = set(ast.walk(loop))
+    outside = [name for name in program.scopes.occurrences(moments.id, scope) if name not in inside]
+    return bool(outside) and all(is_fresh_list(program, name) for name in outside)
+
+
+def scope_names(node: ast.AST) -> set[str]:
+    """Names that are assigned in a function, parameters left out."""
+    return {
+        inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
+    } - {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
+
+
+def is_fresh_list(program: Program, name: ast.Name) -> bool:
+    """Whether this is the target of `name = [0.0] * n` or `name = [0.0 for ...]`, alone or in a tuple."""
+    node = program.parents.get(name)
+    if isinstance(node, ast.Tuple):
+        node = program.parents.get(node)
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return False
+    value = dict(assigned(node)).get(name)
+    return value is not None and makes_list(value)
+
+
+def makes_list(value: ast.expr) -> bool:
+    repeated = isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult) and isinstance(value.left, ast.List)
+    return repeated or isinstance(value, (ast.ListComp, ast.List))

@@ -1,0 +1,189 @@
+"""User's code run apart from everything else, on stand-ins, to see what it computes.
+
+Only code that can do nothing but compute is run: no imports, no names of the outside but a few functions, no attributes
+of Python's own machinery. Loops and calls are counted, so that it comes to an end.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from ..syntax.match import plain
+from ..syntax.program import Program
+from .symbolic import Mathematics, Tracer, Unknown, kinds
+
+NOBODY_KNOWS = object()  # what a name of the outside stands for, where that cannot be told
+MOST_STEPS = 20_000
+LARGEST = 1024  # constant, apart from those between -1 and 1
+PLAIN = {
+    name: getattr(builtins, name)
+    for name in (
+        *("abs", "enumerate", "id", "isinstance", "iter", "len", "list", "map", "max", "min", "next", "range"),
+        *("reversed", "sum", "tuple", "zip", "bool", "dict", "str", "TypeError", "ValueError", "AssertionError"),
+        *("NotImplemented", "object", "staticmethod", "property", "__build_class__"),
+    )
+}
+NODES = (
+    *(ast.FunctionDef, ast.Lambda, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign),
+    *(ast.For, ast.While, ast.If, ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.Assert, ast.Nonlocal),
+    *(ast.BoolOp, ast.boolop, ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop, ast.IfExp, ast.Compare, ast.cmpop),
+    *(ast.Call, ast.keyword, ast.Constant, ast.Attribute, ast.Subscript, ast.Slice, ast.Starred, ast.Name, ast.List),
+    *(ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.GeneratorExp, ast.comprehension, ast.expr_context, ast.Raise),
+    *(ast.JoinedStr, ast.FormattedValue, ast.NamedExpr),
+)
+OPERATORS = {
+    f"__{side}{name}__" for side in ("", "r") for name in ("add", "mul", "sub", "pow", "truediv", "neg", "init")
+}
+HIDDEN = {"format", "format_map", "mro", "tracer"}
+
+
+def is_tame(node: ast.AST) -> bool:
+    """Whether nothing but computing is done by this code, as far as its form tells, annotations left out."""
+    return all(isinstance(part, NODES) and is_tame_alone(part) for part in ast.walk(plain(node) or ast.Pass()))
+
+
+def is_tame_alone(node: ast.AST) -> bool:
+    if isinstance(node, ast.Attribute):
+        return (not node.attr.startswith(("__", "sb_")) and node.attr not in HIDDEN) or node.attr in OPERATORS
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return abs(node.value) <= LARGEST
+    if isinstance(node, ast.Constant):
+        return node.value is None or isinstance(node.value, (float, str))
+    if isinstance(node, ast.FunctionDef):
+        return all(isinstance(one, ast.Name) and one.id in ("property", "staticmethod") for one in node.decorator_list)
+    if isinstance(node, ast.BinOp):
+        return not isinstance(node.op, ast.LShift) and not (isinstance(node.op, ast.Pow) and is_concrete(node.left))
+    return True
+
+
+def is_concrete(node: ast.expr) -> bool:
+    """Nothing but constants, whose powers may be of any size."""
+    return all(
+        isinstance(part, (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)) for part in ast.walk(node)
+    )
+
+
+def with_own_names(node: ast.AST) -> ast.AST:
+    """A copy of a tree whose names are the tree's own, by which their scope is known."""
+    if isinstance(node, ast.Name):
+        return node
+    made = copy.copy(node)
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.AST):
+            setattr(made, name, with_own_names(value))
+        elif isinstance(value, list):
+            setattr(made, name, [with_own_names(part) if isinstance(part, ast.AST) else part for part in value])
+    return made
+
+
+class Counted(ast.NodeTransformer):
+    """Counts the turns of loops and the calls of functions; drops annotations; makes sets by calls."""
+
+    def counted(self, node: Any) -> Any:
+        self.generic_visit(node)
+        tick = ast.Expr(ast.Call(ast.Name("__tick__", ast.Load()), [], []))
+        node.body = [tick, *node.body]
+        return node
+
+    visit_For = visit_While = counted
+
+    def visit_comprehension(self, node: ast.comprehension) -> Any:
+        self.generic_visit(node)
+        tick = ast.Call(ast.Name("__tick__", ast.Load()), [], [])
+        node.ifs = [ast.Compare(tick, [ast.Is()], [ast.Constant(None)]), *node.ifs]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        node.returns = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+        return self.counted(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        self.generic_visit(node)
+        return ast.Assign([node.target], node.value) if node.value is not None else ast.Pass()
+
+    def visit_Set(self, node: ast.Set) -> Any:
+        self.generic_visit(node)
+        return ast.Call(ast.Name("set", ast.Load()), [ast.List(node.elts, ast.Load())], [])
+
+
+class Members:
+    """A set: it has no order, so nothing may go through it."""
+
+    def __init__(self, members: Iterable[Any] = ()) -> None:
+        self.members = {each if isinstance(each, int) else id(each): each for each in members}
+
+    def add(self, each: Any) -> None:
+        self.members[each if isinstance(each, int) else id(each)] = each
+
+    def discard(self, each: Any) -> None:
+        self.members.pop(each if isinstance(each, int) else id(each), None)
+
+    def __contains__(self, each: Any) -> bool:
+        return (each if isinstance(each, int) else id(each)) in self.members
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __iter__(self) -> Any:
+        raise Unknown("the order of a set")
+
+
+class Sandbox:
+    """A place where definitions of a program are run, on stand-ins for numbers."""
+
+    constants: tuple[type, ...] = (int, float, bool)  # the kinds whose names are known inside
+
+    def __init__(self, program: Program | None, tracer: Tracer | None = None) -> None:
+        self.program = program
+        self.tracer = tracer or Tracer()
+        self.steps = 0
+        self.math = Mathematics(self.tracer)
+        functions = {**PLAIN, "set": Members, **kinds(self.tracer), "__tick__": self.tick}
+        self.names: dict[str, Any] = {"__builtins__": functions, "__name__": "sandbox"}
+
+    def tick(self) -> None:
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise Unknown("no end")
+
+    def define(self, *definitions: ast.stmt) -> None:
+        """Run definitions, after those of the program that they need. Raises whatever can go wrong."""
+        for node in definitions:
+            self.supply(node)
+        body = [Counted().visit(with_own_names(node)) for node in definitions]
+        module = ast.fix_missing_locations(ast.Module(body, []))
+        exec(compile(module, "<sandbox>", "exec", dont_inherit=True), self.names)
+
+    def supply(self, node: ast.AST) -> None:
+        """What the names of the outside stand for, where that is known: math, constants, small functions."""
+        program = self.program
+        if program is None:
+            return
+        for name in ast.walk(node):
+            if not isinstance(name, ast.Name) or name.id in self.names or name not in program.scopes.scope_of:
+                continue
+            if program.scopes.meaning(name) in (program.scopes.module, program.home):
+                self.supply_name(program, name)
+
+    def supply_name(self, program: Program, name: ast.Name) -> None:
+        meaning = program.meaning(name)
+        if meaning == "math":
+            self.names[name.id] = self.math
+        elif meaning is not None and meaning.startswith("math."):
+            self.names[name.id] = getattr(self.math, meaning.removeprefix("math."))
+        else:
+            found = program.definition(name.id)
+            if isinstance(found, ast.FunctionDef) and is_tame(found):
+                self.names[name.id] = None  # it may need itself
+                self.define(found)
+            elif isinstance(found, ast.Constant) and type(found.value) in self.constants:
+                self.names[name.id] = found.value
+            else:
+                self.names[name.id] = NOBODY_KNOWS
