@@ -19,6 +19,8 @@ from microgpt.engine.layout cimport DATA_INT, GRAD, PLACE_MASK, Block, Handle, b
 import array
 import os
 
+from . import _checks
+
 cdef const AdamKernels *kernels = adam_kernels(choose_isa(os.environ.get("MICROGPT_ISA")))
 
 
@@ -41,7 +43,7 @@ cdef class Adam:
     Adam(params, lr=0.01, betas=(0.85, 0.99), eps=1e-8)
 
     params  Values, any number; kept in the list `params`
-    lr      learning rate of steps that are not given one
+    lr      learning rate of steps that are not given one, at least 0
     betas   decay of the first and second moment, each at least 0 and below 1
     eps     added to the root of the second moment, at least 0
 
@@ -74,7 +76,8 @@ cdef class Adam:
                 raise TypeError(f"Adam: params must be Values, not {type(value).__name__!r}")
             if (<Value>value).id == 0:
                 raise TypeError("Adam: a parameter has not been initialised; call super().__init__(data) in its class")
-        number(lr, "lr")
+        if not 0.0 <= number(lr, "lr") < INFINITY:
+            _checks.not_negative("lr", lr)
         self.betas = betas
         self.eps = eps
         self.lr = lr

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 import numpy
 import pytest
 
-from microgpt import GPT, GPTConfig, Trainer
+from microgpt import GPT, Adam, GPTConfig, Trainer, Value
 from microgpt.cli import main
 from microgpt.trainer import Diverged
 
@@ -102,6 +102,8 @@ REFUSED = [
     (lambda: GPT(CONFIG).train_batch([[4, 1]], clip_norm=0), ValueError, "clip_norm must be a number above 0, not 0"),
     (lambda: GPT(CONFIG).train_batch([[4, 1]], clip_norm="x"), TypeError, "clip_norm must be a number, not str"),
     (lambda: GPT(CONFIG).train_batch([[4, 1]], threads=0), ValueError, "threads must be at least 1, not 0"),
+    (lambda: Adam([Value(1.0)], lr=-1), ValueError, "lr must be a number of at least 0, not -1"),
+    (lambda: Adam([Value(1.0)], lr=math.nan), ValueError, "lr must be a number of at least 0, not nan"),
     (lambda: GPT(CONFIG).train_step([4, 1], betas=(0.9,)), ValueError, "betas must be two numbers, not 1"),
     (lambda: GPT(CONFIG).train_step([4, 1], betas=0.9), TypeError, "betas must be two numbers, not float"),
     (lambda: GPT(CONFIG).train_step([4, 1], betas=("a", 0.9)), TypeError, "a beta must be a number, not str"),
