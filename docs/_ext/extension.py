@@ -2,6 +2,7 @@
 
     {excerpt}           a block of the real sources, by excerpts.py, under a caption that leads to the whole file
     {picture}           an SVG of docs/pictures, in the page itself, so that it takes the page's colours
+    {graph}             the picture of a graph, by draw_dot: the block is a program that leaves it in `loss`
     {source}`path`      a link to the whole file, for which the site has a page of its own
     {annotated}`path`   a link to Cython's annotated page of a source file: `make annotate`; `index`: to all
     {{ ms fused }}      a measured figure, by excerpts_figures.py
@@ -27,6 +28,8 @@ from pygments.lexers import get_lexer_by_name
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from microgpt import draw_dot
 
 PICTURES = excerpts.ROOT / "docs" / "pictures"
 ANNOTATED = excerpts.ROOT / "build" / "annotate" / "html"
@@ -86,6 +89,13 @@ class ExcerptDirective(SphinxDirective):
         return caption
 
 
+def picture(svg: str, alt: str, caption: str, classes: str = "picture") -> nodes.raw:
+    """A drawing in the page itself. caption: HTML, or nothing."""
+    svg = svg[svg.index("<svg ") :].replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+    caption = f"<figcaption>{caption}</figcaption>" if caption else ""
+    return nodes.raw("", f'<figure class="{classes}">{svg}{caption}</figure>', format="html")
+
+
 class PictureDirective(Directive):
     """The caption is its content; `alt` says what is to be seen, to those who don't see it."""
 
@@ -95,10 +105,23 @@ class PictureDirective(Directive):
 
     def run(self) -> list[nodes.Node]:
         svg = (PICTURES / f"{self.arguments[0]}.svg").read_text("utf-8")
-        svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(self.options["alt"])}" ', 1)
         caption = re.sub(r"`(.+?)`", r"<code>\1</code>", escape(" ".join(self.content)))
-        caption = f"<figcaption>{caption}</figcaption>" if caption else ""
-        return [nodes.raw("", f'<figure class="picture">{svg}{caption}</figure>', format="html")]
+        return [picture(svg, self.options["alt"], caption)]
+
+
+class GraphDirective(Directive):
+    """Drawn when the site is built; where graphviz is not installed, the page is without it."""
+
+    has_content = True
+    option_spec: ClassVar = {"alt": directives.unchanged_required, "caption": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        names: dict[str, Any] = {}
+        exec("\n".join(self.content), names)
+        svg = draw_dot(names["loss"], format="%.0f", rankdir="TB")._repr_svg_()
+        if svg is None:
+            return []
+        return [picture(svg, self.options["alt"], escape(self.options["caption"]), "picture graph")]
 
 
 class SourceRole(SphinxRole):
@@ -152,6 +175,7 @@ def start(app: Sphinx, env: Any, docnames: list[str]) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("excerpt", ExcerptDirective)
     app.add_directive("picture", PictureDirective)
+    app.add_directive("graph", GraphDirective)
     app.add_role("source", SourceRole())
     app.add_role("annotated", AnnotatedRole())
     app.connect("env-before-read-docs", start)
