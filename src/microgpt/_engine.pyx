@@ -108,8 +108,7 @@ cdef class Value:
     local_grads  d self / d child for each of them, as numbers
 
     The attributes `data`, `grad` (d root / d self, summed over calls of `backward`), `_children` and `_local_grads` can be
-    read and written. + - * / ** work with Values and numbers on either side (the exponent of ** is a number, or the base
-    is); a result of a subclass is of that subclass. Two Values are equal only if they are the same.
+    read and written. + - * / ** work with Values and numbers on either side; a result of a subclass is of that subclass. Two Values are equal only if they are the same.
 
     Raises TypeError for what is not a real number, ValueError where a result would be complex, and in all other cases what
     Python raises for the same arithmetic on floats.
@@ -141,6 +140,10 @@ cdef class Value:
         require_node(<Handle *>self, "data")
         write_data(<Handle *>self, value, is_int)
 
+    @data.deleter
+    def data(self):
+        raise AttributeError("a Value's data cannot be deleted")
+
     @property
     def grad(self):
         """The derivative of the root of `backward` with respect to this Value, summed over all calls since it was 0."""
@@ -156,6 +159,10 @@ cdef class Value:
         require_node(<Handle *>self, "grad")
         write_grad(<Handle *>self, value, is_int)
 
+    @grad.deleter
+    def grad(self):
+        raise AttributeError("a Value's grad cannot be deleted; to clear it, set it to 0")
+
     @property
     def _children(self):
         """The Values this one was computed from, as a tuple; the same objects for as long as they live."""
@@ -167,6 +174,10 @@ cdef class Value:
         require_node(<Handle *>self, "_children")
         relink(<Handle *>self, as_tuple(children, "children"), local_grads_of(<Handle *>self))
 
+    @_children.deleter
+    def _children(self):
+        raise AttributeError("a Value's _children cannot be deleted; to cut it off, set them to ()")
+
     @property
     def _local_grads(self):
         """d self / d child for each child, from the values at the time this Value was made, as a tuple."""
@@ -177,6 +188,10 @@ cdef class Value:
     def _local_grads(self, local_grads):
         require_node(<Handle *>self, "_local_grads")
         relink(<Handle *>self, children_of(<Handle *>self), as_tuple(local_grads, "local gradients"))
+
+    @_local_grads.deleter
+    def _local_grads(self):
+        raise AttributeError("a Value's _local_grads cannot be deleted; to cut it off, set them to ()")
 
     def __add__(left, right):
         cdef PyObject *result = NULL
@@ -346,9 +361,13 @@ cdef class Value:
 
     def __setstate__(self, state):
         """The instance attributes of a subclass's instances, as _pickling.reduce_value gave them."""
-        values, attributes = state
-        for k, of_one in attributes.items():
-            set_attributes(values[k], of_one)
+        try:
+            values, attributes = state
+            pairs = [(values[k], of_one) for k, of_one in attributes.items()]
+        except (AttributeError, IndexError, TypeError, ValueError):
+            raise TypeError("not the state of a pickled Value") from None
+        for value, of_one in pairs:
+            set_attributes(value, of_one)
 
 
 def new_value(kind, data, grad, children, local_grads):

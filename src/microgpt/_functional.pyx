@@ -23,7 +23,7 @@ from microgpt._engine cimport Value, engine_arena, handles_add, methods_unchange
 from microgpt.engine.arena cimport graph_begins, has_places, local_grad_next, local_grads_next, reclaim, result_append
 from microgpt.engine.cpython_api cimport TypeObject, is_list, is_tuple, list_set, sequence_items, sequence_size, type_of
 from microgpt.engine.dots cimport dots_allocate, hidden_allocate, hidden_grad, hidden_grads
-from microgpt.engine.handles cimport handle_point, handle_take, result_with_handle
+from microgpt.engine.handles cimport append_number, handle_point, handle_take, result_with_handle
 from microgpt.engine.layout cimport (
     BLOCK_NODES, DATA_INT, DOT, GRAD0_INT, HIDDEN_FLOAT, IN_LEAF_BLOCK, OP_ADD_NUMBER, OP_EXP, OP_LOG, OP_MUL_NUMBER, OP_POW,
     OP_RELU, ONES, PLACE_MASK, RESULTS, SUBCLASS,
@@ -365,7 +365,7 @@ def cross_entropy(logits, target):
     if not -<Py_ssize_t>n <= index < <Py_ssize_t>n:
         raise IndexError(f"cross_entropy: target {index} is out of range for {n} logits")
     index += n if index < 0 else 0
-    begin_call(2 * <size_t>n + 5, 3 * vector_bytes(n))
+    begin_call(2 * <size_t>n + 6, 3 * vector_bytes(n))
     if not (unchanged and vector_read(<PyObject *>logits, &vector)) or vector.has_ints:
         return fallback().cross_entropy(values_of(logits), index)
     handles_add(1)
@@ -379,10 +379,9 @@ def cross_entropy(logits, target):
     if weight.data[0] <= 0.0:
         raise ValueError("math domain error: the logarithm of a probability of 0")
     nll = log(weight.data[0])
-    reserve(2)
+    reserve(3)
     node = append_unary(nll, weight.ids[0], 1.0 / weight.data[0], 0, OP_LOG)
-    local_grad_next(arena, -1.0, OP_MUL_NUMBER)
-    return result_with_handle(arena, handle_take(arena), nll * -1.0, node, 0, GRAD0_INT)
+    return product_with_number(nll, node, -1.0, True)
 
 
 def mean(losses):
@@ -398,16 +397,15 @@ def mean(losses):
     cdef double total_data, share_of_one
     losses = sized(losses)
     unchanged = methods_unchanged()
-    begin_call(2, vector_bytes(size_of(losses)))
+    begin_call(3, vector_bytes(size_of(losses)))
     if not (unchanged and vector_read(<PyObject *>losses, &vector)) or vector.has_ints:
         return fallback().mean(values_of(losses))
     handles_add(1)
     mark_used(&vector)
     share_of_one = 1.0 / <double>vector.n
     append_sum(&vector, &total_data, &total)
-    reserve(1)
-    local_grad_next(arena, share_of_one, OP_MUL_NUMBER)
-    return result_with_handle(arena, handle_take(arena), total_data * share_of_one, total, 0, 0)
+    reserve(2)
+    return product_with_number(total_data, total, share_of_one, False)
 
 
 include "functional/attention.pxi"

@@ -63,13 +63,14 @@ class Value:
         other = other if isinstance(other, Value) else Value(other)
         return Value(self.data * other.data, (self, other), (other.data, self.data))
 
-    def __pow__(self, other: float) -> Value:
+    def __pow__(self, other: Value | float) -> Value:
         """a ** n for a number n, local gradient n * a**(n - 1).
 
-        A Value as exponent is refused by hand: `__rpow__`, which the script does not have, would let it through.
+        For a Value b, which the script's class does not take: a ** b, local gradients b * a**(b - 1) and log(a) * a**b.
         """
         if isinstance(other, Value):
-            raise TypeError("the exponent of Value ** exponent must be a number, not a Value")
+            a, b, data = self.data, other.data, self.data**other.data
+            return Value(data, (self, other), (b * a ** (b - 1), math.log(a) * data))
         return Value(self.data**other, (self,), (other * self.data ** (other - 1),))
 
     def __rpow__(self, other: float) -> Value:

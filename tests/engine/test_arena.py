@@ -124,7 +124,7 @@ def every_error(V, a, b):
     return [
         lambda: V("x"),
         lambda: a / 0,
-        lambda: a ** V(1.0),
+        lambda: V(-1.0) ** a,
         lambda: a + "x",
         lambda: V(1.0, (a, "x"), (1.0,)),
         lambda: V(1.0, (a,), ("x",)),

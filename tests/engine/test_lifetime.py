@@ -314,6 +314,8 @@ from microgpt import Adam, Value, arena_stats
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
+"""
+STEPS = """
 def run(w, adam, steps):
     for _ in range(steps):
         loss = sum((a * b + 0.5).relu() * a for a, b in zip(w, w[1:])) ** 2 / len(w)
@@ -326,17 +328,44 @@ adam = Adam(w)
 run(w, adam, 2000)
 before = resident()
 run(w, adam, int(sys.argv[1]))
-print(resident() - before, arena_stats())
+print(resident() - before)
 """
 
 
-def resident_growth(steps):
+CHAIN = """
+before = resident()
+y = x = Value(1.0)
+for _ in range(2_000_000):
+    y = y * x
+y.backward()
+large = resident() - before
+y = None
+print(large, resident() - before, arena_stats()["bytes"])
+"""
+
+
+def numbers_printed(code, *arguments):
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
     done = subprocess.run(
-        [sys.executable, "-c", RESIDENT, str(steps)], capture_output=True, text=True, env=environment, timeout=300
+        [sys.executable, "-c", RESIDENT + code, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[0])
+    return [int(word) for word in done.stdout.split()]
+
+
+def resident_growth(steps):
+    return numbers_printed(STEPS, str(steps))[0]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads the resident memory from /proc")
+def test_the_memory_of_a_large_graph_goes_back_to_the_system(compiled):
+    large, left, kept = numbers_printed(CHAIN)
+    assert large > 100_000_000
+    assert left < 80_000_000 and kept < 80_000_000
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads the resident memory from /proc")

@@ -8,6 +8,8 @@ import operator
 import pytest
 from bits import all_bits, bits, snapshot
 
+from microgpt._engine import operation_of
+
 INF, NAN = math.inf, math.nan
 FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 3.7, -2.25, 1e-5, 5e-324, -5e-324, 2.2250738585072014e-308, 1e160]
 FLOATS += [1.7976931348623157e308, INF, -INF, NAN]
@@ -158,12 +160,52 @@ def test_a_complex_power_is_a_value_error_where_python_gives_a_complex_number(co
             compiled.Value(a) ** n
 
 
-def test_a_value_as_exponent_of_a_value_is_a_type_error(engine):
+@pytest.mark.extras
+def test_a_value_to_the_power_of_a_value_follows_python_numbers_to_the_bit(engine):
+    for a in NUMBERS:
+        for b in [*EXPONENTS, -0.0, 3.7, -2.25]:
+            if not is_real_power(a, b) or (isinstance(a, int) and isinstance(b, int) and abs(a) ** max(b, 0) >= 2**53):
+                continue
+            expected = [
+                outcome(pow, a, b),
+                outcome(lambda a=a, b=b: b * a ** (b - 1)),
+                outcome(lambda a=a, b=b: math.log(a) * a**b),
+            ]
+            errors = [found for found in expected if isinstance(found, type)]
+            got = node_outcome(operator.pow, engine.Value(a), engine.Value(b))
+            assert got == (errors[0] if errors else expected), (a, b)
+
+
+@pytest.mark.extras
+def test_both_sides_of_a_power_have_gradients(engine):
     a, b = engine.Value(2.0), engine.Value(3.0)
-    with pytest.raises(TypeError):
-        a**b
-    with pytest.raises(TypeError):
-        a**a
+    power = a**b
+    assert power._children == (a, b)
+    (power * 0.5).backward()
+    assert bits(a.grad) == bits(12.0 * 0.5) and bits(b.grad) == bits(math.log(2.0) * 8.0 * 0.5)
+    c = engine.Value(3.0)
+    (c**c).backward()  # from the left, then from the right
+    assert bits(c.grad) == bits((0 + 3.0 * 3.0**2.0) + math.log(3.0) * 3.0**3.0)
+
+
+def test_a_power_of_subclasses_is_of_the_subclass(compiled):
+    class Named(compiled.Value):
+        pass
+
+    for a, b in [(Named(2.0), compiled.Value(3.0)), (compiled.Value(2.0), Named(3.0)), (Named(2.0), Named(3.0))]:
+        power = a**b
+        assert type(power) is Named and power._children == (a, b) and operation_of(power) == "**"
+        assert all_bits(power._local_grads) == all_bits([12.0, math.log(2.0) * 8.0])
+    assert operation_of(compiled.Value(2.0) ** compiled.Value(3.0)) == "**"
+    assert operation_of(compiled.Value(2.0) * compiled.Value(3.0)) == "*"
+
+
+@pytest.mark.parametrize("name", ["data", "grad", "_children", "_local_grads"])
+def test_what_a_value_consists_of_cannot_be_deleted(compiled, name):
+    a = compiled.Value(2.0) * 3.0
+    with pytest.raises(AttributeError, match=f"a Value's {name} cannot be deleted"):
+        delattr(a, name)
+    assert all_bits([a.data, a.grad]) == all_bits([6.0, 0]) and len(a._children) == len(a._local_grads) == 2
 
 
 def test_a_power_with_modulus_is_a_type_error(engine):

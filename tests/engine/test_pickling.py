@@ -22,8 +22,8 @@ def python_pickler(thing, protocol):
     return pickle._Unpickler(io.BytesIO(file.getvalue())).load()
 
 
-WAYS = {f"pickle {p}": lambda thing, p=p: pickle.loads(pickle.dumps(thing, p)) for p in range(2, 6)}
-WAYS |= {f"python pickle {p}": lambda thing, p=p: python_pickler(thing, p) for p in (2, 5)}
+WAYS = {f"pickle {p}": lambda thing, p=p: pickle.loads(pickle.dumps(thing, p)) for p in (2, 5)}
+WAYS |= {"python pickle": lambda thing: python_pickler(thing, 5)}
 WAYS |= {"deepcopy": copy.deepcopy}
 
 
@@ -42,13 +42,13 @@ def engine_or_compiled(engine):
 NUMBERS = [0.0, -0.0, 1.5, 5e-324, float("inf"), float("-inf"), float("nan"), 3, 0, -7, 2**53 - 1, 1 / 3]
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=repr)
-def test_a_leaf_comes_back_with_its_bits(engine_or_compiled, way, number):
-    a = engine_or_compiled.Value(number)
-    a.grad = number
-    b = way(a)
-    assert b is not a and type(b) is type(a)
-    assert (bits(b.data), bits(b.grad), b._children, b._local_grads) == (bits(number), bits(number), (), ())
+def test_a_leaf_comes_back_with_its_bits(engine_or_compiled, way):
+    for number in NUMBERS:
+        a = engine_or_compiled.Value(number)
+        a.grad = number
+        b = way(a)
+        assert b is not a and type(b) is type(a)
+        assert (bits(b.data), bits(b.grad), b._children, b._local_grads) == (bits(number), bits(number), (), ())
 
 
 def model(V):

@@ -476,3 +476,32 @@ assert x.grad == 3.0
 """
     done = run_python(code)
     assert done.returncode == 0, done.stderr
+
+
+SECOND_INTERPRETER = """
+try:
+    import _xxsubinterpreters as interpreters
+except ImportError:
+    import _interpreters as interpreters
+code = "try: import microgpt\\nexcept ImportError: print('refused', flush=True)"
+import microgpt
+for _ in range(2):
+    interpreter = interpreters.create()
+    interpreters.run_string(interpreter, code)
+    interpreters.destroy(interpreter)
+print((microgpt.Value(2.0) * 3).data)
+"""
+
+
+def test_a_second_interpreter_in_the_process_is_refused(compiled):
+    """One arena a process: the import is an ImportError, and the first interpreter goes on."""
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
+    done = subprocess.run([sys.executable, "-c", SECOND_INTERPRETER], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout == "refused\nrefused\n6.0\n"
+
+
+@pytest.mark.parametrize("state", [5, (), ([],), ([], 1), ([], {0: (None, None)})])
+def test_what_is_no_state_is_a_type_error(compiled, state):
+    with pytest.raises(TypeError, match="not the state of a pickled Value"):
+        compiled.Value(2.0).__setstate__(state)

@@ -114,6 +114,20 @@ def test_a_hidden_sum_may_be_reached_and_written_to():
     agree(program)
 
 
+def test_a_mean_and_a_cross_entropy_are_products_of_two_values():
+    x = [Value(0.5), Value(0.25), Value(-1.0)]
+    for e in (microgpt, reference):
+        values = x if e is microgpt else [reference.Value(value.data) for value in x]
+        average, loss = e.mean(values), e.cross_entropy(values, 1)
+        total, share = average._children
+        assert bits(share.data) == bits(1 / 3) and bits(total.data) == bits(-0.25)
+        assert all_bits(average._local_grads) == all_bits([1 / 3, -0.25])
+        log, minus = loss._children
+        assert bits(minus.data) == "-1" and all_bits(loss._local_grads) == ["-1", bits(log.data)]
+        loss.backward()
+        assert bits(minus.grad) == bits(log.data)
+
+
 # ---- sequences ------------------------------------------------------------------------------------------------------
 
 SEQUENCES = {

@@ -155,3 +155,14 @@ def test_only_dot_products_and_sums_have_such_a_state():
     assert dot_state(linear(x, [x])[0]) == (True, False, (0.0,))
     assert dot_state(mean(x)) is None and dot_state(mean(x)._children[0]) == (False, False, (0.0,))
     assert dot_state(microgpt.softmax(x)[0]) is None
+
+
+@pytest.mark.parametrize(
+    "state", [(), (True,), (True, True), (True, True, ()), (True, True, 1.0), (False, True, (1.0,) * 3)]
+)
+def test_a_state_that_no_dot_product_has_is_a_value_error(state):
+    x, y = Value(1.0), Value(2.0)
+    with pytest.raises(ValueError, match="no dot product has"):
+        new_dot((x, y), (2.0, 1.0), state)
+    with pytest.raises(TypeError):
+        dot_state(5)

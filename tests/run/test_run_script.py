@@ -216,6 +216,12 @@ def test_input_from_standard_input(script):
     same(script(VALUE + "print((Value(float(input())) * 2).data)"), input=b"21\n")
 
 
+def test_a_value_as_exponent_is_the_error_of_the_scripts_class(script):
+    """Ours takes Values as exponents."""
+    attempt = "try:\n    print(a ** b)\nexcept Exception as error:\n    print(type(error).__name__, error)\n"
+    same(script(VALUE + "a, b = Value(2.0), Value(3.0)\n" + attempt))
+
+
 def test_a_reader_that_goes_away(script):
     path = script(VALUE + "for k in range(100000): print((Value(k) + 1).data)")
     ends = []

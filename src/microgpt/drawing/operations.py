@@ -40,7 +40,7 @@ def _with_number(kind: str, value: Any) -> Iterator[str]:
     """A label with the number of "* c", "**" or "c**" in it, where the node's numbers still tell which it was."""
     if kind == "* c":
         yield f"* {value._local_grads[0]:.4g}"
-    if kind not in ("**", "c**"):
+    if kind not in ("**", "c**") or len(value._children) > 1:
         return
     x, data, slope = value._children[0].data, value.data, value._local_grads[0]
     try:

@@ -8,6 +8,8 @@ then that list from its end to its start. `walk_from` writes the list, `accumula
 Most of a graph was created in the very order in which the walk leaves it. So the walk takes spans: nodes side by side in
 a block that are just the subgraph of the last one, in the order of the walk (span_of). It follows a span, and
 leaves it only for an unvisited child outside. The list consists of spans, too, and both loops go through memory in order.
+
+Shares below are by lines of `valgrind --tool=callgrind python train.py`, ten steps, AVX2 kernels.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from microgpt.engine.arena cimport seal_results
@@ -20,7 +22,7 @@ from microgpt.engine.layout cimport (
     BLOCK_BITS, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, PLACE_MASK, RESULTS, VISITED,
     Arena, Block, Children, LocalGrads, Operands, block_of, unlikely,
 )
-from microgpt.engine.pool cimport block_in_use, scratch_reserve
+from microgpt.engine.pool cimport block_in_use, scratch_reserve, scratch_trim
 from microgpt.engine.references cimport block_prepare
 
 
@@ -222,7 +224,7 @@ cdef inline uint32_t emit_children(Arena *arena, Walk *walk, uint32_t child) noe
 cdef inline size_t walk_from(Arena *arena, uint32_t root) noexcept nogil:
     """Write the list of what lies at and below `root` into the scratch. Returns how many entries it has.
 
-    Half of backward in graphs of dot products (callgrind, bench/README.md).
+    Hot loop: 4 % of the instructions of a step on the typed rung, 18 % on the bulk one.
     """
     cdef Walk walk
     cdef uint32_t child
@@ -272,7 +274,8 @@ cdef inline void accumulate_slow(Arena *arena, Block *block, uint32_t place) noe
 cdef inline void accumulate_span(Arena *arena, uint32_t first, uint32_t last) noexcept nogil:
     """child.grad += local_grad * node.grad for the nodes from last to first, all of one block, children left to right.
 
-    About half of backward's time; bound by the reading and writing of children's gradients.
+    Hot loop: 3 % of the instructions of a step on the typed rung, 9 % on the bulk one; bound by reading and writing the
+    children's gradients.
     """
     cdef Block **blocks = arena.blocks
     cdef Block *block = blocks[first >> BLOCK_BITS]
@@ -351,6 +354,7 @@ cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
     block.numbers[GRAD + place] = 1.0
     block.int_grads[place] = True
     accumulate(arena, n)
+    scratch_trim(arena)
     if n > 0:
         seal_results(arena)
     return 0

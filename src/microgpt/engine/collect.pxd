@@ -6,7 +6,7 @@ from microgpt.engine.layout cimport (
     COLLECT_FROM, DOT, IN_LEAF_BLOCK, LEAF, NARY, PLACE_MASK, RESULTS, VISITED, Arena, Block, Dots, Operands, block_of,
 )
 from microgpt.engine.lifetime cimport mark_candidate, reclaim_candidates
-from microgpt.engine.pool cimport block_in_use, numbers_end, scratch_reserve
+from microgpt.engine.pool cimport block_in_use, numbers_end, scratch_reserve, scratch_trim
 from microgpt.engine.records cimport dot_row, node_release_extras, row_id, shared_id
 from microgpt.engine.references cimport block_prepare, refer_seen, seen_add_children
 
@@ -105,4 +105,5 @@ cdef inline void collect(Arena *arena) noexcept:
         if block != NULL and block.handles_alive == 0 and block.referrers == 0 and block.used != 0:
             mark_candidate(arena, block)
     reclaim_candidates(arena)
+    scratch_trim(arena)
     arena.collect_at = max(<uint32_t>COLLECT_FROM, 2 * arena.blocks_alive)

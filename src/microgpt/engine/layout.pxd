@@ -58,6 +58,8 @@ cdef enum:
     COLLECT_FROM = 64                   # fewer blocks alive (3 MiB) than this: no mark and sweep
     CHUNK_BYTES = 1 << 16               # memory for the records of a block is taken in pieces of this size, or twice, or ...
     CHUNK_SIZES = 7                     # ... 64 times it, 4 MiB, which are held ready when empty; larger ones are not
+    BLOCKS_KEPT = 1 << 10               # at most so many empty blocks of a kind, 52 MiB, are held ready
+    SCRATCH_KEPT = 1 << 21              # at most so many entries of scratch, 16 MiB, outlive the call that needed them
     CHUNK_BYTES_KEPT = 1 << 24          # at most so many bytes of empty ones
     SPARE_HANDLES = 4096                # dead handles kept for the next Values: 128 KiB at most
 
@@ -174,6 +176,7 @@ ctypedef struct Block:
     Dots *dots_prepared                 # the latest whose references are counted
     Chunk *chunks                       # memory of the records, the latest first
     uint64_t in_dots[BLOCK_WORDS]       # leaves: bit set when a Dots record has this node among its operands
+    uint64_t raised[BLOCK_WORDS]        # results: bit set when this node of two children is a Value ** Value
     uint64_t constructed[BLOCK_WORDS]   # results: bit set when the constructor made this node, not an operation
     uint64_t free_places[BLOCK_WORDS]   # leaves: bit set where a place below `used` is free
     uint32_t n_free                     # leaves: how many
@@ -218,6 +221,7 @@ ctypedef struct Arena:
     uint32_t opened[2]                  # blocks taken into use since the last trim
     Chunk *chunks[CHUNK_SIZES]          # empty ones, by kind
     size_t chunk_bytes                  # of all of them
+    uint32_t blocks_freed               # since the heap was trimmed
     uint32_t blocks_alive
     size_t dot_terms                    # of all dot products in them
     uint32_t collect_at                 # mark and sweep when so many are alive

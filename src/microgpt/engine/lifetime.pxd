@@ -7,7 +7,7 @@ whether a candidate is dead is found out when a new block is needed.
 """
 from microgpt.engine.free_list cimport partial_list_remove
 from microgpt.engine.layout cimport BLOCK_BITS, RESULTS, Arena, Block, unlikely
-from microgpt.engine.pool cimport block_start
+from microgpt.engine.pool cimport block_give_back, block_start, heap_trim
 from microgpt.engine.records cimport nodes_release_extras, records_free
 
 
@@ -31,7 +31,7 @@ cdef inline void targets_release(Arena *arena, Block *block) noexcept:
 
 
 cdef inline void block_empty(Arena *arena, Block *block) noexcept:
-    """All nodes of the block are dead. An open block starts anew, another goes to the pool."""
+    """All nodes of the block are dead. An open block starts anew, another is given back."""
     cdef int kind = (block.first_id >> BLOCK_BITS) & 1
     targets_release(arena, block)
     if unlikely(block.n_with_extras != 0):
@@ -43,11 +43,7 @@ cdef inline void block_empty(Arena *arena, Block *block) noexcept:
         return
     if block.in_partial_list:
         partial_list_remove(arena, block)
-    block.in_use = False
-    block.next = arena.pool[kind]
-    arena.pool[kind] = block
-    arena.pooled[kind] += 1
-    arena.blocks_alive -= 1
+    block_give_back(arena, block)
 
 
 cdef inline void reclaim_candidates(Arena *arena) noexcept:
@@ -59,6 +55,7 @@ cdef inline void reclaim_candidates(Arena *arena) noexcept:
         block.is_candidate = False
         if block.handles_alive == 0 and block.referrers == 0 and block.in_use:
             block_empty(arena, block)
+    heap_trim(arena)
 
 
 cdef inline void handles_gone(Arena *arena, Block *block) noexcept:

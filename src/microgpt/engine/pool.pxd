@@ -8,9 +8,21 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 from microgpt.engine.layout cimport (
-    BLOCK_BITS, BLOCK_NODES, CACHE_LINE, GRAD, IN_LEAF_BLOCK, LEAVES, MAX_BLOCKS, RESULTS, Arena, Block,
+    BLOCKS_KEPT, BLOCK_BITS, BLOCK_NODES, CACHE_LINE, GRAD, IN_LEAF_BLOCK, LEAVES, MAX_BLOCKS, RESULTS, SCRATCH_KEPT,
+    Arena, Block,
 )
 from microgpt.engine.references cimport block_prepare
+
+cdef extern from *:
+    """
+    #if defined(__GLIBC__)
+    #include <malloc.h>
+    #define microgpt_malloc_trim() (void)malloc_trim(0)
+    #else
+    #define microgpt_malloc_trim() (void)0
+    #endif
+    """
+    void malloc_trim "microgpt_malloc_trim"() noexcept
 
 
 cdef inline uint32_t number_take(Arena *arena, int kind) noexcept:
@@ -111,6 +123,7 @@ cdef inline void block_start(Arena *arena, Block *block) noexcept:
         memset(block.free_places, 0, sizeof(block.free_places))
     else:
         memset(block.constructed, 0, sizeof(block.constructed))
+        memset(block.raised, 0, sizeof(block.raised))
     block.used = block.prepared = block.spanned = 0
     block.n_free = 0
     block.begins_graph = False
@@ -159,3 +172,33 @@ cdef inline int scratch_reserve(Arena *arena) noexcept:
         return -1
     arena.scratch_capacity = needed
     return 0
+
+
+cdef inline void scratch_trim(Arena *arena) noexcept:
+    """Give a large scratch back to the system."""
+    if arena.scratch_capacity > SCRATCH_KEPT:
+        PyMem_RawFree(arena.scratch)
+        arena.scratch = NULL
+        arena.scratch_capacity = 0
+
+
+cdef inline void heap_trim(Arena *arena) noexcept:
+    """Once many blocks were freed, let the C library hand their memory on, which it does not where anything else stands
+    behind them."""
+    if arena.blocks_freed >= BLOCKS_KEPT // 4:
+        arena.blocks_freed = 0
+        malloc_trim()
+
+
+cdef inline void block_give_back(Arena *arena, Block *block) noexcept:
+    """An empty block goes to the pool, or back to the system if the pool is full."""
+    cdef int kind = (block.first_id >> BLOCK_BITS) & 1
+    block.in_use = False
+    arena.blocks_alive -= 1
+    if arena.pooled[kind] >= BLOCKS_KEPT:
+        block_free(arena, block)
+        arena.blocks_freed += 1
+        return
+    block.next = arena.pool[kind]
+    arena.pool[kind] = block
+    arena.pooled[kind] += 1

@@ -33,6 +33,13 @@ cdef inline uint32_t append_product(double left_data, uint32_t left, double righ
     return result_append(arena, left_data * right_data, left, right, 0, NULL)
 
 
+cdef inline object product_with_number(double data, uint32_t node, double number, bint is_int):
+    """`node * number` with a Value of its own, which has the number among its children as the script's does."""
+    cdef uint32_t other = append_number(arena, number, is_int)
+    local_grads_next(arena, number, data)
+    return result_with_handle(arena, handle_take(arena), data * number, node, other, GRAD0_INT * is_int)
+
+
 cdef inline void append_rows(Dots *dots, const double *data, uint32_t n) noexcept:
     """The nodes of a record, in its block, which is the open one."""
     cdef Block *block = open_block()

@@ -1,10 +1,10 @@
 # Dot products in pickles and copies: see _pickling.py.
 # A part of _functional.pyx, which includes it.
 
-def dot_state(value):
+def dot_state(Value value not None):
     """What a dot product or sum has beside its terms: (whether it has products, whether its hidden gradients are floats,
     those gradients, a single one if they are all the same). None for another node."""
-    cdef uint32_t node = (<Value>value).id, place = node & PLACE_MASK, i
+    cdef uint32_t node = value.id, place = node & PLACE_MASK, i
     cdef Block *block = block_of(arena, node)
     cdef Dots *dots = block.local_grads[place].first.dots
     cdef double *grads
@@ -45,16 +45,20 @@ cdef int restore_hidden(Dots *dots, uint32_t node, bint is_float, tuple grads) e
     return 0
 
 
-def new_dot(children, local_grads, state):
-    """A dot product or sum with these children and local gradients, and what `dot_state` gave for another one."""
-    cdef bint has_products = state[0]
+def new_dot(children, local_grads, tuple state not None):
+    """A dot product or sum with these children and local gradients, and what `dot_state` gave for another one.
+
+    ValueError for what no dot product has.
+    """
+    cdef bint has_products = len(state) == 3 and state[0]
     cdef list left = list(children[::2] if has_products else children), right = list(children[1::2])
     cdef list left_data = list(local_grads[1::2] if has_products else local_grads), right_data = list(local_grads[::2])
     cdef uint32_t n = size_of(left), k
     cdef Vector row, shared
     cdef Dots *dots
     cdef double data = 0.0
-    if n == 0 or len(local_grads) != len(children) or len(children) != n << has_products or len(state[2]) not in (1, 2 * n):
+    if (n == 0 or len(local_grads) != len(children) or len(children) != n << has_products or len(state) != 3
+            or not isinstance(state[2], tuple) or len(state[2]) not in (1, 2 * n)):
         raise ValueError(f"no dot product has {len(children)} children and {len(local_grads)} local gradients")
     results = new_list(1)
     begin_call(1, 2 * vector_bytes(n))

@@ -192,11 +192,11 @@ cdef object raise_to(object self, object exponent):
     cdef double number, data, deriv
     cdef bint is_int
     if unlikely(number_guard is not None) and (isinstance(exponent, complex) or is_value(<PyObject *>exponent)):
-        guard_number((<Value>self).data ** exponent, "the result of **")
+        guard_number((<Value>self).data ** exponent, "the result of **")        # the script's class raises for a Value
     if isinstance(exponent, complex):
         raise TypeError("the exponent of ** must be a real number, not 'complex'")
     if is_value(<PyObject *>exponent):
-        raise TypeError("the exponent of ** must be a number, not a Value; for Values a > 0 and b write (b * a.log()).exp()")
+        return raise_to_value(self, exponent)
     if not base.data_int and (PyFloat_CheckExact(exponent) or PyLong_Check(exponent)):
         read_number(exponent, &number, &is_int)
         if PyFloat_CheckExact(exponent) or is_int:
@@ -217,6 +217,38 @@ cdef object raise_objects(object self, object exponent):
     require_number(raised, "the result of **", &data, &data_int)
     require_number(exponent * number ** (exponent - 1), "a local gradient", &deriv, &deriv_int)
     return unary(self, data, deriv, data_flag(data_int) | GRAD0_INT * deriv_int, OP_POW)
+
+
+cdef object raise_to_value(object left, object right):
+    """left ** right: data a**b, local gradients b * a**(b - 1) and log(a) * a**b."""
+    cdef Handle *a = <Handle *>left
+    cdef Handle *b = <Handle *>right
+    cdef Handle *handle
+    cdef double data, base_deriv, exponent_deriv
+    cdef bint data_int = False, deriv_int = False, is_int
+    if a.data_int | b.data_int:                             # exact for ints
+        x, y = (<Value>left).data, (<Value>right).data
+        raised = x ** y
+        data = real_result(raised)
+        data_int = isinstance(raised, int) and fits_int(data)
+        require_number(y * x ** (y - 1), "a local gradient", &base_deriv, &deriv_int)
+        require_number(math.log(x) * raised, "a local gradient", &exponent_deriv, &is_int)
+    else:
+        power(a.numbers[0], b.numbers[0], &data)
+        power(a.numbers[0], b.numbers[0] - 1.0, &base_deriv)
+        base_deriv *= b.numbers[0]
+        if a.numbers[0] <= 0.0:
+            math.log(a.numbers[0])                          # raises ValueError
+        exponent_deriv = log(a.numbers[0]) * data
+    if not is_plain(<PyObject *>left) or not is_plain(<PyObject *>right):
+        return result_of_class(result_class(left, right), data, (left, right),
+                               (number_object(base_deriv, deriv_int), exponent_deriv), data_int, OP_POW)
+    handle = reserve_result(1)
+    a.is_operand = b.is_operand = True
+    local_grads_next(&arena, base_deriv, exponent_deriv)
+    made = result_with_handle(&arena, handle, data, a.id, b.id, DATA_INT * data_int | GRAD0_INT * deriv_int)
+    mark_raised(handle.id)
+    return made
 
 
 cdef object power_of_number(object base, object self):

@@ -14,6 +14,11 @@ cdef inline bint is_constructed(Block *block, uint32_t place) noexcept:
     return (block.constructed[place >> 6] >> (place & 63)) & 1
 
 
+cdef inline void mark_raised(uint32_t node) noexcept:
+    """This node of two children is a Value ** Value."""
+    block_of(&arena, node).raised[(node & PLACE_MASK) >> 6] |= <uint64_t>1 << (node & 63)
+
+
 cdef bint has_inline(Handle *handle, tuple children) noexcept:
     """Whether the node has just these one or two children, with local gradients beside them."""
     cdef Block *block = block_of(&arena, handle.id)
@@ -40,15 +45,17 @@ cdef void set_operation(object made, tuple children, uint32_t operation) noexcep
         if not are_int_ones(block.flags[place], local_grads):
             return
         block.flags[place] = (block.flags[place] & ~<uint32_t>(GRAD0_INT | GRAD1_INT)) | ONES
-    elif operation != OP_MUL:
+    elif len(children) == 1:
         local_grads.second.operation = operation
+    elif operation == OP_POW:
+        mark_raised((<Handle *>made).id)
     block.constructed[place >> 6] &= ~(<uint64_t>1 << (place & 63))
 
 
 def operation_of(Value value not None):
     """The operation that made a Value, whatever was written to it or its operands since. "" for a leaf; None where the
     constructor made it, or an assignment to its children or local gradients; else one of + * dot sum, log exp relu and the
-    other methods, ** (to a number), c** (a number to it), and, where the number has no Value, + c and * c."""
+    other methods, ** (to a number or a Value), c** (a number to it), and, where the number has no Value, + c and * c."""
     cdef uint32_t place = value.id & PLACE_MASK
     cdef Block *block = block_of(&arena, value.id)
     require_node(<Handle *>value, "operation_of")
@@ -60,4 +67,6 @@ def operation_of(Value value not None):
         return None
     if block.children[place].second == 0:
         return OPERATIONS[block.local_grads[place].second.operation]
+    if (block.raised[place >> 6] >> (place & 63)) & 1:
+        return "**"
     return "+" if block.flags[place] & ONES else "*"
