@@ -483,13 +483,13 @@ try:
     import _xxsubinterpreters as interpreters
 except ImportError:
     import _interpreters as interpreters
-code = "try: import microgpt\\nexcept ImportError: print('refused', flush=True)"
-import microgpt
+code = "try: from microgpt import Value\\nexcept ImportError: print('refused', flush=True)"
+from microgpt import Value
 for _ in range(2):
     interpreter = interpreters.create()
     interpreters.run_string(interpreter, code)
     interpreters.destroy(interpreter)
-print((microgpt.Value(2.0) * 3).data)
+print((Value(2.0) * 3).data)
 """
 
 

@@ -6,9 +6,10 @@ count falls to zero, the block is a candidate: the references of the open block 
 whether a candidate is dead is found out when a new block is needed.
 """
 from microgpt.engine.free_list cimport partial_list_remove
-from microgpt.engine.layout cimport BLOCK_BITS, RESULTS, Arena, Block, unlikely
+from microgpt.engine.layout cimport BLOCK_BITS, BLOCKS_KEPT, RESULTS, Arena, Block, unlikely
 from microgpt.engine.pool cimport block_give_back, block_start, heap_trim
 from microgpt.engine.records cimport nodes_release_extras, records_free
+from microgpt.engine.references cimport block_prepare
 
 
 cdef inline void mark_candidate(Arena *arena, Block *block) noexcept:
@@ -64,3 +65,5 @@ cdef inline void handles_gone(Arena *arena, Block *block) noexcept:
         block_empty(arena, block)                           # nothing can refer to it: the next result takes place 0
     elif block.referrers == 0:
         mark_candidate(arena, block)
+    if unlikely(arena.blocks_alive > BLOCKS_KEPT) and block_prepare(arena, arena.open[RESULTS]) == 0:
+        reclaim_candidates(arena)                           # a large graph: its memory is not kept until the next block
