@@ -108,7 +108,8 @@ cdef class Value:
     local_grads  d self / d child for each of them, as numbers
 
     The attributes `data`, `grad` (d root / d self, summed over calls of `backward`), `_children` and `_local_grads` can be
-    read and written. + - * / ** work with Values and numbers on either side; a result of a subclass is of that subclass. Two Values are equal only if they are the same.
+    read and written. + - * / ** work with Values and numbers on either side; a result of a subclass is of that subclass. Two
+    Values are equal only if they are the same.
 
     Raises TypeError for what is not a real number, ValueError where a result would be complex, and in all other cases what
     Python raises for the same arithmetic on floats.
