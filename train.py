@@ -1,4 +1,4 @@
-"""Train a small GPT on names, one scalar at a time, and let it invent new ones: `python train.py`.
+"""Train a small GPT on names, one scalar at a time, and generate new ones: `python train.py`.
 
 The algorithm is Andrej Karpathy's microgpt.py, and so is every printed line, to the byte. What comes from the package
 is compiled: `Value`, the autograd engine; `Adam`, the optimizer; and functions that take whole lists of Values.

@@ -26,7 +26,7 @@ def shown(value: object) -> str:
 
 
 def any_integer(name: str, value: object) -> int:
-    """An integer of any size. bool, which hardly anybody means here, is none."""
+    """An integer of any size. A bool is refused: it is a mistake wherever an integer is asked for."""
     if not isinstance(value, bool):
         try:
             return operator.index(value)  # type: ignore[arg-type]

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 
 from . import _sources
-from ._tokenizers import Tokenizer, WordTokenizer
+from ._tokenizers import Tokenizer, TokenizerAdapter, WordTokenizer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Tokenizer", "WordTokenizer", "digest", "documents_of", "embedded_names", "load_documents"]
+__all__ = [
+    "Tokenizer",
+    "TokenizerAdapter",
+    "WordTokenizer",
+    "digest",
+    "documents_of",
+    "embedded_names",
+    "load_documents",
+]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = os.path.join(HERE, "data", "names.txt")

@@ -53,7 +53,7 @@ class Trainer:
 
     documents   strings, one a document, in the order in which they were read; they are shuffled here
     tokenizer   their characters by default; a `WordTokenizer`, or any object with `encode` and `decode`, see
-                `TokenizerAdapter`. ValueError if it does not know all of the documents
+                `microgpt.data.TokenizerAdapter`. ValueError if it does not know all of the documents
     config      sizes of the model; the script's by default, or where a mapping has no other, such as {"n_layer": 2}
     seed and what follows: see Settings
     threads     among which the documents of a step are shared; they change no bit of the result
@@ -81,6 +81,9 @@ class Trainer:
     model: GPT
     rng: random.Random
     threads: int
+    cut: tuple[
+        int, int, int
+    ]  # documents longer than block_size, their tokens beyond it, and the tokens of all documents
 
     def __init__(
         self,

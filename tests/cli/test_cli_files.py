@@ -5,7 +5,7 @@ import os
 import stat
 
 import pytest
-from cli_program import TINY, is_one_line, lines_of, microgpt, write_documents
+from cli_program import TINY, is_one_line, lines_of, microgpt, refusal, write_documents
 
 from microgpt import _files, checkpoint
 from microgpt.checkpoint import FILE_NAME, load, save
@@ -22,15 +22,6 @@ def here(tmp_path, monkeypatch):
     write_documents(tmp_path)
     assert main([*TRAIN, "--steps", "2", "--out", "run", *TINY]) == 0
     return tmp_path
-
-
-def refusal(capsys, *arguments):
-    """The one line with which a command is refused."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    err = capsys.readouterr().err
-    assert is_one_line(err), err
-    return err
 
 
 # ---- temporary names ----

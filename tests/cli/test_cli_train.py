@@ -143,7 +143,7 @@ def test_a_run_in_pieces_is_the_whole_run(tmp_path, documents):
     assert one.rng_state == other.rng_state
 
 
-def test_a_finished_run_resumed_invents_the_same_again(tmp_path, documents):
+def test_a_finished_run_resumed_generates_the_same_again(tmp_path, documents):
     run = microgpt("train", "--data", documents, "--steps", 3, "--out", "run", *TINY, cwd=tmp_path)
     again = microgpt("train", "--resume", "run", cwd=tmp_path)
     assert lines_of(again.stdout) == lines_of(run.stdout)[6:]

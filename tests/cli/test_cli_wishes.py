@@ -5,7 +5,7 @@ import json
 
 import numpy
 import pytest
-from cli_program import DOCUMENTS, TINY, is_one_line, lines_of, microgpt, write_documents
+from cli_program import DOCUMENTS, TINY, lines_of, microgpt, refusal, write_documents
 
 from microgpt import Trainer
 from microgpt.checkpoint import CheckpointError, load
@@ -22,14 +22,6 @@ def here(tmp_path, monkeypatch):
     write_documents(tmp_path)
     assert main([*TRAIN, "--steps", "8", "--out", "run", *TINY]) == 0
     return tmp_path
-
-
-def refusal(capsys, *arguments):
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    err = capsys.readouterr().err
-    assert is_one_line(err), err
-    return err
 
 
 def as_bytes(weights):

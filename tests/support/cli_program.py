@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from microgpt.cli import main
+
 COMMAND = [sys.executable, "-m", "microgpt"]
 TINY = ["--n-embd", "4", "--n-head", "2", "--block-size", "4"]  # a model that trains in no time
 DOCUMENTS = ["ada", "bob", "cleo", "dora", "eve", "abde", "beda", "coco"]
@@ -44,3 +46,12 @@ def lines_of(text: str) -> list[str]:
 
 def is_one_line(text: str) -> bool:
     return text.count("\n") == 1 and text.endswith("\n") and "Traceback" not in text
+
+
+def refusal(capsys: Any, *arguments: object) -> str:
+    """The one line with which a command is refused, run in this process."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    err: str = capsys.readouterr().err
+    assert is_one_line(err), err
+    return err

@@ -38,13 +38,9 @@ def parser_of(modules: dict[str, Any]) -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, module in modules.items():
         if hasattr(module, "GROUPS"):
-            add_command(commands.add_parser(name, **module.ABOUT), module)
+            command = commands.add_parser(name, **module.ABOUT)
+            for title, options in module.GROUPS.items():
+                add_options(command.add_argument_group(title) if title else command, options)
         else:
             module.add_parser(commands)
     return parser
-
-
-def add_command(parser: argparse.ArgumentParser, module: Any) -> None:
-    """Declare the options of a module, in their groups, and its positional argument if there is one."""
-    for title, options in module.GROUPS.items():
-        add_options(parser.add_argument_group(title) if title else parser, options)
