@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._fused import GPT
     from .drawing import draw_dot
     from .model import GPTConfig
+    from .sweeps import sweep
     from .trainer import Trainer
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "relu",
     "rmsnorm",
     "softmax",
+    "sweep",
 ]
 
 # Name -> module, loaded when first asked for: `microgpt --version` needs none of them, and the program can say so where
@@ -42,6 +44,7 @@ _LATER = {
     "draw_dot": "drawing",
     **dict.fromkeys(("add", "attention", "cross_entropy", "linear"), "_functional"),
     **dict.fromkeys(("mean", "relu", "rmsnorm", "softmax"), "_functional"),
+    "sweep": "sweeps",
 }
 
 

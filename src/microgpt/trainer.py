@@ -77,7 +77,7 @@ class Trainer:
     held_out: list[str]  # evaluated on
     tokenizer: Vocabulary | TokenizerAdapter
     config: GPTConfig
-    settings: Settings
+    settings: Settings  # before the first step, others of the same seed and holdout may take their place
     model: GPT
     rng: random.Random
     threads: int
@@ -114,7 +114,6 @@ class Trainer:
             model, vocabulary = self.config.vocab_size, self.tokenizer.vocab_size
             raise ValueError(f"a model of {model} tokens for a tokenizer of {vocabulary}")
         self.cut = _cut(lengths, self.config.block_size)
-        self._plain = self.settings.batch_size == 1 and self.settings.clip_norm is None
         workers = 1 if self._plain else 1 + min(self.threads, self.settings.batch_size)
         _check_memory(self.config, max(lengths) + 1, workers)
         self.rng = random.Random(self.settings.seed)
@@ -124,13 +123,17 @@ class Trainer:
         self.model = GPT(self.config, self.rng)
         if kept is not None:
             self.model.load_state_dict(kept.weights)
-        self._schedule = SCHEDULES[self.settings.schedule]
         self._digest: str | None = None
 
     def __copy__(self) -> Trainer:
         from copy import deepcopy
 
         return deepcopy(self)
+
+    @property
+    def _plain(self) -> bool:
+        """Steps as the script takes them: one document, any gradient."""
+        return self.settings.batch_size == 1 and self.settings.clip_norm is None
 
     @property
     def step(self) -> int:
@@ -165,7 +168,8 @@ class Trainer:
 
     def _train(self, steps: range, losses: list[float]) -> None:
         """Take these steps and append their losses."""
-        rates = [self._schedule(self.settings.lr, step, self.num_steps) for step in steps]
+        schedule = SCHEDULES[self.settings.schedule]
+        rates = [schedule(self.settings.lr, step, self.num_steps) for step in steps]
         batches = map(self._batch, steps)
         taken: list[float] = []
         try:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 
-COMMANDS = ("train", "sample", "export", "run", "bench", "info")  # in the order of the help
+COMMANDS = ("train", "sample", "sweep", "export", "run", "bench", "info")  # in the order of the help
 
 
 class Refused(Exception):

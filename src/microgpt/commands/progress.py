@@ -33,10 +33,16 @@ def _open(*columns: Any, **options: Any) -> Progress:
 
 
 class TrainBar:
-    """Loss, steps per second and time left, where standard error is a terminal; else nothing at all."""
+    """Loss, steps per second and time left, where standard error is a terminal; else nothing at all.
 
-    def __init__(self, done: int, total: int) -> None:
+    what, loss, unit: other words where it is not steps that are counted.
+    """
+
+    def __init__(
+        self, done: int, total: int, *, what: str = "training", loss: str = "loss", unit: str = "steps"
+    ) -> None:
         self._first, self._total = done, total
+        self._what, self._loss, self._unit = what, loss, unit
         self._started = self._drawn = time.perf_counter()
         self._wanted = on_terminal()
         self._progress: Progress | None = None
@@ -62,15 +68,15 @@ class TrainBar:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
         self._progress = _open(
-            TextColumn("training"),
+            TextColumn(self._what),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:,.0f} steps/s  left"),
+            TextColumn(f"{self._loss} {{task.fields[loss]:.4f}}  {{task.fields[rate]:,.0f}} {self._unit}/s  left"),
             TimeRemainingColumn(),
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = self._progress.add_task("training", total=self._total, completed=self._first, loss=0.0, rate=0.0)
+        self._task = self._progress.add_task(self._what, total=self._total, completed=self._first, loss=0.0, rate=0.0)
         self._progress.start()
 
     @contextmanager

@@ -1,0 +1,226 @@
+"""`microgpt sweep`: every combination of some options trained, on all cores or a Dask cluster, and what is best."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import Refused, note, train
+from .options import whole
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..sweeps.executors import Numbered
+    from ..sweeps.runs import Corpus
+    from ..sweeps.space import Space
+
+UNASKED = 100_000  # runs that are begun without --yes
+DEFAULTS = {"random_seed": 42, "keep": "best"}
+OBJECTIVES = {"loss": "loss", "holdout": "holdout_loss", "seconds": "seconds"}
+
+
+class Several:
+    """A group of a parser in which the options of `train` take many values at once; other options are left out."""
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+
+    def add_argument(self, name: str, *, choices: Any = None, **more: Any) -> None:
+        from ..sweeps.space import OPTIONS, values
+
+        if name[2:].replace("-", "_") not in OPTIONS:
+            return
+        one = _choice(choices) if choices else more["type"]
+
+        def parse(text: str) -> tuple[Any, ...]:
+            try:
+                return values(text, one)
+            except ValueError as error:
+                raise argparse.ArgumentTypeError(str(error)) from None
+
+        self._group.add_argument(name, **{**more, "type": parse, "metavar": f"{more.get('metavar', 'NAME')},..."})
+
+
+def _choice(choices: Any) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(choices)})")
+        return text
+
+    return parse
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "sweep",
+        help="train every combination of some options, and compare",
+        description="Train a model for every combination of the values given, each with the bits of `microgpt train`. "
+        "Values: 8,16,32 (a list), 0:10 (0 to 9), 0.003..0.03:log:5 (a scale of 5; or :linear:5), or several of these "
+        "with commas between them.",
+        epilog="Examples: `microgpt sweep --out rates --lr 0.003..0.03:log:5 --n-embd 8,16,32 --seed 0:10`, after "
+        "Ctrl-C the same again, and then `microgpt sweep report rates`.",
+    )
+    parser.set_defaults(parser=parser)
+    parser.add_argument("report", nargs="*", metavar="report DIR", help="write the page and the table of a sweep")
+    parser.add_argument("--out", metavar="DIR", help="keep the results here; what is there already is not done again")
+    parser.add_argument("--space", metavar="FILE.toml", help="a file with these options, such as n-embd = [8, 16]")
+    _add_data(parser.add_argument_group("data"))
+    train._add_model(Several(parser.add_argument_group("size of the model, one value or many")))
+    training = Several(parser.add_argument_group("training, one value or many"))
+    train._add_training(training)
+    training.add_argument(
+        "--holdout", metavar="N", type=whole(0), help="documents kept back to evaluate on (default: 0)"
+    )
+    _add_sweep(parser.add_argument_group("the sweep"))
+
+
+def _add_data(group: Any) -> None:
+    group.add_argument("--data", metavar="FILE|URL", help="a text in UTF-8, one document a line")
+
+
+def _add_sweep(group: Any) -> None:
+    group.add_argument(
+        "--random", metavar="N", type=whole(1), help="train so many of the combinations, drawn at random"
+    )
+    group.add_argument("--random-seed", metavar="N", type=whole(), help="of that draw (default: 42)")
+    group.add_argument("--jobs", metavar="N", type=whole(1), help="processes (default: one a core)")
+    group.add_argument("--cluster", metavar="tcp://HOST:8786", help="train on a Dask cluster instead")
+    group.add_argument("--keep", choices=("best", "all", "none"), help="whose checkpoints to write (default: best)")
+    group.add_argument(
+        "--objective",
+        choices=tuple(OBJECTIVES),
+        help="what is to be least (default: holdout if there is any, else loss)",
+    )
+    group.add_argument("--dry-run", action="store_true", default=None, help="say how many runs that is, and how long")
+    group.add_argument("--yes", action="store_true", default=None, help=f"also begin more than {UNASKED:,} runs")
+
+
+def main(options: argparse.Namespace) -> int:
+    from ..sweeps.cluster import ClusterError
+    from ..sweeps.results import SweepError
+    from ..sweeps.runs import WrongWorker
+
+    try:
+        if options.report:
+            return _report(options)
+        return _sweep(_with_file(options))
+    except (ClusterError, SweepError, WrongWorker) as error:
+        raise Refused(str(error)) from None
+
+
+# ---- what is asked for ----
+
+
+def _with_file(options: argparse.Namespace) -> argparse.Namespace:
+    """With the options of --space, where the command line does not say them itself."""
+    if options.space is not None:
+        try:
+            found, unknown = options.parser.parse_known_args(_arguments(options.space))
+        except Refused as error:
+            raise Refused(f"{options.space}: {error}") from None
+        if unknown or found.report or found.space:
+            raise Refused(f"{options.space}: unknown: {' '.join(unknown or ['report, space'])}")
+        for name, value in vars(found).items():
+            if getattr(options, name) is None:
+                setattr(options, name, value)
+    for name, value in DEFAULTS.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
+def _arguments(path: str) -> Iterator[str]:
+    """A TOML file as the command line that says the same."""
+    try:
+        tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    except ImportError:
+        raise Refused("--space needs tomli, which is not installed: pip install 'microgpt[sweep]'") from None
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"{path}: no TOML: {error}") from None
+    for name, value in table.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            yield option
+        elif value is not False:
+            items = value if isinstance(value, list) else [value]
+            if not items or not all(
+                isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in items
+            ):
+                raise Refused(f"{path}: {name}: a number, a text or a list of these is expected")
+            yield f"{option}={','.join(map(str, items))}"
+
+
+def _space(options: argparse.Namespace) -> "Space":
+    from ..sweeps.space import OPTIONS, Space
+
+    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    return Space(given, options.random, options.random_seed)
+
+
+def _objective(options: argparse.Namespace, space: "Space") -> str:
+    held_out = min(space.axes["holdout"]) > 0
+    if options.objective == "holdout" and not held_out:
+        raise Refused("--objective holdout needs --holdout N, above 0 in every run")
+    return OBJECTIVES[options.objective or ("holdout" if held_out else "loss")]
+
+
+# ---- the sweep ----
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from ..sweeps import plan
+    from ..sweeps.executors import cores
+    from ..sweeps.runs import Corpus
+    from . import sweeping
+
+    if options.out is None and not options.dry_run:
+        raise Refused("--out DIR is missing: where to keep the results (see microgpt sweep --help)")
+    if options.jobs and options.cluster:
+        raise Refused("--jobs is of this machine; with --cluster, its workers count")
+    documents, source = train._read(options.data)
+    corpus = Corpus(documents)
+    try:
+        space = _space(options)
+        objective = _objective(options, space)
+        if len(space) > UNASKED and not options.yes:
+            raise Refused(f"{len(space):,} runs: --yes begins so many, --random N draws from them")
+        runs, left_out = plan(space, corpus)
+    except (TypeError, ValueError) as error:
+        raise Refused(str(error)) from None
+    if left_out:
+        note(f"{left_out:,} combinations left out: n_embd must be a multiple of n_head")
+    jobs = min(options.jobs or cores(), len(runs))
+    if not options.cluster:
+        _check_memory(corpus, runs, jobs)
+    if options.dry_run:
+        from ..sweeps.estimate import estimate
+
+        Output().write(estimate(space, corpus, runs, jobs))
+        return 0
+    notes = {**train.NOTED, "source": source}
+    sweep = sweeping.Sweep(space, corpus, runs, objective, options.keep, notes)
+    return sweep.into(options.out, options.cluster, jobs)
+
+
+def _check_memory(corpus: "Corpus", runs: "list[Numbered]", jobs: int) -> None:
+    """MemoryError for models of which not `jobs` at once fit, before any is trained."""
+    from .. import _memory
+    from ..sweeps.runs import configs
+
+    largest = max(configs(corpus, runs), key=lambda config: config.num_params)
+    needed, available = jobs * _memory.needed(largest, max(map(len, corpus.documents)) + 1, 2), _memory.available()
+    if available is not None and needed > available:
+        raise MemoryError(
+            f"{jobs} models of {largest.num_params:,} parameters need {_memory.readable(needed)} of memory, but only "
+            f"{_memory.readable(available)} is free"
+        )
+
+
+def _report(options: argparse.Namespace) -> int:
+    if len(options.report) != 2 or options.report[0] != "report":
+        raise Refused(f"unknown: {' '.join(options.report)} (see microgpt sweep --help)")
+    raise Refused("not yet")

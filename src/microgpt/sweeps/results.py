@@ -1,0 +1,141 @@
+"""The folder of a sweep: `sweep.json` says what it is, `runs.jsonl` has a line for each run that is finished.
+
+Lines are appended whole and never changed. Whatever kills the sweep, going on in the same folder leaves out what has
+its line; half a line at the end of the file is taken away.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from .. import __version__
+from .._files import FolderLock, replace_file
+from .runs import Corpus, Result, line
+from .space import Space
+
+FORMAT = "microgpt sweep 1"
+ABOUT, RUNS = "sweep.json", "runs.jsonl"
+
+
+class SweepError(ValueError):
+    """A folder that holds no sweep, or another one; the message is one line."""
+
+
+def description(space: Space, corpus: Corpus, **more: Any) -> dict[str, Any]:
+    """The content of sweep.json. more: what need not be the same when the sweep goes on."""
+    return {
+        "format": FORMAT,
+        "microgpt": __version__,
+        "space": space.to_json(),
+        "documents": len(corpus.documents),
+        "data_digest": corpus.digest,
+        **more,
+    }
+
+
+class Folder:
+    """A sweep's folder that is written: made if need be, locked until it is closed.
+
+    done    results that are in it, by number
+
+    Raises SweepError where another sweep is in it, OSError where it cannot be written.
+    """
+
+    def __init__(self, path: str, about: dict[str, Any]) -> None:
+        self.path = path
+        os.makedirs(path, exist_ok=True)
+        try:
+            self._lock = FolderLock(path)
+        except BlockingIOError:
+            raise SweepError(f"{path}: another microgpt is sweeping into this folder") from None
+        try:
+            self.done = self._begin(about)
+            self._file = open(os.path.join(path, RUNS), "ab")  # noqa: SIM115
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _begin(self, about: dict[str, Any]) -> dict[int, Result]:
+        runs = os.path.join(self.path, RUNS)
+        if os.path.lexists(os.path.join(self.path, ABOUT)):
+            _refuse_another(self.path, read_about(self.path), about)
+            found, whole = read_runs(self.path)
+            if os.path.exists(runs):
+                os.truncate(runs, whole)
+            return found
+        if os.path.lexists(runs):
+            raise SweepError(f"{self.path}: has {RUNS}, but no {ABOUT} to say what sweep that is")
+        replace_file(os.path.join(self.path, ABOUT), (json.dumps(about, indent=1) + "\n").encode())
+        return {}
+
+    def add(self, results: Iterable[Result]) -> None:
+        """Append the lines of these results; they are done then."""
+        results = list(results)
+        try:
+            self._file.write("".join(map(line, results)).encode())
+            self._file.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.path.join(self.path, RUNS)) from None
+        self.done.update({result["run"]: result for result in results})
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        finally:
+            self._lock.release()
+
+
+def _refuse_another(path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    if old["microgpt"] != new["microgpt"]:
+        raise SweepError(f"{path}: begun with microgpt {old['microgpt']}, and this is {new['microgpt']}")
+    if old["data_digest"] != new["data_digest"]:
+        raise SweepError(f"{path}: holds a sweep over other documents; name another folder")
+    if old["space"] != json.loads(json.dumps(new["space"])):
+        axes = new["space"]["axes"]
+        differ = [name for name in axes if old["space"]["axes"].get(name) != list(axes[name])] or ["the random draw"]
+        raise SweepError(f"{path}: holds a sweep of another space ({', '.join(differ)}); name another folder")
+
+
+# ---- reading ----
+
+
+def read_about(path: str) -> dict[str, Any]:
+    """sweep.json. SweepError where it is none, OSError where it cannot be read."""
+    name = os.path.join(path, ABOUT)
+    try:
+        with open(name, encoding="utf-8") as file:
+            about = json.load(file)
+        if about["format"] != FORMAT:
+            raise SweepError(f"{name}: of another version of microgpt ({about['format']})")
+        if not all(isinstance(about[key], kind) for key, kind in (("microgpt", str), ("data_digest", str))):
+            raise TypeError
+        about["space"]["axes"].items()
+    except SweepError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        raise SweepError(f"{name}: not the description of a sweep") from None
+    return dict(about)
+
+
+def read_runs(path: str) -> tuple[dict[int, Result], int]:
+    """The results by number, and the place behind the last whole line; none before the first run is finished."""
+    name = os.path.join(path, RUNS)
+    found: dict[int, Result] = {}
+    end = 0
+    if not os.path.lexists(name):
+        return found, end
+    with open(name, "rb") as file:
+        for count, text in enumerate(file, 1):
+            if not text.endswith(b"\n"):
+                break  # killed in the middle of it
+            try:
+                result = json.loads(text)
+                number = result["run"]
+                if not isinstance(number, int) or number in found:
+                    raise ValueError
+                found[number] = result
+            except (KeyError, TypeError, ValueError, RecursionError):
+                raise SweepError(f"{name}: line {count} is none of a sweep") from None
+            end += len(text)
+    return found, end

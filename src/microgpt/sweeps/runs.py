@@ -1,0 +1,178 @@
+"""One run of a sweep, as a worker does it: a model trained as `microgpt train` would, and what is told of it."""
+
+import json
+import math
+import sys
+import tempfile
+import threading
+import time
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from os.path import join
+from typing import Any
+
+from .. import __version__
+from .._files import FILE_NAME
+from ..data import Tokenizer, digest
+from ..model import GPTConfig
+from ..trainer import Diverged, Settings, Trainer
+from .space import SIZES, Run, settings
+
+TAIL = 10  # the loss of a run is the mean of the last tenth of its steps
+
+Result = dict[str, Any]
+
+
+class WrongWorker(RuntimeError):
+    """A worker that would not give the same results; the message is one line."""
+
+
+class Corpus:
+    """The documents of a sweep and their tokenizer, sent to a worker once and checked there by their digest."""
+
+    def __init__(self, documents: Iterable[str]) -> None:
+        self.documents = list(documents)
+        if not self.documents:
+            raise ValueError("no documents to train on")
+        self.tokenizer = Tokenizer(self.documents)
+        self.digest = digest(self.documents)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (__version__, self.digest, self.documents)
+
+
+_arrivals: dict[str, Corpus] = {}  # of this process, by digest
+
+
+def _arrived(version: str, expected: str, documents: list[str]) -> Corpus:
+    if version != __version__:
+        raise WrongWorker(f"a worker has microgpt {__version__}, and this is {version}")
+    if expected not in _arrivals:
+        corpus = Corpus(documents)
+        if corpus.digest != expected:
+            raise WrongWorker("the documents reached a worker altered")
+        _arrivals[expected] = corpus
+    return _arrivals[expected]
+
+
+def config(corpus: Corpus, run: Run) -> GPTConfig:
+    """The sizes of the model of a run."""
+    return GPTConfig(corpus.tokenizer.vocab_size, **{name: run[name] for name in SIZES})
+
+
+def configs(corpus: Corpus, runs: Iterable[tuple[int, Run]]) -> list[GPTConfig]:
+    """The different sizes of models in these runs."""
+    return [config(corpus, run) for run in {tuple(run[name] for name in SIZES): run for _, run in runs}.values()]
+
+
+class Start:
+    """A Trainer that can begin anew: the shuffle and the parameters of a seed are as much work as a hundred steps."""
+
+    def __init__(self, corpus: Corpus, run: Run) -> None:
+        self.trainer = Trainer(corpus.documents, corpus.tokenizer, config(corpus, run), **settings(run))
+        shapes = dict(self.trainer.config.shapes())
+        self._weights = {
+            name: memoryview(matrix.tobytes()).cast("d", shapes[name])
+            for name, matrix in self.trainer.model.state_dict().items()
+        }
+        self._zeros = {
+            name: memoryview(bytes(matrix.nbytes)).cast("d", shapes[name]) for name, matrix in self._weights.items()
+        }
+        self._rng_state = self.trainer.rng.getstate()
+
+    def again(self, run: Run) -> Trainer:
+        """The same Trainer before its first step, with the settings of another run of the same seed and sizes."""
+        if self.trainer.step:
+            self.trainer.model.load_state_dict(self._weights, t=0, m=self._zeros, v=self._zeros)
+            self.trainer.rng.setstate(self._rng_state)
+        self.trainer.settings = Settings(**settings(run))
+        return self.trainer
+
+
+_local = threading.local()  # the last Start of each thread
+
+
+def trainer(corpus: Corpus, run: Run) -> Trainer:
+    """As `Trainer(...)` with the settings of this run; until the next call in this thread."""
+    key = corpus.digest, run["seed"], run["holdout"], *(run[name] for name in SIZES)
+    if getattr(_local, "key", None) != key:
+        _local.key, _local.start = None, None  # two large models need not fit
+        _local.start = Start(corpus, run)
+        _local.key = key
+    start: Start = _local.start
+    return start.again(run)
+
+
+def train(corpus: Corpus, number: int, run: Run, keep: Mapping[str, Any] | None = None) -> Result:
+    """Train this run to its end: what runs.jsonl tells of it.
+
+    keep: notes for a checkpoint, which is then "checkpoint" in the result, unless the run diverged.
+    """
+    training = trainer(corpus, run)
+    diverged = None
+    began = time.thread_time()
+    try:
+        losses = training.train()
+    except Diverged as error:
+        losses, diverged = error.losses, error.step
+    seconds = time.thread_time() - began
+    tail = losses[-max(1, len(losses) // TAIL) :] if diverged is None else []
+    result = {
+        "run": number,
+        **run,
+        "params": training.config.num_params,
+        "positions": _positions(training, len(losses) * run["batch_size"]),
+        "loss": _mean(tail),
+        "last_loss": _mean(losses[-1:]),
+        "mean_loss": _mean(losses),
+        "holdout_loss": _finite(training.evaluate()) if training.held_out and diverged is None else None,
+        "diverged": diverged,
+        "seconds": round(seconds, 6),
+        "digest": weights_digest(training),
+    }
+    if keep is not None and diverged is None:
+        result["checkpoint"] = _checkpoint(training, keep)
+    return result
+
+
+def _mean(losses: Sequence[float]) -> float | None:
+    return _finite(sum(losses) / len(losses)) if losses else None
+
+
+def _finite(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
+
+
+def _positions(training: Trainer, documents: int) -> int:
+    """How many letters these steps were to foretell."""
+    limit = training.config.block_size
+    lengths = [min(len(document) + 1, limit) for document in training.documents[:documents]]
+    rounds, rest = divmod(documents, len(training.documents))
+    return rounds * sum(lengths) + sum(lengths[:rest])
+
+
+def weights_digest(training: Trainer) -> str:
+    """SHA-256 of the weights, all matrices in their order as little-endian doubles."""
+    found = sha256()
+    for matrix in training.model.state_dict().values():
+        if sys.byteorder == "big":
+            doubles = array("d", matrix.tobytes())
+            doubles.byteswap()
+            found.update(doubles)
+        else:
+            found.update(matrix)
+    return found.hexdigest()
+
+
+def _checkpoint(training: Trainer, notes: Mapping[str, Any]) -> bytes:
+    """The file that `Trainer.save` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        training.save(folder, notes)
+        with open(join(folder, FILE_NAME), "rb") as file:
+            return file.read()
+
+
+def line(result: Result) -> str:
+    """A result as its line in runs.jsonl."""
+    return json.dumps(result, allow_nan=False) + "\n"
