@@ -59,10 +59,9 @@ def add_parser(commands: Any) -> None:
         "Values: 8,16,32 (a list), 0:10 (0 to 9), 0.003..0.03:log:5 (a scale of 5; or :linear:5), or several of these "
         "with commas between them.",
         epilog="Examples: `microgpt sweep --out rates --lr 0.003..0.03:log:5 --n-embd 8,16,32 --seed 0:10`, after "
-        "Ctrl-C the same again, and then `microgpt sweep report rates`.",
+        "Ctrl-C the same again.",
     )
     parser.set_defaults(parser=parser)
-    parser.add_argument("report", nargs="*", metavar="report DIR", help="write the page and the table of a sweep")
     parser.add_argument("--out", metavar="DIR", help="keep the results here; what is there already is not done again")
     parser.add_argument("--space", metavar="FILE.toml", help="a file with these options, such as n-embd = [8, 16]")
     _add_data(parser.add_argument_group("data"))
@@ -102,8 +101,6 @@ def main(options: argparse.Namespace) -> int:
     from ..sweeps.runs import WrongWorker
 
     try:
-        if options.report:
-            return _report(options)
         return _sweep(_with_file(options))
     except (ClusterError, SweepError, WrongWorker) as error:
         raise Refused(str(error)) from None
@@ -119,8 +116,8 @@ def _with_file(options: argparse.Namespace) -> argparse.Namespace:
             found, unknown = options.parser.parse_known_args(_arguments(options.space))
         except Refused as error:
             raise Refused(f"{options.space}: {error}") from None
-        if unknown or found.report or found.space:
-            raise Refused(f"{options.space}: unknown: {' '.join(unknown or ['report, space'])}")
+        if unknown:
+            raise Refused(f"{options.space}: unknown: {' '.join(unknown)}")
         for name, value in vars(found).items():
             if getattr(options, name) is None:
                 setattr(options, name, value)
@@ -141,6 +138,8 @@ def _arguments(path: str) -> Iterator[str]:
             table = tomllib.load(file)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{path}: no TOML: {error}") from None
+    if "space" in table:
+        raise Refused(f"{path}: space: a file of options cannot name another")
     for name, value in table.items():
         option = f"--{name.replace('_', '-')}"
         if value is True:
@@ -218,9 +217,3 @@ def _check_memory(corpus: "Corpus", runs: "list[Numbered]", jobs: int) -> None:
             f"{jobs} models of {largest.num_params:,} parameters need {_memory.readable(needed)} of memory, but only "
             f"{_memory.readable(available)} is free"
         )
-
-
-def _report(options: argparse.Namespace) -> int:
-    if len(options.report) != 2 or options.report[0] != "report":
-        raise Refused(f"unknown: {' '.join(options.report)} (see microgpt sweep --help)")
-    raise Refused("not yet")

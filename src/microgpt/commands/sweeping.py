@@ -71,6 +71,8 @@ class Sweep:
             if self.keep != "none" and stop.signum is None:
                 self._keep_best(folder, engine, stop)
         except BrokenExecutor:
+            if stop.signum is not None:
+                return
             raise Refused("a worker process was killed, for want of memory perhaps; the same command goes on") from None
         except (CancelledError, ConnectionError) as error:
             raise ClusterError(f"the cluster has gone ({type(error).__name__}); the same command goes on") from None

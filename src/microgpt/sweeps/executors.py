@@ -117,19 +117,17 @@ def local(jobs: int, corpus: Corpus) -> Iterator[Engine]:
     try:
         yield executor, corpus.digest, lambda: jobs
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
         speak.send(None)  # nobody takes it away, so that each of them sees it
-        executor.shutdown(wait=True)
+        executor.shutdown(wait=True, cancel_futures=True)
         listen.close()
         speak.close()
 
 
 def _prepare(corpus: Corpus, listen: Any) -> None:
     _corpora[corpus.digest] = corpus
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal's processes; the first one decides
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # a terminal tells all of its processes; the first one decides
         with suppress(AttributeError):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(listen,), daemon=True).start()
 
 

@@ -6,7 +6,9 @@ its line; half a line at the end of the file is taken away.
 
 import json
 import os
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from .. import __version__
@@ -15,6 +17,7 @@ from .runs import Corpus, Result, line
 from .space import Space
 
 FORMAT = "microgpt sweep 1"
+PATIENCE = 20  # times that a lock is tried, in about a second
 ABOUT, RUNS = "sweep.json", "runs.jsonl"
 
 
@@ -45,10 +48,7 @@ class Folder:
     def __init__(self, path: str, about: dict[str, Any]) -> None:
         self.path = path
         os.makedirs(path, exist_ok=True)
-        try:
-            self._lock = FolderLock(path)
-        except BlockingIOError:
-            raise SweepError(f"{path}: another microgpt is sweeping into this folder") from None
+        self._lock = _locked(path)
         try:
             self.done = self._begin(about)
             self._file = open(os.path.join(path, RUNS), "ab")  # noqa: SIM115
@@ -80,10 +80,18 @@ class Folder:
         self.done.update({result["run"]: result for result in results})
 
     def close(self) -> None:
-        try:
+        with suppress(OSError):  # the disk is full, and `add` has said so
             self._file.close()
-        finally:
-            self._lock.release()
+        self._lock.release()
+
+
+def _locked(path: str) -> FolderLock:
+    """Workers that were forked hold the lock too, and outlive a sweep that was killed by a moment."""
+    for _ in range(PATIENCE):
+        with suppress(BlockingIOError):
+            return FolderLock(path)
+        time.sleep(0.05)
+    raise SweepError(f"{path}: another microgpt is sweeping into this folder")
 
 
 def _refuse_another(path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -100,9 +108,16 @@ def _refuse_another(path: str, old: dict[str, Any], new: dict[str, Any]) -> None
 # ---- reading ----
 
 
+def _check_file(name: str) -> None:
+    """Devices and pipes may never end."""
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise SweepError(f"{name}: not a file")
+
+
 def read_about(path: str) -> dict[str, Any]:
     """sweep.json. SweepError where it is none, OSError where it cannot be read."""
     name = os.path.join(path, ABOUT)
+    _check_file(name)
     try:
         with open(name, encoding="utf-8") as file:
             about = json.load(file)
@@ -125,6 +140,7 @@ def read_runs(path: str) -> tuple[dict[int, Result], int]:
     end = 0
     if not os.path.lexists(name):
         return found, end
+    _check_file(name)
     with open(name, "rb") as file:
         for count, text in enumerate(file, 1):
             if not text.endswith(b"\n"):

@@ -1,0 +1,139 @@
+"""A sweep that is stopped: by Ctrl-C, or killed at any moment; what was finished is kept, and nothing is done twice."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from cli_program import TINY, microgpt, started, write_documents
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+KILLS = int(os.environ.get("SWEEP_KILLS", "8"))
+SWEEP = [
+    "sweep",
+    "--data",
+    "documents.txt",
+    "--jobs",
+    "2",
+    "--keep",
+    "none",
+    *TINY,
+    "--seed",
+    "0:200",
+    "--steps",
+    "2000",
+]
+
+
+@pytest.fixture
+def here(tmp_path):
+    write_documents(tmp_path)
+    return tmp_path
+
+
+def lines(folder):
+    path = folder / "runs.jsonl"
+    return path.read_bytes().split(b"\n") if path.exists() else [b""]
+
+
+def untimed(folder):
+    return sorted(json.dumps({**json.loads(line), "seconds": 0}) for line in lines(folder)[:-1])
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def children(pid):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_killed_at_random_moments_it_ends_with_every_result_once(here):
+    """As often as SWEEP_KILLS says."""
+    rng = random.Random(4)
+    whole = microgpt(*SWEEP, "--out", "whole", cwd=here)
+    assert whole.returncode == 0, whole.stderr
+    rounds = killed = 0
+    while killed < KILLS:
+        rounds += 1
+        before: list[bytes] = []
+        status = None
+        while status != 0 and killed < KILLS:
+            process = started(*SWEEP, "--out", f"run{rounds}", cwd=here)
+            time.sleep(rng.uniform(0.0, 1.5))
+            process.kill()
+            process.communicate(timeout=30)
+            status = process.returncode
+            killed += status == -signal.SIGKILL
+            now = lines(here / f"run{rounds}")
+            assert now[: len(before) - 1] == before[:-1]
+            before = now
+        done = microgpt(*SWEEP, "--out", f"run{rounds}", cwd=here)
+        assert done.returncode == 0, done.stderr
+        assert untimed(here / f"run{rounds}") == untimed(here / "whole")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_workers_end_when_the_sweep_is_killed(here):
+    process = started(*SWEEP, "--n-embd", "64", "--steps", "10000000", "--out", "swept", cwd=here)
+    until(lambda: len(children(process.pid)) == 2)
+    workers = children(process.pid)
+    process.kill()
+    process.communicate(timeout=30)
+    until(lambda: all(map(gone, workers)), 10)
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize("steps", ["2000", "10000000"])
+def test_a_signal_ends_it_at_once_with_what_is_finished(here, name, status, steps):
+    """Also where a single run would take minutes."""
+    process = started(*SWEEP, "--steps", steps, "--out", "swept", cwd=here, start_new_session=True)
+    if steps == "2000":
+        until(lambda: len(lines(here / "swept")) > 3)
+    else:
+        until(lambda: len(children(process.pid)) == 2)
+        time.sleep(0.3)
+    began = time.monotonic()
+    os.killpg(process.pid, getattr(signal, name))  # as a terminal does: all of its processes
+    _, stderr = process.communicate(timeout=30)
+    took = time.monotonic() - began
+    assert process.returncode == status
+    count = len(lines(here / "swept")) - 1
+    assert stderr.decode() == f"stopped at {count} of 200 runs; the same command goes on\n"
+    assert took < 10  # a second on a machine that has nothing else to do
+
+
+def test_a_worker_that_is_killed_is_one_line_and_the_same_again_goes_on(here):
+    process = started(*SWEEP, "--out", "swept", cwd=here)
+    until(lambda: len(lines(here / "swept")) > 3)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert stderr.decode() == (
+        "microgpt sweep: a worker process was killed, for want of memory perhaps; the same command goes on\n"
+    )
+    assert microgpt(*SWEEP, "--out", "swept", cwd=here).returncode == 0
+    assert microgpt(*SWEEP, "--out", "whole", cwd=here).returncode == 0
+    assert untimed(here / "swept") == untimed(here / "whole")
