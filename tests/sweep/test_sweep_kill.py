@@ -78,7 +78,7 @@ def test_killed_at_random_moments_it_ends_with_every_result_once(here):
     rounds = killed = 0
     while killed < KILLS:
         rounds += 1
-        before: list[bytes] = []
+        before = [b""]
         status = None
         while status != 0 and killed < KILLS:
             process = started(*SWEEP, "--out", f"run{rounds}", cwd=here)

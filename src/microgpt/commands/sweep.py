@@ -97,7 +97,7 @@ def _add_sweep(group: Any) -> None:
 
 def main(options: argparse.Namespace) -> int:
     from ..sweeps.cluster import ClusterError
-    from ..sweeps.results import SweepError
+    from ..sweeps.folder import SweepError
     from ..sweeps.runs import WrongWorker
 
     try:

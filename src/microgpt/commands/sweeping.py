@@ -12,7 +12,7 @@ from .._files import FILE_NAME, replace_file
 from ..sweeps import summary
 from ..sweeps.cluster import ClusterError, cluster
 from ..sweeps.executors import Engine, Numbered, local, results
-from ..sweeps.results import Folder, description
+from ..sweeps.folder import Folder, description
 from ..sweeps.runs import Corpus
 from ..sweeps.space import Space
 from . import Refused, note
