@@ -154,11 +154,11 @@ def test_documents_are_checked_where_they_arrive():
     corpus = Corpus(DOCUMENTS)
     copy = pickle.loads(pickle.dumps(corpus))
     assert (copy.documents, copy.digest, copy.tokenizer) == (corpus.documents, corpus.digest, corpus.tokenizer)
-    make, (version, digest, documents) = corpus.__reduce__()
+    make, (version, digest, documents, kind) = corpus.__reduce__()
     with pytest.raises(runs.WrongWorker, match="altered"):
-        make(version, digest[:-1] + "x", documents)
+        make(version, digest[:-1] + "x", documents, kind)
     with pytest.raises(runs.WrongWorker, match=f"a worker has microgpt {version}, and this is 9.9"):
-        make("9.9", digest, documents)
+        make("9.9", digest, documents, kind)
 
 
 def test_positions_are_the_letters_that_were_to_be_foretold():

@@ -94,7 +94,7 @@ def test_a_draw_is_of_different_runs_and_its_own_seed():
         ({"lr": [0.1, 0.0]}, None, "lr must be a number above 0"),
         ({"lr": float("nan")}, None, "lr must be a number above 0"),
         ({"schedule": "wild"}, None, "schedule must be one of"),
-        ({"seed": True}, None, "seed must be a number, not True"),
+        ({"seed": True}, None, "seed must be an integer, not bool"),
         ({"seed": "0:100000", "lr": "1..2:linear:100000", "n_embd": "1:100000", "n_head": "1:2000"}, None, "numbered"),
         ({"seed": range(3)}, 4, "4 combinations cannot be drawn from 3"),
         ({"seed": range(3)}, 0, "0 combinations cannot be drawn"),

@@ -1,54 +1,67 @@
 """`microgpt sweep`: every combination of some options trained, on all cores or a Dask cluster, and what is best."""
 
-import argparse
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable, Iterator
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import Refused, note, train
-from .options import whole
+from ..sweeps.space import OPTIONS, Space, values
+from . import Refused, note, notes, train
+from .options import Option, add_options, one_of, path, text, whole
 from .output import Output
 
 if TYPE_CHECKING:
     from ..sweeps.executors import Numbered
     from ..sweeps.runs import Corpus
-    from ..sweeps.space import Space
 
 UNASKED = 100_000  # runs that are begun without --yes
-DEFAULTS = {"random_seed": 42, "keep": "best"}
+DEFAULTS = {"random_seed": 42, "keep": "best", "tokenizer": "char"}
 OBJECTIVES = {"loss": "loss", "holdout": "holdout_loss", "seconds": "seconds"}
 
 
-class Several:
-    """A group of a parser in which the options of `train` take many values at once; other options are left out."""
+def _several(option: Option, help: str | None = None) -> Option:
+    """An option of `train` that takes many values at once."""
 
-    def __init__(self, group: Any) -> None:
-        self._group = group
+    def kind(text: str) -> tuple[Any, ...]:
+        try:
+            return values(text, option.kind)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
 
-    def add_argument(self, name: str, *, choices: Any = None, **more: Any) -> None:
-        from ..sweeps.space import OPTIONS, values
-
-        if name[2:].replace("-", "_") not in OPTIONS:
-            return
-        one = _choice(choices) if choices else more["type"]
-
-        def parse(text: str) -> tuple[Any, ...]:
-            try:
-                return values(text, one)
-            except ValueError as error:
-                raise argparse.ArgumentTypeError(str(error)) from None
-
-        self._group.add_argument(name, **{**more, "type": parse, "metavar": f"{more.get('metavar', 'NAME')},..."})
+    return Option(option.flag, f"{option.metavar},...", kind, help or option.help)
 
 
-def _choice(choices: Any) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(choices)})")
-        return text
-
-    return parse
+_of_train = {option.dest: option for options in train.GROUPS.values() for option in options}
+_GROUPS = {
+    "": (
+        Option("--out", "DIR", path, "keep the results here; what is there already is not done again"),
+        Option("--space", "FILE.toml", path, "a file with these options, such as n-embd = [8, 16]"),
+    ),
+    "data": tuple(_of_train[name] for name in ("data", "data_limit", "data_timeout", "tokenizer")),
+    "size of the model, one value or many": tuple(map(_several, train.GROUPS["size of the model"])),
+    "training, one value or many": (
+        *(_several(option) for option in train.GROUPS["training"] if option.dest in OPTIONS),
+        _several(_of_train["holdout"], "documents kept back to evaluate on (default: 0)"),
+    ),
+    "the sweep": (
+        Option("--random", "N", whole(1), "train so many of the combinations, drawn at random"),
+        Option("--random-seed", "N", whole(), "of that draw (default: 42)"),
+        Option("--jobs", "N", whole(1), "processes (default: one a core)"),
+        Option("--cluster", "tcp://HOST:8786", text, "train on a Dask cluster instead"),
+        Option("--keep", "WHICH", one_of(("best", "all", "none")), "checkpoints: best, all or none (default: best)"),
+        Option(
+            "--objective",
+            "WHAT",
+            one_of(OBJECTIVES),
+            "what is to be least: loss, holdout or seconds (default: holdout if there is any, else loss)",
+        ),
+        Option("--dry-run", None, bool, "say how many runs that is, and how long"),
+        Option("--yes", None, bool, f"also begin more than {UNASKED:,} runs"),
+    ),
+}
 
 
 def add_parser(commands: Any) -> None:
@@ -62,40 +75,11 @@ def add_parser(commands: Any) -> None:
         "Ctrl-C the same again.",
     )
     parser.set_defaults(parser=parser)
-    parser.add_argument("--out", metavar="DIR", help="keep the results here; what is there already is not done again")
-    parser.add_argument("--space", metavar="FILE.toml", help="a file with these options, such as n-embd = [8, 16]")
-    _add_data(parser.add_argument_group("data"))
-    train._add_model(Several(parser.add_argument_group("size of the model, one value or many")))
-    training = Several(parser.add_argument_group("training, one value or many"))
-    train._add_training(training)
-    training.add_argument(
-        "--holdout", metavar="N", type=whole(0), help="documents kept back to evaluate on (default: 0)"
-    )
-    _add_sweep(parser.add_argument_group("the sweep"))
+    for title, options in _GROUPS.items():
+        add_options(parser.add_argument_group(title) if title else parser, options)
 
 
-def _add_data(group: Any) -> None:
-    group.add_argument("--data", metavar="FILE|URL", help="a text in UTF-8, one document a line")
-
-
-def _add_sweep(group: Any) -> None:
-    group.add_argument(
-        "--random", metavar="N", type=whole(1), help="train so many of the combinations, drawn at random"
-    )
-    group.add_argument("--random-seed", metavar="N", type=whole(), help="of that draw (default: 42)")
-    group.add_argument("--jobs", metavar="N", type=whole(1), help="processes (default: one a core)")
-    group.add_argument("--cluster", metavar="tcp://HOST:8786", help="train on a Dask cluster instead")
-    group.add_argument("--keep", choices=("best", "all", "none"), help="whose checkpoints to write (default: best)")
-    group.add_argument(
-        "--objective",
-        choices=tuple(OBJECTIVES),
-        help="what is to be least (default: holdout if there is any, else loss)",
-    )
-    group.add_argument("--dry-run", action="store_true", default=None, help="say how many runs that is, and how long")
-    group.add_argument("--yes", action="store_true", default=None, help=f"also begin more than {UNASKED:,} runs")
-
-
-def main(options: argparse.Namespace) -> int:
+def main(options: Any) -> int:
     from ..sweeps.cluster import ClusterError
     from ..sweeps.folder import SweepError
     from ..sweeps.runs import WrongWorker
@@ -109,7 +93,7 @@ def main(options: argparse.Namespace) -> int:
 # ---- what is asked for ----
 
 
-def _with_file(options: argparse.Namespace) -> argparse.Namespace:
+def _with_file(options: Any) -> Any:
     """With the options of --space, where the command line does not say them itself."""
     if options.space is not None:
         try:
@@ -153,14 +137,12 @@ def _arguments(path: str) -> Iterator[str]:
             yield f"{option}={','.join(map(str, items))}"
 
 
-def _space(options: argparse.Namespace) -> "Space":
-    from ..sweeps.space import OPTIONS, Space
-
+def _space(options: Any) -> Space:
     given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
     return Space(given, options.random, options.random_seed)
 
 
-def _objective(options: argparse.Namespace, space: "Space") -> str:
+def _objective(options: Any, space: Space) -> str:
     held_out = min(space.axes["holdout"]) > 0
     if options.objective == "holdout" and not held_out:
         raise Refused("--objective holdout needs --holdout N, above 0 in every run")
@@ -170,7 +152,7 @@ def _objective(options: argparse.Namespace, space: "Space") -> str:
 # ---- the sweep ----
 
 
-def _sweep(options: argparse.Namespace) -> int:
+def _sweep(options: Any) -> int:
     from ..sweeps import plan
     from ..sweeps.executors import cores
     from ..sweeps.runs import Corpus
@@ -180,8 +162,8 @@ def _sweep(options: argparse.Namespace) -> int:
         raise Refused("--out DIR is missing: where to keep the results (see microgpt sweep --help)")
     if options.jobs and options.cluster:
         raise Refused("--jobs is of this machine; with --cluster, its workers count")
-    documents, source = train._read(options.data)
-    corpus = Corpus(documents)
+    documents, source = train._read(options.data, options)
+    corpus = Corpus(documents, options.tokenizer)
     try:
         space = _space(options)
         objective = _objective(options, space)
@@ -200,12 +182,12 @@ def _sweep(options: argparse.Namespace) -> int:
 
         Output().write(estimate(space, corpus, runs, jobs))
         return 0
-    notes = {**train.NOTED, "source": source}
-    sweep = sweeping.Sweep(space, corpus, runs, objective, options.keep, notes)
+    noted = {**notes.DEFAULTS, "source": source, "trimmed": True, "best": None}
+    sweep = sweeping.Sweep(space, corpus, runs, objective, options.keep, noted)
     return sweep.into(options.out, options.cluster, jobs)
 
 
-def _check_memory(corpus: "Corpus", runs: "list[Numbered]", jobs: int) -> None:
+def _check_memory(corpus: Corpus, runs: list[Numbered], jobs: int) -> None:
     """MemoryError for models of which not `jobs` at once fit, before any is trained."""
     from .. import _memory
     from ..sweeps.runs import configs

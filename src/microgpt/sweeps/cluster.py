@@ -31,7 +31,9 @@ def cluster(address: str, corpus: Corpus) -> Iterator[Engine]:
         raise ClusterError(
             "--cluster needs distributed, which is not installed: pip install 'microgpt[sweep]'"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told in one line, by us
+    for name in [*logging.root.manager.loggerDict]:
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in one line, by us
     try:
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

@@ -98,7 +98,7 @@ def _refuse_another(path: str, old: dict[str, Any], new: dict[str, Any]) -> None
     if old["microgpt"] != new["microgpt"]:
         raise SweepError(f"{path}: begun with microgpt {old['microgpt']}, and this is {new['microgpt']}")
     if old["data_digest"] != new["data_digest"]:
-        raise SweepError(f"{path}: holds a sweep over other documents; name another folder")
+        raise SweepError(f"{path}: holds a sweep over other documents, or other tokens; name another folder")
     if old["space"] != json.loads(json.dumps(new["space"])):
         axes = new["space"]["axes"]
         differ = [name for name in axes if old["space"]["axes"].get(name) != list(axes[name])] or ["the random draw"]

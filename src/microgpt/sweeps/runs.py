@@ -14,7 +14,8 @@ from typing import Any
 
 from .. import __version__
 from .._files import FILE_NAME
-from ..data import Tokenizer, digest
+from .._tokenizers import TOKENIZERS
+from ..data import digest
 from ..model import GPTConfig
 from ..trainer import Diverged, Settings, Trainer
 from .space import SIZES, Run, settings
@@ -29,27 +30,30 @@ class WrongWorker(RuntimeError):
 
 
 class Corpus:
-    """The documents of a sweep and their tokenizer, sent to a worker once and checked there by their digest."""
+    """The documents of a sweep and their tokenizer, sent to a worker once and checked there by their digest.
 
-    def __init__(self, documents: Iterable[str]) -> None:
-        self.documents = list(documents)
+    tokenizer: one of microgpt's, "char" or "word".
+    """
+
+    def __init__(self, documents: Iterable[str], tokenizer: str = "char") -> None:
+        self.documents, self.kind = list(documents), tokenizer
         if not self.documents:
             raise ValueError("no documents to train on")
-        self.tokenizer = Tokenizer(self.documents)
-        self.digest = digest(self.documents)
+        self.tokenizer = TOKENIZERS[tokenizer](self.documents)
+        self.digest = digest([tokenizer, *self.documents])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _arrived, (__version__, self.digest, self.documents)
+        return _arrived, (__version__, self.digest, self.documents, self.kind)
 
 
 _arrivals: dict[str, Corpus] = {}  # of this process, by digest
 
 
-def _arrived(version: str, expected: str, documents: list[str]) -> Corpus:
+def _arrived(version: str, expected: str, documents: list[str], tokenizer: str) -> Corpus:
     if version != __version__:
         raise WrongWorker(f"a worker has microgpt {__version__}, and this is {version}")
     if expected not in _arrivals:
-        corpus = Corpus(documents)
+        corpus = Corpus(documents, tokenizer)
         if corpus.digest != expected:
             raise WrongWorker("the documents reached a worker altered")
         _arrivals[expected] = corpus
@@ -122,7 +126,7 @@ def train(corpus: Corpus, number: int, run: Run, keep: Mapping[str, Any] | None 
         "run": number,
         **run,
         "params": training.config.num_params,
-        "positions": _positions(training, len(losses) * run["batch_size"]),
+        "positions": _positions(corpus, training, len(losses) * run["batch_size"]),
         "loss": _mean(tail),
         "last_loss": _mean(losses[-1:]),
         "mean_loss": _mean(losses),
@@ -144,10 +148,11 @@ def _finite(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None
 
 
-def _positions(training: Trainer, documents: int) -> int:
-    """How many letters these steps were to foretell."""
+def _positions(corpus: Corpus, training: Trainer, documents: int) -> int:
+    """How many tokens these steps were to predict."""
+    length = len if corpus.kind == "char" else lambda document: len(corpus.tokenizer.tokens(document))
     limit = training.config.block_size
-    lengths = [min(len(document) + 1, limit) for document in training.documents[:documents]]
+    lengths = [min(length(document) + 1, limit) for document in training.documents[:documents]]
     rounds, rest = divmod(documents, len(training.documents))
     return rounds * sum(lengths) + sum(lengths[:rest])
 
@@ -168,7 +173,7 @@ def weights_digest(training: Trainer) -> str:
 def _checkpoint(training: Trainer, notes: Mapping[str, Any]) -> bytes:
     """The file that `Trainer.save` writes."""
     with tempfile.TemporaryDirectory() as folder:
-        training.save(folder, notes)
+        training.save(folder, {**notes, "cut": list(training.cut)})
         with open(join(folder, FILE_NAME), "rb") as file:
             return file.read()
 

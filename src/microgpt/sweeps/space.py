@@ -9,28 +9,29 @@ Several of these with commas between them are one list. A combination is known b
 of all lists, in which the last option changes fastest.
 """
 
-import operator
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 from typing import Any
 
+from .. import _checks
 from ..model import GPTConfig
 from ..trainer import Settings
 
-# Slowest first: neighbours differ in what costs nothing to change, while documents, parameters and shuffle stay.
-OPTIONS: dict[str, Callable[[Any], Any]] = {
-    "holdout": operator.index,
-    "seed": operator.index,
-    "n_layer": operator.index,
-    "n_embd": operator.index,
-    "n_head": operator.index,
-    "block_size": operator.index,
-    "batch_size": operator.index,
+# Option -> what its text is. Slowest first: neighbours differ in what costs nothing to change, while documents, shuffle
+# and parameters stay.
+OPTIONS: dict[str, Callable[[str], Any]] = {
+    "holdout": int,
+    "seed": int,
+    "n_layer": int,
+    "n_embd": int,
+    "n_head": int,
+    "block_size": int,
+    "batch_size": int,
     "clip_norm": float,
     "schedule": str,
-    "steps": operator.index,
+    "steps": int,
     "lr": float,
 }
 SIZES = ("n_layer", "n_embd", "n_head", "block_size")
@@ -147,25 +148,18 @@ def _option(name: str) -> str:
 
 
 def _values(name: str, given: object) -> tuple[Any, ...]:
-    kind = OPTIONS[name]
     if isinstance(given, str):
-        found = values(given, int if kind is operator.index else kind)
+        found = values(given, OPTIONS[name])
     else:
-        found = tuple(dict.fromkeys(given if isinstance(given, Iterable) else [given]))
+        found = tuple(given if isinstance(given, Iterable) else [given])
     if not found:
         raise ValueError(f"{name}: no values")
-    return tuple(_checked(name, kind, value) for value in found)
+    return tuple(dict.fromkeys(_checked(name, value) for value in found))
 
 
-def _checked(name: str, kind: Callable[[Any], Any], value: Any) -> Any:
-    """The value as `kind` makes it. TypeError or ValueError, by those who know what can be."""
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be a number, not {value}")
-    if value is None and default(name) is None:
-        return None
-    value = kind(value)
+def _checked(name: str, value: Any) -> Any:
+    """The value in the type it has in a run. TypeError or ValueError, by those who know what can be."""
     if name in SIZES:  # whether heads divide the width is asked of each combination
-        GPTConfig(1, **{"n_head": 1, "n_embd": max(value, 1) if name == "n_head" else 16, name: value})
-    else:
-        Settings(**{FIELDS.get(name, name): value})
-    return value
+        return _checks.at_least_one(name, value)
+    field = FIELDS.get(name, name)
+    return getattr(Settings(**{field: value}), field)
