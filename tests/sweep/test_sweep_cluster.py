@@ -15,7 +15,7 @@ import microgpt as package
 
 pytest.importorskip("distributed")
 
-SWEEP = ["sweep", "--data", "documents.txt", "--keep", "none", *TINY, "--seed", "0:150"]
+SWEEP = ["sweep", "--data", "documents.txt", "--keep", "none", *TINY, "--seed", "0:60"]
 QUIET = {"DASK_DISTRIBUTED__ADMIN__LOG_LENGTH": "0", "DASK_LOGGING__DISTRIBUTED": "info"}
 
 
@@ -83,34 +83,36 @@ def until_some(folder):
 def test_a_worker_killed_in_the_middle_changes_nothing(cluster, tmp_path):
     for _ in range(3):
         cluster.add_worker()
-    long = [*SWEEP, "--steps", "10000"]
+    long = [*SWEEP, "--steps", "4000"]
     process = started(*long, "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     until_some(tmp_path / "swept")
     cluster.workers[0].kill()
     _, stderr = process.communicate(timeout=120)
     assert (process.returncode, stderr) == (0, b"")
-    assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(150))
+    assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(60))
     assert microgpt(*long, "--out", "here", cwd=tmp_path, timeout=120).returncode == 0
     assert untimed(tmp_path / "swept") == untimed(tmp_path / "here")
 
 
 def test_a_worker_that_comes_later_gets_documents_and_runs(cluster, tmp_path):
     cluster.add_worker()
-    process = started(*SWEEP, "--steps", "10000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
+    process = started(*SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     until_some(tmp_path / "swept")
     cluster.add_worker()
     cluster.workers[0].kill()
     _, stderr = process.communicate(timeout=120)
     if process.returncode:  # the only one that had the documents was killed before it could pass them on
         assert is_one_line(stderr.decode())
-        again = microgpt(*SWEEP, "--steps", "10000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
+        again = microgpt(
+            *SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path, timeout=120
+        )
         assert again.returncode == 0, again.stderr
-    assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(150))
+    assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(60))
 
 
 def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, tmp_path):
     cluster.add_worker()
-    process = started(*SWEEP, "--steps", "10000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
+    process = started(*SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     until_some(tmp_path / "swept")
     cluster.close()
     _, stderr = process.communicate(timeout=60)
@@ -118,16 +120,16 @@ def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, t
     assert is_one_line(stderr.decode()), stderr.decode()
     assert stderr.decode().startswith("microgpt sweep: the cluster has gone")
     before = results(tmp_path / "swept")
-    assert 0 < len(before) < 150
-    again = microgpt(*SWEEP, "--steps", "10000", "--out", "swept", cwd=tmp_path, timeout=120)
+    assert 0 < len(before) < 60
+    again = microgpt(*SWEEP, "--steps", "4000", "--out", "swept", cwd=tmp_path, timeout=120)
     assert again.returncode == 0, again.stderr
     assert results(tmp_path / "swept")[: len(before)] == before
-    assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(150))
+    assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(60))
 
 
 def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
     cluster.add_worker()
-    process = started(*SWEEP, "--steps", "10000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
+    process = started(*SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     until_some(tmp_path / "swept")
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
@@ -135,7 +137,7 @@ def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
     assert time.monotonic() - began < 10  # a second on a machine that has nothing else to do
     assert process.returncode == 130
     count = len(results(tmp_path / "swept"))
-    assert stderr.decode() == f"stopped at {count} of 150 runs; the same command goes on\n"
+    assert stderr.decode() == f"stopped at {count} of 60 runs; the same command goes on\n"
 
 
 def test_a_worker_with_another_microgpt_is_refused(cluster, tmp_path):

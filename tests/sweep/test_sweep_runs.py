@@ -18,6 +18,7 @@ from microgpt.cli import main
 from microgpt.data import embedded_names
 from microgpt.model import GPTConfig
 from microgpt.sweeps import Corpus, Space, runs
+from microgpt.sweeps.executors import batch
 from microgpt.trainer import Diverged, Trainer
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
@@ -154,11 +155,14 @@ def test_documents_are_checked_where_they_arrive():
     corpus = Corpus(DOCUMENTS)
     copy = pickle.loads(pickle.dumps(corpus))
     assert (copy.documents, copy.digest, copy.tokenizer) == (corpus.documents, corpus.digest, corpus.tokenizer)
+    assert copy is pickle.loads(pickle.dumps(corpus))  # kept, not made again for each batch
     make, (version, digest, documents, kind) = corpus.__reduce__()
-    with pytest.raises(runs.WrongWorker, match="altered"):
-        make(version, digest[:-1] + "x", documents, kind)
-    with pytest.raises(runs.WrongWorker, match=f"a worker has microgpt {version}, and this is 9.9"):
-        make("9.9", digest, documents, kind)
+    for arguments, fault in (
+        ((version, digest[:-1] + "x", documents, kind), "altered"),
+        (("9.9", digest[:-1] + "y", documents, kind), f"a worker has microgpt {version}, and this is 9.9"),
+    ):
+        with pytest.raises(runs.WrongWorker, match=fault):
+            batch(make(*arguments), [(0, Space({})[0])], None)
 
 
 def test_positions_are_the_letters_that_were_to_be_foretold():

@@ -72,9 +72,10 @@ def add_parser(commands: Any) -> None:
         "Values: 8,16,32 (a list), 0:10 (0 to 9), 0.003..0.03:log:5 (a scale of 5; or :linear:5), or several of these "
         "with commas between them.",
         epilog="Examples: `microgpt sweep --out rates --lr 0.003..0.03:log:5 --n-embd 8,16,32 --seed 0:10`, after "
-        "Ctrl-C the same again.",
+        "Ctrl-C the same again, and then `microgpt sweep report rates`.",
     )
     parser.set_defaults(parser=parser)
+    parser.add_argument("report", nargs="*", metavar="report DIR", help="write DIR/sweep.html and DIR/sweep.csv")
     for title, options in _GROUPS.items():
         add_options(parser.add_argument_group(title) if title else parser, options)
 
@@ -85,7 +86,7 @@ def main(options: Any) -> int:
     from ..sweeps.runs import WrongWorker
 
     try:
-        return _sweep(_with_file(options))
+        return _report(options) if options.report else _sweep(_with_file(options))
     except (ClusterError, SweepError, WrongWorker) as error:
         raise Refused(str(error)) from None
 
@@ -100,8 +101,8 @@ def _with_file(options: Any) -> Any:
             found, unknown = options.parser.parse_known_args(_arguments(options.space))
         except Refused as error:
             raise Refused(f"{options.space}: {error}") from None
-        if unknown:
-            raise Refused(f"{options.space}: unknown: {' '.join(unknown)}")
+        if unknown or found.report:
+            raise Refused(f"{options.space}: unknown: {' '.join(unknown or found.report)}")
         for name, value in vars(found).items():
             if getattr(options, name) is None:
                 setattr(options, name, value)
@@ -199,3 +200,22 @@ def _check_memory(corpus: Corpus, runs: list[Numbered], jobs: int) -> None:
             f"{jobs} models of {largest.num_params:,} parameters need {_memory.readable(needed)} of memory, but only "
             f"{_memory.readable(available)} is free"
         )
+
+
+def _report(options: Any) -> int:
+    from ..sweeps import page
+    from ..sweeps.folder import SweepError, read_about, read_runs
+
+    if len(options.report) != 2 or options.report[0] != "report":
+        raise Refused(f"unknown: {' '.join(options.report)} (see microgpt sweep --help)")
+    folder = options.report[1]
+    about, (results, _) = read_about(folder), read_runs(folder)
+    objective = OBJECTIVES[options.objective] if options.objective else about.get("objective", "loss")
+    if not results:
+        raise Refused(f"{folder}: no run is finished yet")
+    try:
+        written = page.write(folder, about, list(results.values()), objective)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SweepError(f"{folder}: not the results of a sweep ({type(error).__name__}: {error})") from None
+    note(f"written to {folder}: {', '.join(written)}")
+    return 0

@@ -35,6 +35,7 @@ def cluster(address: str, corpus: Corpus) -> Iterator[Engine]:
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in one line, by us
     try:
+        distributed.comm.get_address_host_port(address)  # a Client of an impossible one would be left half made
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise ClusterError(f"--cluster {address}: no Dask scheduler answers ({type(error).__name__})") from None
@@ -43,7 +44,10 @@ def cluster(address: str, corpus: Corpus) -> Iterator[Engine]:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
             raise ClusterError(f"--cluster {address}: the scheduler has no workers") from None
-        source = client.scatter(corpus, broadcast=True, hash=False)
+        try:
+            source = client.scatter(corpus, broadcast=True, hash=False)
+        except Exception as error:  # whatever a worker has instead of this microgpt
+            raise ClusterError(f"--cluster {address}: a worker cannot take the documents: {error}"[:300]) from None
         yield client.get_executor(pure=False), source, _Counter(client)
     finally:
         client.close(timeout=0.5)

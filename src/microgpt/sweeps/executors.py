@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import Pipe, connection, parent_process
 from typing import Any
 
-from .runs import Corpus, Result, train
+from .runs import Corpus, Result, WrongWorker, train
 from .space import Run
 
 BATCH = 0.25  # seconds
@@ -29,6 +29,8 @@ _corpora: dict[str, Corpus] = {}  # of a worker process of `local`: by digest, s
 def batch(source: Any, runs: list[Numbered], keep: Mapping[str, Any] | None) -> list[Result]:
     """Train these runs one after the other. source: the Corpus, or the digest of one that the process has."""
     corpus = _corpora[source] if isinstance(source, str) else source
+    if corpus.fault:
+        raise WrongWorker(corpus.fault)
     return [train(corpus, number, run, keep) for number, run in runs]
 
 

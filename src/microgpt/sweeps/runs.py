@@ -41,6 +41,7 @@ class Corpus:
             raise ValueError("no documents to train on")
         self.tokenizer = TOKENIZERS[tokenizer](self.documents)
         self.digest = digest([tokenizer, *self.documents])
+        self.fault: str | None = None  # why runs on this copy would not give the same results
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, (__version__, self.digest, self.documents, self.kind)
@@ -50,12 +51,12 @@ _arrivals: dict[str, Corpus] = {}  # of this process, by digest
 
 
 def _arrived(version: str, expected: str, documents: list[str], tokenizer: str) -> Corpus:
-    if version != __version__:
-        raise WrongWorker(f"a worker has microgpt {__version__}, and this is {version}")
     if expected not in _arrivals:
         corpus = Corpus(documents, tokenizer)
-        if corpus.digest != expected:
-            raise WrongWorker("the documents reached a worker altered")
+        if version != __version__:
+            corpus.fault = f"a worker has microgpt {__version__}, and this is {version}"
+        elif corpus.digest != expected:
+            corpus.fault = "the documents reached a worker altered"
         _arrivals[expected] = corpus
     return _arrivals[expected]
 
