@@ -99,7 +99,7 @@ WRONG = [
     (["--seed", "0:1000", "--lr", "0.1..0.2:linear:1000"], "1,000,000 runs: --yes begins so many"),
     (["--n-head", "3"], "n_embd must be a multiple of n_head"),
     (["--n-embd", "4000000", "--n-layer", "1000"], "of memory, but only"),
-    (["--threads", "2"], "unknown: --threads 2"),
+    (["--threads", "2"], "unknown: --threads"),
     (["--fly"], "unknown: --fly"),
     (["--data", "nothing.txt"], "nothing.txt: No such file"),
     (["--data", "one.txt", "--batch-size", "2"], "1 documents are not enough"),

@@ -75,9 +75,8 @@ class Sweep:
                 return
             raise Refused("a worker process was killed, for want of memory perhaps; the same command goes on") from None
         except (CancelledError, ConnectionError) as error:
-            raise ClusterError(
-                f"the cluster has gone, or all that had the documents ({type(error).__name__}); the same command goes on"
-            ) from None
+            what = f"the cluster has gone, or all workers that had the documents ({type(error).__name__})"
+            raise ClusterError(f"{what}; the same command goes on") from None
 
     def _keep_best(self, folder: Folder, engine: Engine, stop: Stop) -> None:
         """Train the best once more, for its checkpoint: sending those of all would take longer."""

@@ -19,6 +19,7 @@ from .summary import effects, ranked
 
 TOP, BOTTOM, LEFT, RIGHT = 14, 250, 44, 388  # units: where the axes of a chart lie
 LABELS = 7  # along an axis, at most
+SHOWN = 95  # percent of the runs that the axis of losses is for
 BEST = 10  # rows of the table
 CELLS = 14  # of a heat map, along each side
 POINT = "r3"  # the class that colours points
@@ -82,7 +83,10 @@ def _sections(
     if not order:
         return
     front = "The line is the front: what no run with as little reached. Hold the pointer over a dot for its settings."
-    compute = "Floating-point operations as 6 x parameters x tokens (Kaplan et al. 2020)."
+    compute = (
+        "Floating-point operations as 6 x parameters x tokens (Kaplan et al. 2020). The highest 5 % of the runs lie at "
+        "the upper edge."
+    )
     panels = [
         report._panel(
             "Against parameters", _scatter(order, objective, lambda run: run["params"], "parameters", varied)
@@ -125,9 +129,10 @@ def _settings(run: Result, varied: Sequence[str]) -> str:
 
 
 def _height(values: Sequence[float]) -> Callable[[float], float]:
-    """A linear axis upwards, from the lowest value to the highest."""
+    """A linear axis upwards, from the lowest of these values to the highest; what is above lies at the upper end."""
     low, high = min(values), max(values)
-    return lambda value: (TOP + BOTTOM) / 2 if high == low else BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low)
+    room = (BOTTOM - TOP) / (high - low) if high > low else 0.0
+    return lambda value: BOTTOM - room * (min(value, high) - low)
 
 
 def _axes(values: Sequence[float], up: Callable[[float], float], across: str) -> Iterator[Markup]:
@@ -145,7 +150,8 @@ def _scatter(
     order: Sequence[Result], objective: str, x: Callable[[Result], float], what: str, varied: Sequence[str]
 ) -> Markup:
     """A dot a run, and the front."""
-    values = [run[objective] for run in order]
+    values = [run[objective] for run in order]  # ascending
+    values = values[: max(2, -(-len(values) * SHOWN // 100))]
     up, across = _height(values), log_axis(map(x, order), LEFT + 8, RIGHT - LEFT - 16, whole_decades=False)
     front: list[tuple[float, float]] = []
     for run in sorted(order, key=lambda run: (x(run), run[objective])):
@@ -192,7 +198,7 @@ def _by_value(name: str, order: Sequence[Result], objective: str, medians: dict[
     shown = zip(places[::every], found[::every])
     labels = [_text(x, BOTTOM + 22, _label(value), class_="soft", anchor="middle") for x, value in shown]
     words = ", ".join(f"{value}: {_short(medians[value])}" for value in found)
-    content = [*_axes(values, up, name), *labels, tag("path", d=path, class_=f"curve {POINT}"), *points]
+    content = [*_axes(values, up, name), *labels, tag("path", d=path, class_=f"curve {POINT} front"), *points]
     return _svg(BOTTOM + 50, f"Median {objective} by {name}: {words}.", *content)
 
 
