@@ -65,11 +65,21 @@ def test_adam(what: str, variant: str, measured: Measured, record: Callable[...,
     record(samples, variant, layer="adam", what=what, rung=rung, per=count, unit="parameter")
 
 
+def by_instruction_set(instruction_set: str, measured: Measured) -> Any:
+    """In a process of its own."""
+    arguments = ("adam_run.py", str(measured.rounds(201)))
+    return measured(("adam", instruction_set), lambda: worker(*arguments, env={"MICROGPT_ISA": instruction_set}))
+
+
+@pytest.mark.parametrize("without", [0, 100, 1_000, 10_000])
 @pytest.mark.parametrize("instruction_set", _fused._instruction_sets())
-def test_adam_by_instruction_set(instruction_set: str, measured: Measured, record: Callable[..., None]) -> None:
-    """Each in a process of its own; the reference is the loop in Python, timed above in the same session."""
+def test_adam_by_instruction_set(
+    instruction_set: str, without: int, measured: Measured, record: Callable[..., None]
+) -> None:
+    """With gradients, and after so many steps without any; the reference is the loop in Python, timed above."""
     everything, count = measured("adam", lambda: all_ways(measured.rounds(41)))
-    found = worker("adam_run.py", str(measured.rounds(201)), env={"MICROGPT_ISA": instruction_set})
-    samples = {"reference": everything[f"{LOOP}, reference"], "compiled": found["seconds"]}
-    what = f"the class Adam, {instruction_set}"
+    found = by_instruction_set(instruction_set, measured)
+    samples = {"reference": everything[f"{LOOP}, reference"]}
+    samples["compiled"] = found["zero"][str(without)] if without else found["seconds"]
+    what = f"the class Adam, {instruction_set}" + (f", {without:,} steps of zeros" if without else "")
     record(samples, "compiled", layer="adam", what=what, rung=3, isa=instruction_set, per=count, unit="parameter")

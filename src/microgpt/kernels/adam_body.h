@@ -292,16 +292,14 @@ static void update(const AdamStep *step, size_t n, const double *grad, double *m
 /* Whether some gradient may be too large to be squared. */
 static int may_overflow(size_t n, const double *grad)
 {
-    Vec max = broadcast(0.0);
+    Flags large = less(broadcast(0.0), broadcast(0.0));
     int some = 0;
     size_t i;
-    for (i = 0; i + LANES <= n; i += LANES) {
-        const Vec g = vec_abs(load(grad + i));
-        max = blend(greater(g, max), g, max);
-    }
+    for (i = 0; i + LANES <= n; i += LANES)
+        large |= less(broadcast(1e154), vec_abs(load(grad + i)));
     for (; i < n; i++)
         some |= fabs(grad[i]) > 1e154;
-    return some || !all_zero(greater(max, broadcast(1e154)));
+    return some || any_lane(large);
 }
 
 /* The two powers alone, for tests: libm's where the candidates differ, as a step takes it when it makes a difference. */

@@ -2,11 +2,38 @@
    plain vectors; lanes lie along the rows of the matrices, which are transposed once, before the first token. */
 #include "largest.h"
 
-/* y = w x for one position; transposed is w transposed, its rows padded. */
+/* C registers of y[i] = sum over s, in order, of x[s] * b[s][i]; the rows of b are `step` apart. */
+INLINE void row_registers(const size_t C, size_t depth, const double *x, const double *b, size_t step, double *y)
+{
+    Vec sums[8];
+    for (size_t i = 0; i < C; i++)
+        sums[i] = broadcast(0.0);
+    for (size_t s = 0; s < depth; s++, b += step) {
+        const Vec factor = broadcast(x[s]);
+        _Pragma("GCC unroll 8") for (size_t i = 0; i < C; i++) sums[i] += factor * load(b + i * LANES);
+    }
+    for (size_t i = 0; i < C; i++)
+        store(y + i * LANES, sums[i]);
+}
+
+/* The same for as many registers as the columns need. As many sums as can be are taken together: each waits for itself. */
+static void multiply_row(size_t columns, size_t depth, const double *x, const double *b, size_t step, double *y)
+{
+    size_t i = 0;
+    for (; i + 7 * LANES < columns; i += 8 * LANES)
+        row_registers(8, depth, x, b + i, step, y + i);
+    for (; i + 3 * LANES < columns; i += 4 * LANES)
+        row_registers(4, depth, x, b + i, step, y + i);
+    for (; i + LANES < columns; i += 2 * LANES)
+        row_registers(2, depth, x, b + i, step, y + i);
+    for (; i < columns; i += LANES)
+        row_registers(1, depth, x, b + i, step, y + i);
+}
+
+/* y = w x for one position; transposed is w transposed, columns x rows, its rows padded. */
 static void linear_transposed(size_t rows, size_t columns, const double *transposed, const double *x, double *y)
 {
-    const Product product = {1, rows, columns, x, 0, 1, transposed, (ptrdiff_t)padded_to_widest(rows), y, 0, 0, 0};
-    multiply(&product);
+    multiply_row(rows, columns, x, transposed, padded_to_widest(rows), y);
 }
 
 static void normalise_one(size_t width, double mean_factor, const double *x, double *out)
@@ -62,18 +89,14 @@ static void attend_one(const Sizes *sizes, size_t p, const double *keys, const d
     const size_t stride = padded_to_lanes(p + 1);
     for (size_t h = 0; h < sizes->heads; h++) {
         double *scores = gen->weights + h * stride;
-        const Product product = {1, p + 1, head_dim, gen->qkv + h * head_dim, 0, 1, keys + h * head_dim * block,
-                                 (ptrdiff_t)block, scores, 0, 0, 0};
-        multiply(&product);
+        multiply_row(p + 1, head_dim, gen->qkv + h * head_dim, keys + h * head_dim * block, block, scores);
         for (size_t t = 0; t <= p; t++)
             scores[t] *= gen->score_factor;
     }
     softmax_rows(sizes->heads, p + 1, stride, gen->weights, gen->totals, gen->inverse);
-    for (size_t h = 0; h < sizes->heads; h++) {
-        const Product product = {1, head_dim, p + 1, gen->weights + h * stride, 0, 1, values + h * head_dim, (ptrdiff_t)d,
-                                 gen->attended + h * head_dim, 0, 0, 1};
-        multiply(&product);
-    }
+    /* What a head's last register writes beyond it is overwritten by the next head; behind the last one is gen->hidden. */
+    for (size_t h = 0; h < sizes->heads; h++)
+        multiply_row(head_dim, p + 1, gen->weights + h * stride, values + h * head_dim, d, gen->attended + h * head_dim);
 }
 
 static void layer_one(const Sizes *sizes, size_t p, const double *transposed, double *keys, double *values, Generator *gen)

@@ -51,22 +51,21 @@ INLINE Pair reciprocal_root(Vec x)
 /* The power's lanes that are active: as computed where that is certain, else libm's. */
 INLINE Vec round_or_libm(Pair power, Vec x, unsigned active, double (*libm)(double))
 {
-    active &= sign_bits(rounding_uncertain(power.low, broadcast(1.0), power.high, ERROR_BOUND) | out_of_range(power.high, 86));
+    active &= lane_bits(rounding_uncertain(power.high, power.low)) | sign_bits(out_of_range(power.high, 86));
     if (active)
         apply_libm(active, x, libm, &power.high);
     return power.high;
 }
 
-/* x ** -1, of which 1 ** -1 is 1, and comes with every first position. */
 INLINE Vec power_m1(Vec x, unsigned active)
 {
-    return round_or_libm(reciprocal(x), x, active & ~sign_bits(equal(x, broadcast(1.0))), libm_m1);
+    return round_or_libm(reciprocal(x), x, active, libm_m1);
 }
 
 INLINE Vec power_m2(Vec x, unsigned active)
 {
     const Pair inverse = reciprocal(x);
-    return round_or_libm(times(inverse, inverse), x, active & ~sign_bits(equal(x, broadcast(1.0))), libm_m2);
+    return round_or_libm(times(inverse, inverse), x, active, libm_m2);
 }
 
 INLINE Vec power_m05(Vec x, unsigned active)
@@ -116,9 +115,7 @@ INLINE Vec vec_exp(Vec x, unsigned active)
     sum = high + part;
     low = ((high - sum) + part) + low;
     result = sum + low;
-    active &= sign_bits((rounding_uncertain((sum - result) + low, broadcast(1.0), result, ERROR_BOUND)
-                         | as_integers(broadcast(700.0) - vec_abs(x)))
-                        & ~equal(x, broadcast(0.0)));
+    active &= lane_bits(rounding_uncertain(result, (sum - result) + low) | less(broadcast(700.0), vec_abs(x)));
     result = as_doubles(as_integers(result) + (k << 48 & broadcast_int((int64_t)0xfff0000000000000)));
     if (active)
         apply_libm(active, x, exp, &result);

@@ -4,29 +4,18 @@
    0.511 units in the last place, and pow below 0.511 + 1.5 * 2**-15 * |y * log(x)| (less where they use FMA; older glibc
    rounded correctly in nearly all cases). So a result in higher precision, rounded, is libm's as well unless the exact value
    lies close to the midpoint of two doubles: within 0.0138 units if |y * log(x)| < 60, within 0.0212 if it is below 222.
-   For the others, a few in a hundred, libm is asked, as it is for results that are not finite, or powers of two, where the
-   unit changes. The tests here leave their answer in the sign bit of each lane: set where the result is uncertain. */
 
-#define ERROR_BOUND 0.486     /* in units: up to this residual a result between 2**-86 and 2**86 is certain */
-#define ERROR_BOUND_FAR 0.478 /* and one between 2**-320 and 2**320 */
+   Let `high` be the rounded result and `low` what the rounding cut off. Somewhat more of it, `low` times a margin, is added: if
+   the sum rounds to `high` again, the result is certain. If not, the rounding is uncertain, and the sum is the other double that
+   libm may give, the other candidate. The margin is half a unit over half a unit less that distance. Just below a power of two
+   the unit is half as large, and the test goes by that; so does libm's error, which there is nearly all the logarithm's. */
+#define MARGIN 1.03         /* for results between 2**-86 and 2**86 */
+#define SQUARE_MARGIN 1.046 /* for squares between 2**-320 and 2**320 */
+#define SQRT_MARGIN 1.067   /* for roots between 2**-100 and 2**100: 1.03, and 3.5 % for the estimate of the root's inverse */
 
-/* Where the residual of a correctly rounded square or root, times its margin, rounds to the double next to it, the rounding is
-   uncertain, and that double is the other candidate: half a unit over 0.478 for squares between 2**-320 and 2**320. For roots
-   between 2**-100 and 2**100 it is half a unit over 0.4858, and 3.5 % for the estimate of the root's inverse. The unit is right
-   below a power of two, too: a result that close to one has nearly no error but that of the logarithm. */
-#define SQUARE_MARGIN 1.046
-#define SQRT_MARGIN 1.067
+INLINE Flags rounding_uncertain(Vec high, Vec low) { return differ(high, multiply_add(low, broadcast(MARGIN), high)); }
 
-/* For a result with an error (exact minus result) of residual / scale. */
-INLINE Mask rounding_uncertain(Vec residual, Vec scale, Vec result, double bound)
-{
-    const Mask bits = as_integers(result);
-    const Vec unit = as_doubles(bits & broadcast_int(0x7ff0000000000000));
-    const Vec room = unit * broadcast(bound * 0x1p-52) * scale - vec_abs(residual);
-    return as_integers(room) | ((bits & broadcast_int(0x000fffffffffffff)) - 1);
-}
-
-/* For a result that is not between 2**-exponent and 2**exponent, or not a number. */
+/* For a result that is not between 2**-exponent and 2**exponent: the sign bit of its lane is set. */
 INLINE Mask out_of_range(Vec result, int exponent)
 {
     const Mask bits = as_integers(result);
