@@ -444,6 +444,7 @@ cdef class GPT:
         cdef size_t p, token = 0, n_prompt = len(prompt)
         cdef Py_ssize_t drawn
         cdef list document = prompt[:]
+        uniform = rng.random if inverse_temperature > 0.0 and n_prompt < self.sizes.block else None
         memcpy(self.generator.logits, first.at, self.sizes.vocab * sizeof(double))
         for p in range(n_prompt, self.sizes.block):
             if p > n_prompt:
@@ -452,7 +453,7 @@ cdef class GPT:
                     if inverse_temperature > 0.0:
                         kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
             if inverse_temperature > 0.0:
-                drawn = draw(self.sizes.vocab, self.generator.logits, rng)
+                drawn = draw(self.sizes.vocab, self.generator.logits, uniform)
             else:
                 drawn = most_probable(self.sizes.vocab, self.generator.logits)
             if drawn == bos:
@@ -596,7 +597,7 @@ cdef Py_ssize_t most_probable(size_t n, const double *logits) except -1:
     return best
 
 
-cdef Py_ssize_t draw(size_t n, double *weights, rng) except -1:
+cdef Py_ssize_t draw(size_t n, double *weights, uniform) except -1:
     """One of range(n) as random.choices(range(n), weights) draws it; the weights become their running totals."""
     cdef size_t i, low = 0, high = n - 1, middle
     cdef double total, point
@@ -607,7 +608,7 @@ cdef Py_ssize_t draw(size_t n, double *weights, rng) except -1:
         raise ValueError("Total of weights must be greater than zero")
     if not isfinite(total):
         raise ValueError("Total of weights must be finite")
-    point = rng.random() * total
+    point = uniform() * total
     while low < high:
         middle = (low + high) // 2
         if point < weights[middle]:

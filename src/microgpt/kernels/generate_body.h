@@ -47,14 +47,23 @@ static void normalise_one(size_t width, double mean_factor, const double *x, dou
         out[j] = x[j] * scale[0];
 }
 
-/* x minus its maximum; zeros behind it, to fill the register. */
+/* x minus its maximum; zeros behind it, to fill the register. Lane by lane, as maxima may be taken in any order: a nan that gets
+   lost on the way makes the sum of the exps nan all the same. */
 static void subtract_max(size_t n, double *x)
 {
-    double max = x[0];
-    for (size_t i = 1; i < n; i++)
-        max = x[i] > max ? x[i] : max;
-    for (size_t i = 0; i < n; i++)
-        x[i] += -max;
+    double lanes[LANES];
+    Vec max;
+    for (size_t i = n; i % LANES != 0; i++)
+        x[i] = x[0];
+    max = load(x);
+    for (size_t i = LANES; i < n; i += LANES)
+        max = blend(greater(load(x + i), max), load(x + i), max);
+    store(lanes, max);
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lanes[i] = lanes[i + half] > lanes[i] ? lanes[i + half] : lanes[i];
+    for (size_t i = 0; i < n; i += LANES)
+        store(x + i, load(x + i) + broadcast(-lanes[0]));
     for (size_t i = n; i % LANES != 0; i++)
         x[i] = 0.0;
 }
