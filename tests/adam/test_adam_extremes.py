@@ -46,12 +46,12 @@ def same_step(engine, reference, state, grads, betas, eps, lr):
     outcomes = []
     for module in (engine, reference):
         params = [module.Value(x) for x in state["data"]]
-        adam = module.Adam(params, lr, betas, eps)
+        adam = module.Adam(params, betas=betas, eps=eps)
         adam.load_state_dict({name: state[name] for name in ("t", "m", "v")})
         for p, grad in zip(params, grads):
             p.grad = grad
         try:
-            adam.step()
+            adam.step(lr)
         except ArithmeticError as error:
             outcomes.append(type(error))
         else:
