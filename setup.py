@@ -21,7 +21,13 @@ from setuptools.command.build_ext import build_ext
 PACKAGE = "src/microgpt"
 # The C sources linked into each module: a family of kernels has a file for each instruction set. Modules are compiled
 # side by side, the one that takes longest first.
-KERNELS = {"_fused": ["fused_*", "adam*", "workspace"], "_engine": ["rows_*"], "_functional": [], "_adam": ["adam*"]}
+KERNELS = {
+    "_fused": ["fused_*", "adam*", "workspace"],
+    "_recorded": ["replay_*"],
+    "_engine": ["rows_*"],
+    "_functional": [],
+    "_adam": ["adam*"],
+}
 # reference.py as it is, through Cython: the rung that shows what compiling alone buys. Its annotations are for readers
 # and type checkers; taken at their word they would make C doubles of what the script keeps as ints.
 UNTYPED = "_compiled"

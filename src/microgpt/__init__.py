@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .drawing import draw_dot
     from .model import GPTConfig
     from .sweeps import sweep
+    from .recording import RecordedWarning, recorded, table
     from .trainer import Trainer
 
 __version__ = "0.1.0"
@@ -16,6 +17,7 @@ __all__ = [
     "GPT",
     "Adam",
     "GPTConfig",
+    "RecordedWarning",
     "Trainer",
     "Value",
     "__version__",
@@ -26,10 +28,12 @@ __all__ = [
     "draw_dot",
     "linear",
     "mean",
+    "recorded",
     "relu",
     "rmsnorm",
     "softmax",
     "sweep",
+    "table",
 ]
 
 # Name -> module, loaded when first asked for: `microgpt --version` needs none of them, and the program can say so where
@@ -45,6 +49,7 @@ _LATER = {
     **dict.fromkeys(("add", "attention", "cross_entropy", "linear"), "_functional"),
     **dict.fromkeys(("mean", "relu", "rmsnorm", "softmax"), "_functional"),
     "sweep": "sweeps",
+    **dict.fromkeys(("RecordedWarning", "recorded", "table"), "recording"),
 }
 
 

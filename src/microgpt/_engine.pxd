@@ -1,7 +1,8 @@
 # cython: language_level=3
 """What other modules of the package may use of the engine: the handle, and the arena it points into."""
+from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t
-from microgpt.engine.layout cimport Arena
+from microgpt.engine.layout cimport Arena, Replay
 
 
 cdef class Value:                       # mirrored by Handle in engine/layout.pxd, for code that must not touch reference counts
@@ -16,4 +17,7 @@ cdef int read_number(object number, double *value, bint *is_int) except -1
 cdef int handles_add(uint32_t n) except -1
 cdef int real_power(double base, double exponent, double *result) except -1
 cdef double real_exp(double x) except? -1.0
+cdef object engine_recorder()
+cdef object replay_value(double data, bint is_int, Replay *replay)
+cdef void defer_release(PyObject *thing) noexcept
 cdef bint methods_unchanged() except -1

@@ -42,11 +42,11 @@ from microgpt.engine.layout cimport (
     BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, OP_ABS, OP_ADD, OP_CONSTRUCTOR,
     OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH, OP_LOG, OP_MUL, OP_POW, OP_RELU, OP_RPOW, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT,
     OP_TANH, PLACE_MASK, RESULTS, SPARE_HANDLES, SUBCLASS, Arena, Block, Children, Dots, Handle, Kinds, LocalGrads, Operands,
-    RowKernels, block_of, cold_void, likely, unlikely,
+    Replay, RowKernels, UNUSED_REPLAY, block_of, cold_void, likely, unlikely,
 )
 from microgpt.engine.lifetime cimport handles_gone
 from microgpt.engine.records cimport (
-    classes_reserve, dot_row, has_operands, operands_allocate, operands_free, row_id, set_extras, shared_id,
+    classes_reserve, dot_row, has_operands, operands_allocate, operands_free, replay_release, row_id, set_extras, shared_id,
 )
 from microgpt.engine.references cimport refer_seen, seen_add_children, targets_reserve
 from microgpt.kernels.kernels cimport choose_isa
@@ -129,8 +129,8 @@ cdef class Value:
         """The value itself: a float, or an int where the script would show one."""
         if unlikely(self.id == 0):
             require_node(<Handle *>self, "data")
-        if unlikely(arena.int_overflowed):
-            guard_overflow()
+        if unlikely(arena.int_overflowed | recording):
+            number_read(self)
         return number_object(self.numbers[0], self.data_int)
 
     @data.setter
@@ -139,6 +139,8 @@ cdef class Value:
         cdef bint is_int
         require_number(number, "a Value's data", &value, &is_int)
         require_node(<Handle *>self, "data")
+        if unlikely(recording):
+            watch(self, "writes .data of a Value")
         write_data(<Handle *>self, value, is_int)
 
     @data.deleter
@@ -150,6 +152,8 @@ cdef class Value:
         """The derivative of the root of `backward` with respect to this Value, summed over all calls since it was 0."""
         if unlikely(self.id == 0):
             require_node(<Handle *>self, "grad")
+        if unlikely(recording):
+            watch(self, "reads .grad of a Value")
         return number_object(self.numbers[GRAD], block_of(&arena, self.id).int_grads[self.id & PLACE_MASK])
 
     @grad.setter
@@ -158,6 +162,8 @@ cdef class Value:
         cdef bint is_int
         require_number(number, "a Value's grad", &value, &is_int)
         require_node(<Handle *>self, "grad")
+        if unlikely(recording):
+            watch(self, "writes .grad of a Value")
         write_grad(<Handle *>self, value, is_int)
 
     @grad.deleter
@@ -168,11 +174,15 @@ cdef class Value:
     def _children(self):
         """The Values this one was computed from, as a tuple; the same objects for as long as they live."""
         require_node(<Handle *>self, "_children")
+        if unlikely(recording):
+            watch(self, "reads _children of a Value")
         return children_of(<Handle *>self)
 
     @_children.setter
     def _children(self, children):
         require_node(<Handle *>self, "_children")
+        if unlikely(recording):
+            watch(self, "writes _children of a Value")
         relink(<Handle *>self, as_tuple(children, "children"), local_grads_of(<Handle *>self))
 
     @_children.deleter
@@ -183,11 +193,15 @@ cdef class Value:
     def _local_grads(self):
         """d self / d child for each child, from the values at the time this Value was made, as a tuple."""
         require_node(<Handle *>self, "_local_grads")
+        if unlikely(recording):
+            watch(self, "reads _local_grads of a Value")
         return local_grads_of(<Handle *>self)
 
     @_local_grads.setter
     def _local_grads(self, local_grads):
         require_node(<Handle *>self, "_local_grads")
+        if unlikely(recording):
+            watch(self, "writes _local_grads of a Value")
         relink(<Handle *>self, children_of(<Handle *>self), as_tuple(local_grads, "local gradients"))
 
     @_local_grads.deleter
@@ -211,9 +225,10 @@ cdef class Value:
     def __pow__(left, right, modulus):
         if modulus is not None:
             raise TypeError("pow() of a Value takes no modulus")
-        if is_value(<PyObject *>left):
-            return raise_to(left, right)
-        return power_of_number(left, right)
+        raised = raise_to(left, right) if is_value(<PyObject *>left) else power_of_number(left, right)
+        if unlikely(recording) and raised is not NotImplemented:
+            recorder.power(raised, right if is_value(<PyObject *>left) else left)
+        return raised
 
     def __neg__(self):
         if is_plain(<PyObject *>self) and VALUE.tp_as_number.nb_multiply == operators.nb_multiply:
@@ -344,7 +359,11 @@ cdef class Value:
         Raises MemoryError, with no gradient changed, when there is no room for the list (8 bytes a node, 24 with dot products).
         """
         require_node(<Handle *>self, "backward")
+        if unlikely(recording):
+            watch(self, "calls backward()")
         if backward_from(&arena, self.id) < 0:
+            if arena.walk_spent:
+                raise RuntimeError("backward() has been through this replayed graph already: call the recorded function again")
             raise MemoryError
 
     def __repr__(self):

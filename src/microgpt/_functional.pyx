@@ -19,7 +19,7 @@ from cpython.object cimport PyObject
 from libc.math cimport log
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
-from microgpt._engine cimport Value, engine_arena, handles_add, methods_unchanged, real_exp, real_power
+from microgpt._engine cimport Value, engine_arena, engine_recorder, handles_add, methods_unchanged, real_exp, real_power
 from microgpt.engine.arena cimport graph_begins, has_places, local_grad_next, local_grads_next, reclaim, result_append
 from microgpt.engine.cpython_api cimport TypeObject, is_list, is_tuple, list_set, sequence_items, sequence_size, type_of
 from microgpt.engine.dots cimport dots_allocate, hidden_allocate, hidden_grad, hidden_grads
@@ -334,7 +334,8 @@ def softmax(logits):
     append_softmax(&vector, 1.0, False, &weights)
     for k in range(n):
         attach_handle(results, k, weights.ids[k])
-    return results
+    recorder = engine_recorder()
+    return results if recorder is None else recorder.choice(results)
 
 
 cdef inline void attach_handle(list results, uint32_t k, uint32_t node) noexcept:
@@ -356,7 +357,11 @@ def cross_entropy(logits, target):
     cdef Vector vector, exps, one, weight
     cdef uint32_t n, total, node
     cdef double total_data, nll
-    cdef Py_ssize_t index = PyNumber_AsSsize_t(target, IndexError)
+    cdef Py_ssize_t index
+    recorder = engine_recorder()
+    if recorder is not None and recorder.is_index(target):
+        return recorder.cross_entropy(logits, target)
+    index = PyNumber_AsSsize_t(target, IndexError)
     logits = sized(logits)
     unchanged = methods_unchanged()
     n = size_of(logits)

@@ -103,6 +103,8 @@ cdef inline void start_nary(Arena *arena, Block *block, uint32_t place) noexcept
         hidden_reserve(arena, block, place)
     else:
         block.local_grads[place].first.operands.cursor = 0
+        if block.local_grads[place].first.operands.replay != NULL:
+            arena.walk_spent |= block.local_grads[place].first.operands.replay.spent
 
 
 # The walk and its scratch, an array of uint64 that is used from both ends:
@@ -260,6 +262,8 @@ cdef inline void accumulate_slow(Arena *arena, Block *block, uint32_t place) noe
         dot_backward(arena, block, place)
     elif flags & NARY:
         operands = local_grads.first.operands
+        if operands.replay != NULL:
+            operands.replay = operands.replay.backward(operands.replay, grad, int_grad)
         for k in range(min(operands.n_children, operands.n_grads)):
             propagate(blocks, operands.children[k], operands.local_grads[k], grad, int_grad and operands.is_int[k])
     elif flags & ONES:
@@ -346,9 +350,9 @@ cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
             return -1
         spans_prepare(arena)
         arena.walk_number += 1
-        arena.walk_failed = False
+        arena.walk_failed = arena.walk_spent = False
         n = walk_from(arena, root)
-        if arena.walk_failed:
+        if arena.walk_failed or arena.walk_spent:
             unvisit(arena, n)
             return -1
     block.numbers[GRAD + place] = 1.0

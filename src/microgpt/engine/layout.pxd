@@ -96,14 +96,24 @@ cdef enum:                              # which operation made a node with one c
     OP_ADD                              # of two children: not stored, see operation_of
     OP_MUL
 
+cdef enum:
+    UNUSED_REPLAY = 2                   # Handle.is_operand of a replayed graph that was none: it ends with its handle
+
 cdef enum:                              # kinds of blocks, and the lowest bit of their numbers
     RESULTS = 0
     LEAVES = 1
+
+ctypedef struct Replay:                 # a recorded graph that was replayed, for which one node stands: see _recorded.pyx
+    Replay *(*backward)(Replay *replay, double grad, bint int_grad) noexcept nogil  # the node has its gradient: propagate it,
+                                        # and return what stands there from now on
+    void (*release)(Replay *replay) noexcept    # the node is dead, or nobody can call backward on it any more
+    bint spent                          # it has been propagated
 
 ctypedef struct Operands:               # children of a node that has other than one or two with a local gradient each
     uint32_t n_children                 # how many children
     uint32_t n_grads                    # how many local gradients; the shorter of the two counts in backward
     uint32_t cursor                     # next child to visit, while the walk is below this node
+    Replay *replay                      # the node stands for a recorded graph, and has no children here; else NULL
     double *local_grads                 # n_grads of them; behind them, in the same allocation:
     uint32_t *children                  # n_children ids
     uint8_t *is_int                     # n_grads marks: it is an int
@@ -195,7 +205,7 @@ ctypedef struct Handle:                 # a Value, 32 bytes: what a script holds
     double *numbers                     # data of the node, and GRAD further on its grad; in a spare handle: the next spare one
     uint32_t id                         # the node; 0 before __init__
     uint8_t data_int                    # data is an int (as in the node's flags)
-    uint8_t is_operand                  # it was one, so its node may have parents (see also Block.in_dots)
+    uint8_t is_operand                  # it was one, so its node may have parents (see also Block.in_dots); or UNUSED_REPLAY
 
 ctypedef struct Kinds:                  # what is an int in a class like the script's: see ints.pxd
     bint float_data                     # data are made floats
@@ -232,6 +242,7 @@ ctypedef struct Arena:
     bint int_overflowed                 # a result of ints was too large for one: see ints.pxd
     Kinds kinds
     bint walk_failed                    # the running walk found no memory
+    bint walk_spent                     # the running walk found a replayed graph that has been propagated already
     const RowKernels *kernels           # for the instruction set of this CPU
     uint64_t *scratch                   # of the walk and of collect
     size_t scratch_capacity

@@ -31,7 +31,14 @@ cdef inline uint32_t dot_row(Block *block, uint32_t place) noexcept nogil:
 
 cdef inline void operands_free(Arena *arena, Operands *operands) noexcept:
     arena.side_bytes -= operands_size(operands.n_children, operands.n_grads)
+    replay_release(operands)
     PyMem_RawFree(operands)
+
+
+cdef inline void replay_release(Operands *operands) noexcept:
+    if operands.replay != NULL:
+        operands.replay.release(operands.replay)
+        operands.replay = NULL
 
 
 cdef inline size_t operands_size(uint32_t n_children, uint32_t n_grads) noexcept nogil:
@@ -47,6 +54,7 @@ cdef inline Operands *operands_allocate(Arena *arena, uint32_t n_children, uint3
         return NULL
     arena.side_bytes += size
     operands.n_children, operands.n_grads, operands.cursor = n_children, n_grads, 0
+    operands.replay = NULL
     operands.local_grads = <double *>(operands + 1)
     operands.children = <uint32_t *>(operands.local_grads + n_grads)
     operands.is_int = <uint8_t *>(operands.children + n_children)

@@ -31,7 +31,7 @@ cdef void handle_dealloc(PyObject *self) noexcept:
     block.handles[handle.id & PLACE_MASK] = NULL
     block.handles_alive -= 1
     if unlikely(block.handles_alive == 0 or (handle.id & IN_LEAF_BLOCK and not handle.is_operand)
-                or type_of(self) != VALUE or n_spare >= SPARE_HANDLES):
+                or type_of(self) != VALUE or n_spare >= SPARE_HANDLES or handle.is_operand == UNUSED_REPLAY):
         handle_dealloc_rare(handle, block)
         return
     handle.numbers = <double *>arena.spare
@@ -42,6 +42,8 @@ cdef void handle_dealloc(PyObject *self) noexcept:
 cdef cold_void handle_dealloc_rare(Handle *handle, Block *block) noexcept:
     """The rest of handle_dealloc, where something else is freed too."""
     cdef uint32_t place = handle.id & PLACE_MASK
+    if handle.is_operand == UNUSED_REPLAY:
+        replay_release(block.local_grads[place].first.operands)
     if handle.id & IN_LEAF_BLOCK and not handle.is_operand and not leaf_in_dots(block, place):
         leaf_free(&arena, block, place)
     if block.handles_alive == 0:
@@ -54,7 +56,7 @@ cdef cold_void handle_dealloc_rare(Handle *handle, Block *block) noexcept:
         release_deferred()
 
 
-cdef inline void handle_attach(Handle *handle, uint32_t node, bint used) noexcept:
+cdef inline void handle_attach(Handle *handle, uint32_t node, uint8_t used) noexcept:
     """Make this the handle of a node that has none."""
     if handle.id == 0:                                      # it counted as a handle of node 0
         block_of(&arena, 0).handles_alive -= 1

@@ -71,6 +71,8 @@ cdef int initialise(object self, object data, children, local_grads) except -1:
     cdef bint is_int
     cdef double value
     cdef uint32_t node
+    if unlikely(recording):
+        data = recorder.leaf(self, data)
     if arena.kinds.float_data and not PyFloat_CheckExact(data):
         data = float(data)
     require_number(data, "a Value's data", &value, &is_int)
@@ -91,6 +93,20 @@ cdef int initialise(object self, object data, children, local_grads) except -1:
     if type_of(<PyObject *>self) != VALUE:
         remember_class(node, class_number(type_of(<PyObject *>self)))
     return 0
+
+
+cdef object replay_value(double data, bint is_int, Replay *replay):
+    """A Value that stands for a replayed graph, which is released with its node."""
+    cdef Operands *operands = operands_allocate(&arena, 0, 0)
+    cdef uint32_t node
+    if operands == NULL:
+        raise MemoryError
+    made = class_instance(Value)
+    node = node_append(data, operands)
+    operands.replay = replay
+    handle_attach(<Handle *>made, node, UNUSED_REPLAY)
+    write_data(<Handle *>made, data, is_int)
+    return made
 
 
 cdef void mark_used(tuple children) noexcept:
@@ -122,6 +138,7 @@ cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
         raise MemoryError
     if has_operands(block.flags[place]):
         operands_free(&arena, block.local_grads[place].first.operands)
+    handle.is_operand = handle.is_operand != 0
     link_nary(handle.id, operands)
     seen_add_children(&arena, block, place)
     refer_seen(&arena, block)                               # there is memory

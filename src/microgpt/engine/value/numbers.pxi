@@ -104,3 +104,33 @@ cdef int require_number(object number, str what, double *value, bint *is_int) ex
     if read_number(number, value, is_int) == 0:
         raise TypeError(f"{what} must be a real number, not {type(number).__name__!r}")
     return 0
+
+
+# ---- recording: see recording.py -----------------------------------------------------------------------------------------
+
+cdef object recorder = None             # who is told, while a function is recorded, what it does with numbers
+cdef bint recording = False             # whether somebody is
+
+
+def set_recorder(listener):
+    """From now on, tell `listener` of every number that is read or written (`watch`), of the exponents of powers (`power`), and
+    ask it what number a new Value gets (`leaf`). None ends that."""
+    global recorder, recording
+    recorder = listener
+    recording = listener is not None
+
+
+cdef object engine_recorder():
+    return recorder
+
+
+cdef cold_void watch(object value, str what) except *:
+    recorder.watch(value, what)
+
+
+cdef cold_void number_read(object value) except *:
+    """Before somebody looks at a number who is not to do so, or to be told."""
+    if recording:
+        watch(value, "reads .data of a Value")
+    if arena.int_overflowed:
+        guard_overflow()

@@ -210,7 +210,7 @@ cdef object raise_objects(object self, object exponent):
     """The same on the Python numbers: exact for ints, and right for whatever has ** with them."""
     cdef double data, deriv
     cdef bint data_int, deriv_int
-    number = self.data
+    number = number_object((<Handle *>self).numbers[0], (<Handle *>self).data_int)
     raised = number ** exponent
     if isinstance(raised, complex):
         real_result(raised)
@@ -257,7 +257,7 @@ cdef object power_of_number(object base, object self):
     cdef bint data_int, deriv_int
     if number_guard is not None or read_number(base, &data, &data_int) == 0:
         return NotImplemented
-    number = self.data
+    number = number_object((<Handle *>self).numbers[0], (<Handle *>self).data_int)
     raised = base ** number
     if isinstance(raised, complex):
         real_result(raised)

@@ -25,6 +25,17 @@ cdef void release_deferred() noexcept:
     error_put_back(&error)
 
 
+cdef void defer_release(PyObject *thing) noexcept:
+    """Take over a reference, and let it go when that may run Python code."""
+    global has_deferred
+    cdef Error error
+    error_take(&error)
+    deferred.append(<object>thing)
+    Py_XDECREF(thing)
+    has_deferred = True
+    error_put_back(&error)
+
+
 cdef void class_release(uint32_t number) noexcept:
     global has_deferred
     deferred.append(<object>class_types[number])

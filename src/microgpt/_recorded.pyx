@@ -1,0 +1,500 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=False, embedsignature=True, freethreading_compatible=False
+"""Recorded graphs: what a call of a function computed, as two short programs that C replays, bit for bit.
+
+How it works, from the call of a recorded function (recording.py) to numbers:
+
+1. *Record.* The function runs once in Python. Its ints and floats go in as objects that say where they are used; what Python
+   decides by looking at a number ends the recording. The graph is then read from the arena (recorded/graph.pxi), by the
+   engine's own walk, so in the order of `backward`: cells (nodes, leaves, constants) and events (whose turn it is).
+2. *Find sums.* `sum(w * x for ...)` is one dot product in the graph of `linear`, and a chain of 2 n + 1 nodes where scalar
+   operators made it; chains are joined (sums.pxi). So 76,000 nodes of the script's own GPT become 9,000.
+3. *Slots.* Every number gets a place in an array, operands of long sums first and side by side (slots.pxi): weights in rows,
+   vectors in a row. Leaves that somebody holds are parameters: read from the arena before a replay, and their gradients
+   written back.
+4. *Programs.* Instructions are sorted by level, so that what does not depend on each other stands together and neighbours
+   become vectors (programs.pxi, backward.pxi). What makes the backward program exact: an event comes behind all that its own
+   gradient receives, and behind the event before it at each gradient that it adds to. Every sum of contributions so runs in
+   the script's order, whatever else is done meanwhile.
+5. *Replay.* Two loops over the instructions, a `switch` each (kernels/replay_body.h). The result is a Value whose node stands
+   for the whole graph: when `backward` reaches it, the backward program runs. Since its graph has no other way in, its nodes
+   would stand together in the script's order too. Its numbers live in an Instance of the plan's memory until the node dies.
+
+What varies without a new recording (choices.pxi, plan.pxi): parameters, always; numbers among the arguments; a token that
+chooses a row of a `table`, since leaves may be exchanged without changing the order; a target of `cross_entropy`, or of
+`softmax(...)[target]`, which does change it, in one place that is known.
+
+Errors are Python's: where a number leaves the ordinary (log of 0, exp past the range, a power that underflows), the replay gives
+up before anything has changed, and the function runs in Python, which raises, or gives the result.
+
+Thread-safety: one thread records at a time; replays run under the GIL, each in memory of its own.
+"""
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.math cimport isfinite, pow
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+from microgpt._engine cimport Value, defer_release, engine_arena, replay_value
+from microgpt.engine.backward cimport spans_prepare, unvisit, walk_from
+from microgpt.engine.cpython_api cimport reference_count
+from microgpt.engine.layout cimport (
+    BLOCK_BITS, BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, LEAF, NARY, OP_ABS, OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH,
+    OP_LOG, OP_ADD_NUMBER, OP_POW, OP_RPOW, OP_RELU, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT, OP_TANH,
+    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Handle, Operands, Replay, block_of,
+)
+from microgpt.engine.ints cimport fits_int
+from microgpt.engine.pool cimport scratch_reserve
+from microgpt.engine.records cimport dot_row, row_id, shared_id
+from microgpt.engine.references cimport block_prepare
+from microgpt.kernels.kernels cimport choose_isa
+
+import os
+import sys
+
+cdef extern from "kernels/replay.h":
+    enum:
+        R_ADD, R_MUL, R_MUL_INT, R_ADD_C, R_MUL_C, R_MAX, R_SHIFT, R_POW, R_RPOW, R_LOG, R_EXP, R_RELU, R_TANH, R_SIGMOID, R_SQRT
+        R_SIN, R_COS, R_ABS, R_SILU, R_GELU, R_GELU_TANH, R_DOT, R_DOT_LIST, R_SUM, R_SUM_LIST, R_BACK_ADD, R_BACK_MUL, R_BACK_C
+        R_BACK_F, R_BACK_SUM, R_BACK_DOT, R_BACK_ROWS, R_COUNT
+    ctypedef struct Instruction:
+        int32_t op, n, out, a, b, a_step, b_step, start, together
+        double number
+    ctypedef struct ReplayKernels:
+        int (*forward)(const Instruction *, size_t, const int32_t *, double *, double *) noexcept nogil
+        void (*backward)(const Instruction *, size_t, const double *, const double *, double *) noexcept nogil
+    const ReplayKernels *replay_kernels(int isa) noexcept nogil
+
+cdef Arena *arena = engine_arena()
+cdef const ReplayKernels *kernels = replay_kernels(choose_isa(os.environ.get("MICROGPT_ISA")))
+cdef bint HAS_LIBM_ERF = sys.version_info >= (3, 11)
+cdef uint8_t[32] OPCODES
+OPCODES[<int>OP_LOG], OPCODES[<int>OP_EXP], OPCODES[<int>OP_RELU], OPCODES[<int>OP_TANH] = R_LOG, R_EXP, R_RELU, R_TANH
+OPCODES[<int>OP_SIGMOID], OPCODES[<int>OP_SQRT], OPCODES[<int>OP_SIN], OPCODES[<int>OP_COS] = R_SIGMOID, R_SQRT, R_SIN, R_COS
+OPCODES[<int>OP_ABS], OPCODES[<int>OP_SILU], OPCODES[<int>OP_GELU] = R_ABS, R_SILU, R_GELU
+OPCODES[<int>OP_GELU_TANH] = R_GELU_TANH
+
+include "recorded/graph.pxi"
+include "recorded/ints.pxi"
+include "recorded/sums.pxi"
+include "recorded/slots.pxi"
+include "recorded/programs.pxi"
+include "recorded/choices.pxi"
+include "recorded/backward.pxi"
+include "recorded/plan.pxi"
+
+
+def mark():
+    """Where the next node will stand: what is older was not made while recording."""
+    return block_of(arena, arena.open[RESULTS].first_id).serial, arena.open[RESULTS].used
+
+
+def numbers_of(values):
+    """The data of Values, which nobody is told of."""
+    cdef Value value
+    return [value.numbers[0] for value in values]
+
+
+cdef class Recording:
+    """The graph below `root`, ready to be replayed.
+
+    Recording(root, start, tables, lookups, choices, inputs, powers)
+
+    start    what `mark` gave before the function ran
+    tables   Table of each matrix of which tokens chose rows
+    lookups  (token, table, Values) of each row that one chose; the Values stand for it in the graph
+    choices  (token, weight) of each weight of a softmax that a token chose
+    inputs   (number, form, Value) of each number that went in
+    powers   (Value, number) of each power of a Value, or of a number
+
+    Raises NotRecorded with the reason if the graph cannot be replayed bit for bit.
+    """
+    cdef Plan *plan
+    cdef size_t graph_nodes
+
+    def __cinit__(self):
+        self.plan = <Plan *>PyMem_RawCalloc(1, sizeof(Plan))
+        if self.plan == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.plan == NULL:
+            return
+        if self.plan.n_alive == 0:
+            plan_free(self.plan)
+        else:
+            self.plan.orphaned = True
+
+    def __init__(self, Value root not None, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
+        cdef Graph graph = Graph()
+        cdef size_t n = 0
+        cdef uint32_t *order
+        cdef uint32_t c
+        cdef list found = []
+        self.plan.n_tokens = n_tokens
+        graph.first_serial, graph.first_place = start
+        graph.powers = {(<Value>value).id: number for value, number in powers}
+        prepare_tables(graph, tables)
+        prepare_lookups(graph, lookups)
+        for number, form, value in inputs:
+            c = graph.new_cell((<Value>value).id, C_INPUT)
+            graph.place_of((<Value>value).id)[0] = c
+            graph.cells[c].kind = K_INT if (<Value>value).data_int else K_FLOAT
+        if block_of(arena, root.id).flags[root.id & PLACE_MASK] & LEAF:
+            raise NotRecorded("it returns a Value that it did not compute")
+        graph.read_from(root.id)
+        check_held(graph, root, powers, choices)
+        order = by_creation(graph, &n)
+        try:
+            find_kinds(graph, order, n)
+            find_grad_kinds(graph)
+            for k, (token, value) in enumerate(choices):
+                found.append(Choice(token))
+                (<Choice>found[k]).find(graph, weight_of(graph, (<Value>value).id), k)
+            find_sums(graph)
+            for k in range(len(found)):
+                (<Choice>found[k]).find_rows(graph)
+            self.compile(graph, order, n, tables, found)
+        finally:
+            PyMem_RawFree(order)
+        self.keep(graph, tables, lookups, found, inputs)
+        self.graph_nodes = graph.n_events
+
+    cdef int compile(self, Graph graph, uint32_t *order, size_t n, list tables, list choices) except -1:
+        """The two programs."""
+        cdef Slots slots = Slots(graph)
+        cdef Program forward = Program(), backward = Program()
+        cdef Backward events
+        cdef uint32_t *keys
+        cdef size_t k, n_live = 0, n_levels = 0, c
+        slots.give(0)
+        for table in tables:
+            (<Table>table).first_slot = slots.n
+            for row in (<Table>table).rows:
+                for value in row:
+                    slots.give(graph.cell_of((<Value>value).id))
+        for k in range(n):
+            if graph.cells[order[k]].op < R_COUNT:
+                find_level(graph, order[k])
+                n_levels = max(n_levels, <size_t>graph.cells[order[k]].level + 1)
+                order[n_live] = order[k]
+                n_live += 1
+        keys = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
+        if keys == NULL:
+            raise MemoryError
+        try:
+            for k in range(n_live):
+                keys[order[k]] = <uint32_t>graph.cells[order[k]].level * R_COUNT + graph.cells[order[k]].op
+            sort_stable(order, n_live, keys, n_levels * R_COUNT)
+        finally:
+            PyMem_RawFree(keys)
+        slots.give_all(order, n_live)
+        for k in range(n_live):
+            draft_forward(graph, forward, order[k])
+        for c in range(graph.n_cells):
+            if graph.cells[c].op == R_MAX:
+                draft_forward(graph, forward, <uint32_t>c)
+        forward.finish(<size_t>slots.n + 1, len(choices))
+        events = Backward(graph, backward, tables, choices)
+        events.set_rows()
+        events.draft_all()
+        backward.finish(<size_t>slots.n + 1, len(choices))
+        self.plan.n_slots = <size_t>slots.n
+        take_program(self.plan, forward, backward)
+        self.set_choices(graph, backward, choices)
+        return 0
+
+    cdef int set_choices(self, Graph graph, Program backward, list choices) except -1:
+        cdef size_t k
+        cdef Choice choice
+        cdef Cell *total
+        cdef ChoiceSlots *slots
+        self.plan.choices = <ChoiceSlots *>PyMem_RawCalloc(len(choices) + 1, sizeof(ChoiceSlots))
+        if self.plan.choices == NULL:
+            raise MemoryError
+        self.plan.n_choices = len(choices)
+        for k in range(self.plan.n_choices):
+            choice, slots = choices[k], &self.plan.choices[k]
+            total = &graph.cells[choice.total]
+            if not is_vector(graph, &graph.terms[total.a], total.b, True):
+                raise NotRecorded(CANNOT_CHOOSE)
+            slots.token, slots.n = choice.token, total.b
+            slots.first = graph.cells[graph.terms[total.a].left].slot
+            if choice.rows:
+                slots.program = self.plan.backward + backward.row_starts[k]
+                slots.rows = <Instruction *>PyMem_RawMalloc(total.b * sizeof(Instruction))
+                if slots.rows == NULL:
+                    raise MemoryError
+                memcpy(slots.rows, slots.program, total.b * sizeof(Instruction))
+        return 0
+
+    cdef int keep(self, Graph graph, list tables, list lookups, list choices, list inputs) except -1:
+        """What the plan needs of the graph to run."""
+        cdef Plan *plan = self.plan
+        cdef Cell *cell
+        cdef size_t k
+        cdef uint32_t c
+        set_ranges(plan, graph)
+        set_tables(plan, graph, tables, lookups)
+        set_relocations(plan)
+        plan.initial = <double *>PyMem_RawCalloc(plan.n_slots + 1, sizeof(double))
+        plan.inputs = <Input *>PyMem_RawCalloc(len(inputs) + 1, sizeof(Input))
+        if plan.initial == NULL or plan.inputs == NULL:
+            raise MemoryError
+        for k in range(graph.n_cells):
+            cell = &graph.cells[k]
+            if cell.op == C_CONST or cell.op == C_CONSTRUCTED:
+                plan.initial[cell.slot] = cell.number
+        for number, form, value in inputs:
+            c = graph.cell_of((<Value>value).id)
+            if graph.cells[c].slot >= 0:
+                plan.inputs[plan.n_inputs] = Input(number, graph.cells[c].slot, form)
+                plan.n_inputs += 1
+        plan.root, plan.root_kind = graph.cells[graph.root].slot, graph.cells[graph.root].kind
+        held = graph.held
+        Py_INCREF(held)
+        plan.held = <PyObject *>held
+        return 0
+
+    def replay(self, list tokens, list numbers):
+        """The result for these tokens and numbers, a Value; None where Python has to compute it, False where the parameters
+        have other ints among them than when it was recorded."""
+        cdef Plan *plan = self.plan
+        cdef Instance *instance
+        cdef double value
+        if ints_changed(plan):
+            return False
+        instance = instance_take(plan)
+        try:
+            if not self.read_arguments(instance, tokens, numbers):
+                return None
+            read_parameters(plan, instance)
+            relocate(plan, instance)
+            if kernels.forward(plan.forward, plan.n_forward, plan.lists, instance.value, instance.deriv) < 0:
+                return None
+            value = instance.value[plan.root]
+            made = replay_value(value, plan.root_kind == K_INT or (plan.root_kind != K_FLOAT and value == 0.0), &instance.replay)
+            instance = NULL
+            return made
+        finally:
+            if instance != NULL:
+                instance_release(&instance.replay)
+
+    cdef bint read_arguments(self, Instance *instance, list tokens, list numbers) except -1:
+        cdef Plan *plan = self.plan
+        cdef size_t k
+        cdef double number
+        for k in range(plan.n_tokens):
+            if not -(1 << 62) < tokens[k] < 1 << 62:
+                return False
+            instance.tokens[k] = tokens[k]
+        if not tokens_fit(plan, instance.tokens):
+            return False
+        for k in range(plan.n_inputs):
+            number = numbers[plan.inputs[k].number]
+            if plan.inputs[k].form == FORM_MINUS:
+                number = -number
+            elif plan.inputs[k].form == FORM_INVERSE:
+                if number == 0.0 or not isfinite(number):
+                    return False
+                number = <object>number ** -1
+            instance.value[plan.inputs[k].slot] = number
+        return True
+
+    def stats(self):
+        """A dict: nodes of the recorded graph, instructions of the two programs, bytes of all memory."""
+        cdef Plan *plan = self.plan
+        return {"nodes": self.graph_nodes, "instructions": plan.n_forward + plan.n_backward,
+                "bytes": ((plan.n_forward + plan.n_backward) * sizeof(Instruction)
+                          + (1 + 3 * plan.n_instances) * plan.n_slots * sizeof(double)),
+                "replayed": plan.runs}
+
+
+# ---- from the graph to the plan ---------------------------------------------------------------------------------------------
+
+cdef int prepare_tables(Graph graph, list tables) except -1:
+    cdef uint32_t k, column
+    cdef Cell *cell
+    for k, table in enumerate(tables):
+        for row in (<Table>table).rows:
+            for column, value in enumerate(row):
+                cell = &graph.cells[graph.cell_of((<Value>value).id)]
+                if cell.op != C_PARAM or cell.table != 0:
+                    raise NotRecorded("the elements of a table must be parameters, each in one table and once")
+                if cell.kind != K_FLOAT:
+                    raise NotRecorded("an element of a table is an int", True)
+                cell.table, cell.column = k + 1, column
+    return 0
+
+
+cdef int prepare_lookups(Graph graph, list lookups) except -1:
+    cdef uint32_t k, column, c
+    cdef Cell *cell
+    for k, (_, table, values) in enumerate(lookups):
+        if k >= 1 << 16:
+            raise NotRecorded("it looks up more than 65,536 rows of tables")
+        for column, value in enumerate(values):
+            c = graph.new_cell((<Value>value).id, C_LOOKUP)
+            graph.place_of((<Value>value).id)[0] = c
+            cell = &graph.cells[c]
+            cell.table, cell.column = table + 1, column
+            cell.slot = <int32_t>(VIRTUAL + k * ROW_WIDTH + column)
+    return 0
+
+
+cdef uint32_t weight_of(Graph graph, uint32_t node) except? 0xffffffff:
+    """The cell of the weight that a token chose, itself or below the -log of cross_entropy."""
+    cdef uint32_t c = graph.place_of(node)[0]
+    if c == NONE:
+        raise NotRecorded("a token chooses what the result does not depend on")
+    if graph.cells[c].op == R_MUL_C:
+        c = graph.cells[graph.cells[c].a].a
+    return c
+
+
+cdef int check_held(Graph graph, Value root, list powers, list choices) except -1:
+    """No Value from inside the graph is held by anybody but the recorder."""
+    cdef size_t k
+    cdef uint32_t node
+    cdef PyObject *handle
+    cdef dict ours = {}
+    cdef tuple pair
+    for pair in powers:
+        node = (<Value>pair[0]).id
+        ours[node] = ours.get(node, 0) + 1
+    for pair in choices:
+        node = (<Value>pair[1]).id
+        ours[node] = ours.get(node, 0) + 1
+    for k in range(graph.n_events):
+        node = graph.cells[graph.events[k].cell].node
+        handle = block_of(arena, node).handles[node & PLACE_MASK]
+        if handle == NULL or node == root.id:
+            continue
+        if reference_count(handle) > <Py_ssize_t>ours.get(node, 0):
+            raise NotRecorded("a Value that it computed is kept outside of it; compute and return one result only", True)
+    return 0
+
+
+cdef int take_program(Plan *plan, Program forward, Program backward) except -1:
+    plan.forward, plan.n_forward, forward.instructions = forward.instructions, forward.n_instructions, NULL
+    plan.backward, plan.n_backward, backward.instructions = backward.instructions, backward.n_instructions, NULL
+    plan.lists, forward.lists = forward.lists, NULL
+    plan.relocations = <Relocation *>PyMem_RawCalloc(forward.n_lists + 1, sizeof(Relocation))
+    if plan.relocations == NULL:
+        raise MemoryError
+    plan.n_relocations = forward.n_lists                    # for now: how many entries `lists` has
+    return 0
+
+
+cdef int set_ranges(Plan *plan, Graph graph) except -1:
+    """Parameters in the order of their slots, joined where they are neighbours in the arena too."""
+    cdef uint32_t *by_slot = <uint32_t *>PyMem_RawCalloc(plan.n_slots + 1, sizeof(uint32_t))
+    cdef size_t k
+    cdef Cell *cell
+    cdef Range *last = NULL
+    cdef Range following
+    plan.ranges = <Range *>PyMem_RawCalloc(graph.n_cells + 1, sizeof(Range))
+    try:
+        if by_slot == NULL or plan.ranges == NULL:
+            raise MemoryError
+        for k in range(graph.n_cells):
+            if graph.cells[k].op == C_PARAM:
+                by_slot[graph.cells[k].slot] = <uint32_t>k
+        for k in range(plan.n_slots):
+            cell = &graph.cells[by_slot[k]]
+            if cell.op != C_PARAM:
+                continue
+            following = Range(cell.node, cell.slot, 1, cell.kind == K_INT, cell.uses != 0, not cell.float_grad)
+            if last != NULL and follows(last, &following):
+                last.n += 1
+                continue
+            last = &plan.ranges[plan.n_ranges]
+            last[0] = following
+            plan.n_ranges += 1
+    finally:
+        PyMem_RawFree(by_slot)
+    return 0
+
+
+cdef bint follows(const Range *last, const Range *following) noexcept:
+    return (following.node == last.node + last.n and following.node & PLACE_MASK and following.slot == last.slot + <int32_t>last.n
+            and following.is_int == last.is_int and following.receives == last.receives
+            and following.keeps_ints == last.keeps_ints)
+
+
+cdef int set_tables(Plan *plan, Graph graph, list tables, list lookups) except -1:
+    cdef size_t k
+    cdef uint32_t c, column
+    cdef size_t i
+    cdef Table table
+    plan.tables = <TableSlots *>PyMem_RawCalloc(len(tables) + 1, sizeof(TableSlots))
+    plan.lookups = <Lookup *>PyMem_RawCalloc(len(lookups) + 1, sizeof(Lookup))
+    plan.looked_up = <uint32_t *>PyMem_RawCalloc(sum(len(values) for _, _, values in lookups) + 1, sizeof(uint32_t))
+    if plan.tables == NULL or plan.lookups == NULL or plan.looked_up == NULL:
+        raise MemoryError
+    for k in range(<size_t>len(tables)):
+        table = tables[k]
+        plan.tables[k].nodes = <uint32_t *>PyMem_RawMalloc((<size_t>table.n_rows * table.n_columns + 1) * sizeof(uint32_t))
+        plan.n_tables = k + 1
+        if plan.tables[k].nodes == NULL:
+            raise MemoryError
+        plan.tables[k].first, plan.tables[k].n_rows = table.first_slot, table.n_rows
+        plan.tables[k].n_columns = table.n_columns
+        i = 0
+        for row in table.rows:
+            for value in row:
+                plan.tables[k].nodes[i] = (<Value>value).id
+                i += 1
+    for k, (token, number, values) in enumerate(lookups):
+        plan.lookups[k] = Lookup(token, number)
+        for column, value in enumerate(values):
+            c = graph.cell_of((<Value>value).id)
+            if graph.cells[c].uses != 0:
+                plan.looked_up[plan.n_looked_up] = <uint32_t>(k << 12) | column
+                plan.n_looked_up += 1
+    plan.n_lookups = len(lookups)
+    return 0
+
+
+cdef inline size_t relocate_later(Plan *plan, int32_t *operand, size_t n, bint counting) noexcept:
+    """Note that a token chooses this operand, if it does. Returns the new number of such operands."""
+    cdef int32_t virtual_slot = operand[0]
+    if virtual_slot < VIRTUAL:
+        return n
+    if not counting:
+        plan.relocations[n].operand = operand
+        if virtual_slot >= CHOSEN:
+            plan.relocations[n].lookup, plan.relocations[n].column = <uint32_t>(virtual_slot - CHOSEN) >> 1, -1
+        else:
+            plan.relocations[n].lookup = <uint32_t>(virtual_slot - VIRTUAL) // ROW_WIDTH
+            plan.relocations[n].column = (virtual_slot - VIRTUAL) % ROW_WIDTH
+    return n + 1
+
+
+cdef size_t relocate_program(Plan *plan, Instruction *program, size_t size, size_t n, bint counting) noexcept:
+    cdef size_t k
+    for k in range(size):
+        n = relocate_later(plan, &program[k].a, n, counting)
+        n = relocate_later(plan, &program[k].b, n, counting)
+    return n
+
+
+cdef int set_relocations(Plan *plan) except -1:
+    cdef size_t n_lists = plan.n_relocations, n = 0, k
+    cdef size_t pass_number, choice
+    for pass_number in range(2):
+        n = relocate_program(plan, plan.forward, plan.n_forward, 0, pass_number == 0)
+        n = relocate_program(plan, plan.backward, plan.n_backward, n, pass_number == 0)
+        for choice in range(plan.n_choices):
+            if plan.choices[choice].rows != NULL:
+                n = relocate_program(plan, plan.choices[choice].rows, plan.choices[choice].n, n, pass_number == 0)
+        for k in range(n_lists):
+            n = relocate_later(plan, &plan.lists[k], n, pass_number == 0)
+        if pass_number == 0:
+            PyMem_RawFree(plan.relocations)
+            plan.relocations = <Relocation *>PyMem_RawCalloc(n + 1, sizeof(Relocation))
+            if plan.relocations == NULL:
+                plan.n_relocations = 0
+                raise MemoryError
+    plan.n_relocations = n
+    return 0

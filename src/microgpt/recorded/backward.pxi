@@ -1,0 +1,308 @@
+# The backward program: what receives a contribution, and when.
+# A part of _recorded.pyx, which includes it.
+
+cdef class Backward:
+    """Turns the events of the walk, from the last to the first, into drafts of instructions."""
+    cdef Graph graph
+    cdef Program program
+    cdef uint32_t *last                 # by cell, then by column of each table: level of its last contribution
+    cdef uint32_t *touched              # which event that was, counted from 1
+    cdef uint32_t now
+    cdef uint32_t level                 # of the event that is looked at
+    cdef list columns                   # by table: where its columns begin in `last`
+    cdef list choices
+    cdef Event open_event               # products beside each other become one event; high 0: none
+    cdef uint32_t opened                # when it was the turn of its last part
+    cdef uint32_t *row_of               # by cell: 1 + the choice of which this sum is a row
+    cdef list row_waiting               # by choice: {row: event number} of rows that had their turn, but wait for the others
+
+    def __cinit__(self, Graph graph, Program program, list tables, list choices):
+        cdef size_t n = graph.n_cells
+        self.graph, self.program, self.choices = graph, program, choices
+        self.columns = []
+        for table in tables:
+            self.columns.append(n)
+            n += (<Table>table).n_columns
+        self.last = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
+        self.touched = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
+        self.row_of = <uint32_t *>PyMem_RawCalloc(graph.n_cells, sizeof(uint32_t))
+        if self.last == NULL or self.touched == NULL or self.row_of == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.last)
+        PyMem_RawFree(self.touched)
+        PyMem_RawFree(self.row_of)
+
+    # ---- when -------------------------------------------------------------------------------------------------------------
+
+    cdef size_t gradient(self, uint32_t c) except? 0:
+        """Which gradient a contribution goes to. Rows of a table that tokens choose may be the same: a column is one."""
+        cdef Cell *cell = &self.graph.cells[c]
+        if cell.op == C_LOOKUP:
+            return <size_t>self.columns[cell.table - 1] + cell.column
+        if cell.op == C_PARAM and cell.table != 0:
+            return <size_t>self.columns[cell.table - 1] + cell.column
+        return c
+
+    cdef int behind(self, uint32_t c) except -1:
+        """The event comes behind the last contribution to the gradient of c."""
+        self.level = max(self.level, self.last[self.gradient(c)])
+        return 0
+
+    cdef int receives(self, uint32_t c) except -1:
+        cdef size_t gradient = self.gradient(c)
+        self.last[gradient] = self.level
+        self.touched[gradient] = self.now
+        return 0
+
+    cdef int begin(self, uint32_t source) noexcept:
+        self.level = self.last[source]
+        return 0
+
+    # ---- events -----------------------------------------------------------------------------------------------------------
+
+    cdef int pair(self, int32_t op, uint32_t c, uint32_t a, uint32_t b) except -1:
+        """Two operands receive."""
+        cdef Cell *cells = self.graph.cells
+        cdef int32_t left = cells[a].slot
+        if cells[c].choice != 0 and op == R_BACK_MUL:
+            return self.chosen(c)
+        self.begin(c)
+        self.behind(a)
+        self.behind(b)
+        self.level += 1
+        self.program.add(op, 1, cells[c].slot, left, cells[b].slot, 0.0, self.level)
+        self.receives(a)
+        self.receives(b)
+        return 0
+
+    cdef int chosen(self, uint32_t c) except -1:
+        """A weight that a token chose: any of the exponentials may be the one that receives."""
+        cdef Cell *cells = self.graph.cells
+        cdef uint32_t total = self.choices[cells[c].choice - 1].total, k
+        self.begin(c)
+        for k in range(cells[total].b):
+            self.behind(self.graph.terms[cells[total].a + k].left)
+        self.behind(cells[c].b)
+        self.level += 1
+        self.program.add(R_BACK_MUL, 1, cells[c].slot, CHOSEN + 2 * <int32_t>(cells[c].choice - 1), cells[cells[c].b].slot, 0.0,
+                         self.level)
+        for k in range(cells[total].b):
+            self.receives(self.graph.terms[cells[total].a + k].left)
+        self.receives(cells[c].b)
+        return 0
+
+    cdef int single(self, int32_t op, uint32_t c, uint32_t a, double number) except -1:
+        self.begin(c)
+        self.behind(a)
+        self.level += 1
+        self.program.add(op, 1, self.graph.cells[c].slot, self.graph.cells[a].slot, 0, number, self.level)
+        self.receives(a)
+        return 0
+
+    cdef bint is_safe(self, const Term *terms, uint32_t n) except -1:
+        """Whether the terms are vectors, of which no gradient receives twice unless at the same place on both sides."""
+        cdef Cell *left = &self.graph.cells[terms[0].left]
+        cdef Cell *right = &self.graph.cells[terms[0].right]
+        cdef int32_t apart = left.slot - right.slot
+        if not is_vector(self.graph, terms, n, True) or not is_vector(self.graph, terms, n, False):
+            return False
+        if apart != 0 and -<int32_t>n < apart < <int32_t>n:
+            return False
+        if left.op in (C_LOOKUP, C_PARAM) and right.op in (C_LOOKUP, C_PARAM) and left.table != 0 and left.table == right.table:
+            return left.column == right.column or abs(<int>left.column - <int>right.column) >= <int>n
+        return True
+
+    cdef int dot_terms(self, uint32_t c, uint32_t low, uint32_t high) except -1:
+        cdef const Term *terms = &self.graph.terms[self.graph.cells[c].a]
+        cdef uint32_t n = high - low, k
+        if n == 0:
+            return 0
+        if n > 1 and not self.is_safe(terms + low, n):
+            for k in range(high, low, -1):
+                self.pair(R_BACK_DOT, c, terms[k - 1].left, terms[k - 1].right)
+            return 0
+        self.begin(c)
+        for k in range(low, high):
+            self.behind(terms[k].left)
+            self.behind(terms[k].right)
+        self.level += 1
+        self.program.add(R_BACK_DOT, <int32_t>n, self.graph.cells[c].slot, self.graph.cells[terms[low].left].slot,
+                         self.graph.cells[terms[low].right].slot, 0.0, self.level)
+        for k in range(low, high):
+            self.receives(terms[k].left)
+            self.receives(terms[k].right)
+        return 0
+
+    cdef int sum_terms(self, uint32_t c, uint32_t low, uint32_t high) except -1:
+        cdef const Term *terms = &self.graph.terms[self.graph.cells[c].a]
+        cdef uint32_t n = high - low, k
+        if n == 0:
+            return 0
+        if not is_vector(self.graph, terms + low, n, True):
+            for k in range(high, low, -1):
+                self.single(R_BACK_SUM, c, terms[k - 1].left, 0.0)
+            return 0
+        self.begin(c)
+        for k in range(low, high):
+            self.behind(terms[k].left)
+        self.level += 1
+        self.program.add(R_BACK_SUM, <int32_t>n, self.graph.cells[c].slot, self.graph.cells[terms[low].left].slot, 0, 0.0,
+                         self.level)
+        for k in range(low, high):
+            self.receives(terms[k].left)
+        return 0
+
+    cdef int flush(self) except -1:
+        """The products that were put together have their turn."""
+        cdef Event event = self.open_event
+        self.open_event.high = 0
+        if event.high == 0:
+            return 0
+        if self.row_of[event.cell] != 0:
+            self.row_event(event.cell, event.low, event.high)
+        else:
+            self.dot_terms(event.cell, event.low, event.high)
+        self.now += 1
+        return 0
+
+    cdef int product(self, uint32_t total, uint32_t low, uint32_t high) except -1:
+        """Products of a sum have their turn: with those behind them, if nothing came between."""
+        if self.open_event.high != 0 and self.open_event.cell == total and self.open_event.low == high:
+            self.open_event.low = low
+        else:
+            self.flush()
+            self.open_event = Event(total, low, high)
+        self.opened = self.now
+        return 0
+
+    cdef int absorbed(self, uint32_t c) except -1:
+        cdef Cell *cell = &self.graph.cells[c]
+        cdef Cell *total = &self.graph.cells[cell.chain]
+        if not cell.is_link:
+            return self.product(cell.chain, cell.link, cell.link + 1)
+        if total.op == R_SUM:
+            self.flush()
+            return self.sum_terms(cell.chain, cell.link, cell.link + 1)
+        if cell.link == 0 and total.start != 0:
+            if self.row_of[cell.chain] != 0:
+                self.starts_stay(self.row_of[cell.chain] - 1)
+            else:
+                self.flush()
+            return self.single(R_BACK_C, cell.chain, total.start, 1.0)
+        return 0
+
+    cdef int constructed(self, uint32_t c) except -1:
+        cdef Cell *cell = &self.graph.cells[c]
+        cdef uint32_t k, a = cell.a, n = cell.b
+        for k in range(n):
+            self.single(R_BACK_C, c, self.graph.terms[a + k].left, self.graph.terms[a + k].local_grad)
+        return 0
+
+    cdef int event(self, Event *event) except -1:
+        cdef uint32_t c = event.cell
+        cdef Cell *cell = &self.graph.cells[c]
+        self.now += 1
+        if cell.op == C_ABSORBED:
+            return self.absorbed(c)
+        if cell.op == R_DOT:
+            return self.product(c, event.low, event.high) if event.high else 0
+        self.flush()
+        if cell.op == R_SUM:
+            return self.sum_terms(c, event.low, event.high) if event.high else self.sum_terms(c, cell.b - 1, cell.b)
+        if cell.op == C_CONSTRUCTED:
+            return self.constructed(c)
+        if cell.op == R_ADD:
+            return self.pair(R_BACK_ADD, c, cell.a, cell.b)
+        if cell.op == R_MUL or cell.op == R_MUL_INT:
+            return self.pair(R_BACK_MUL, c, cell.a, cell.b)
+        if cell.op == R_ADD_C or cell.op == R_SHIFT:
+            return self.single(R_BACK_C, c, cell.a, 1.0)
+        if cell.op == R_MUL_C:
+            return self.single(R_BACK_C, c, cell.a, cell.number)
+        return self.single(R_BACK_F, c, cell.a, 0.0)
+
+    cdef int draft_all(self) except -1:
+        cdef size_t k
+        for k in range(self.graph.n_events, 0, -1):
+            self.event(&self.graph.events[k - 1])
+        self.now += 1
+        return self.flush()
+
+    # ---- rows of logits of which a target is one ---------------------------------------------------------------------------
+
+    cdef int set_rows(self) except -1:
+        """Find out of which sums each choice is; see `Choice`."""
+        self.row_waiting = []
+        for k, choice in enumerate(self.choices):
+            self.row_waiting.append({})
+            for cell in choice.rows:
+                self.row_of[<uint32_t>cell] = k + 1
+        return 0
+
+    cdef int row_event(self, uint32_t c, uint32_t low, uint32_t high) except -1:
+        """The walk came to the logits by the target's row: all rows but that one have their turn before it. They wait for it,
+        and are one event, whose order the target decides. Nothing else may reach their operands meanwhile."""
+        cdef uint32_t k = self.row_of[c] - 1, n = self.graph.cells[c].b, row_cell, i
+        cdef const Term *terms
+        choice = self.choices[k]
+        waiting = self.row_waiting[k]
+        if c in waiting:                                    # the rest of the target's row, which went with its first part
+            for row_cell in choice.rows:                    # had another row been the target's, it would be its turn
+                for i in range(low, high):
+                    self.stays(row_cell, i, waiting[row_cell])
+            return 0
+        waiting[c] = self.opened
+        if len(waiting) < len(choice.rows):
+            if low != 0 or high != n or c == choice.rows[choice.chosen]:
+                raise NotRecorded(CANNOT_CHOOSE)
+            return 0
+        if c != choice.rows[choice.chosen]:
+            raise NotRecorded(CANNOT_CHOOSE)
+        self.level = 0
+        for row_cell in choice.rows:
+            terms = &self.graph.terms[self.graph.cells[row_cell].a]
+            if not self.is_safe(terms, n):
+                raise NotRecorded(CANNOT_CHOOSE)
+            self.level = max(self.level, self.last[row_cell])
+            for i in range(n):
+                self.stays(row_cell, i, waiting[row_cell])
+                self.behind(terms[i].left)
+                self.behind(terms[i].right)
+        self.level += 1
+        for i, cell in enumerate(choice.rows):
+            row_cell = cell
+            self.draft_row(k, i, row_cell)
+        for row_cell in choice.rows:
+            waiting[row_cell] = self.now
+            terms = &self.graph.terms[self.graph.cells[row_cell].a]
+            for i in range(n):
+                self.receives(terms[i].left)
+                self.receives(terms[i].right)
+        return 0
+
+    cdef int stays(self, uint32_t c, uint32_t i, uint32_t since) except -1:
+        """Nothing has reached the operands of this term since then."""
+        cdef Term *term = &self.graph.terms[self.graph.cells[c].a + i]
+        if self.touched[self.gradient(term.left)] > since or self.touched[self.gradient(term.right)] > since:
+            raise NotRecorded(CANNOT_CHOOSE)
+        return 0
+
+    cdef int starts_stay(self, uint32_t k) except -1:
+        """A row's bias receives: nothing else has reached the bias of any row since its turn, or there would be an order."""
+        cdef uint32_t row_cell
+        waiting = self.row_waiting[k]
+        if len(waiting) == len(self.choices[k].rows):
+            for row_cell in self.choices[k].rows:
+                if self.touched[self.gradient(self.graph.cells[row_cell].start)] > waiting[row_cell]:
+                    raise NotRecorded(CANNOT_CHOOSE)
+        return 0
+
+    cdef int draft_row(self, uint32_t choice, uint32_t row, uint32_t c) except -1:
+        cdef Cell *cell = &self.graph.cells[c]
+        cdef Term *terms = &self.graph.terms[cell.a]
+        cdef Draft *draft = self.program.add(R_BACK_ROWS, <int32_t>cell.b, cell.slot, self.graph.cells[terms[0].left].slot,
+                                             self.graph.cells[terms[0].right].slot, 0.0, self.level)
+        draft.choice, draft.row = choice, row
+        return 0

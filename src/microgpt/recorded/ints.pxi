@@ -1,0 +1,115 @@
+# Which numbers are ints: told from the recording where that never changes, refused where it would matter and may.
+# A part of _recorded.pyx, which includes it.
+#
+# relu gives the int 0 or a float, by the number. An int shows in three ways: it has no -0.0, it reads back as an int, and a
+# gradient that received ints only reads back as one.
+
+cdef uint8_t kind_of_sum(Cell *a, Cell *b) noexcept:
+    if a.kind == K_FLOAT or b.kind == K_FLOAT:
+        return K_FLOAT
+    if a.kind == K_INT and b.kind == K_INT:
+        return K_INT
+    if a.kind == K_ZERO and b.kind == K_ZERO:
+        return K_ZERO
+    if b.kind == K_INT and b.op == C_CONST and b.number == 0.0:
+        return a.kind
+    return K_UNSURE
+
+
+cdef int kind_of_product(Cell *a, Cell *b) except -1:
+    if a.kind == K_FLOAT or b.kind == K_FLOAT:
+        return K_FLOAT
+    if a.kind == K_INT and b.kind == K_INT:
+        return K_INT
+    if a.kind == K_INT:
+        return kind_of_product(b, a)
+    if b.kind == K_INT and b.op == C_CONST and b.number != 0.0 and a.kind != K_UNSURE:
+        return a.kind if b.number > 0.0 else K_ZERO_SIGNED
+    if a.kind == K_ZERO and b.kind == K_ZERO:
+        return K_UNSURE
+    raise NotRecorded("whether a product is an int depends on numbers there; write its factors as floats", True)
+
+
+cdef int kind_of_function(Cell *cell, Cell *a) except -1:
+    if cell.op == R_RELU:
+        return K_ZERO if a.kind == K_FLOAT or a.kind == K_ZERO else K_INT if a.kind == K_INT else K_UNSURE
+    if cell.op == R_ABS:
+        return K_ZERO if a.kind == K_ZERO_SIGNED else a.kind
+    if a.kind == K_FLOAT or cell.op not in (R_POW, R_RPOW, R_ADD_C, R_MUL_C):
+        return K_FLOAT
+    if cell.op == R_POW and a.kind == K_ZERO:
+        return K_UNSURE if cell.int_number else K_FLOAT
+    raise NotRecorded("a Value there is an int; write it as a float", True)
+
+
+cdef int find_kinds(Graph graph, const uint32_t *order, size_t n) except -1:
+    """Cell.kind of everything, in the order of creation."""
+    cdef size_t i
+    cdef uint32_t k
+    cdef Cell *cells = graph.cells
+    cdef Cell *cell
+    cdef Cell total
+    for i in range(n):
+        cell = &cells[order[i]]
+        if cell.op == R_ADD:
+            cell.kind = kind_of_sum(&cells[cell.a], &cells[cell.b])
+        elif cell.op == R_MUL:
+            cell.kind = kind_of_product(&cells[cell.a], &cells[cell.b])
+            if cell.kind != K_FLOAT and cell.kind != K_UNSURE:
+                cell.op = R_MUL_INT
+        elif cell.op == R_SUM:
+            total.op, total.number, total.kind = C_CONST, 0.0, K_INT
+            for k in range(cell.b):
+                total.kind = kind_of_sum(&cells[graph.terms[cell.a + k].left], &total)
+                total.op = R_SUM
+            cell.kind = total.kind
+        elif cell.op == R_DOT or cell.op == R_SHIFT:
+            cell.kind = K_FLOAT
+        elif cell.op < R_COUNT:
+            cell.kind = kind_of_function(cell, &cells[cell.a])
+    if cells[graph.root].kind == K_UNSURE:
+        raise NotRecorded("whether the result is an int depends on numbers; make it a float")
+    return 0
+
+
+cdef inline void grad_receives(Cell *source, uint8_t local_kind, Cell *child) noexcept:
+    if source.float_grad or local_kind == K_FLOAT:
+        child.float_grad = True
+    elif source.unsure_grad or local_kind != K_INT:
+        child.unsure_grad = True
+
+
+cdef int find_grad_kinds(Graph graph) except -1:
+    """Cell.float_grad of everything, where the root's gradient is an int."""
+    cdef size_t i
+    cdef uint32_t k
+    cdef Cell *cells = graph.cells
+    cdef Cell *cell
+    cdef Term *term
+    for i in range(graph.n_events, 0, -1):
+        cell = &cells[graph.events[i - 1].cell]
+        if cell.op == R_ADD:
+            grad_receives(cell, K_INT, &cells[cell.a])
+            grad_receives(cell, K_INT, &cells[cell.b])
+        elif cell.op == R_MUL or cell.op == R_MUL_INT:
+            grad_receives(cell, cells[cell.b].kind, &cells[cell.a])
+            grad_receives(cell, cells[cell.a].kind, &cells[cell.b])
+        elif cell.op == R_SUM or cell.op == R_DOT or cell.op == C_CONSTRUCTED:
+            for k in range(cell.b):
+                term = &graph.terms[cell.a + k]
+                if cell.op == R_DOT:
+                    grad_receives(cell, cells[term.right].kind, &cells[term.left])
+                    grad_receives(cell, cells[term.left].kind, &cells[term.right])
+                else:
+                    grad_receives(cell, K_INT if cell.op == R_SUM else K_FLOAT, &cells[term.left])
+        elif cell.op == R_POW and cells[cell.a].kind != K_FLOAT:
+            grad_receives(cell, K_UNSURE, &cells[cell.a])
+        else:
+            grad_receives(cell, K_INT if cell.op == R_SHIFT or cell.op == R_ADD_C or (cell.op == R_MUL_C and cell.int_number)
+                          else K_FLOAT, &cells[cell.a])
+    for i in range(graph.n_cells):
+        cell = &cells[i]
+        if (cell.op == C_PARAM or cell.op == C_LOOKUP) and not cell.float_grad and (
+                cell.unsure_grad or (cell.op == C_LOOKUP and cell.uses != 0)):
+            raise NotRecorded("whether a gradient is an int depends on numbers; multiply the result by 1.0")
+    return 0

@@ -1,0 +1,147 @@
+# Where each number stands: slots given out by use, so that operands of one instruction are neighbours.
+# A part of _recorded.pyx, which includes it.
+
+ctypedef struct Order:                  # cells sorted by level and operation
+    uint32_t *cells
+    size_t n
+
+
+cdef uint32_t *by_creation(Graph graph, size_t *n) except NULL:
+    """The cells of nodes with an operation, in the order in which they were made, operands first."""
+    cdef uint32_t *order = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
+    cdef uint32_t number, place, c
+    if order == NULL:
+        raise MemoryError
+    blocks = sorted((block_of(arena, number << BLOCK_BITS).serial, number)
+                    for number in range(0, graph.n_blocks, 2) if graph.by_block[number] != NULL)
+    n[0] = 0
+    for serial, block_number in blocks:
+        number = block_number
+        for place in range(BLOCK_NODES):
+            c = graph.by_block[number][place]
+            if c != NONE and (graph.cells[c].op < R_COUNT or graph.cells[c].op == C_CONSTRUCTED):
+                order[n[0]] = c
+                n[0] += 1
+    return order
+
+
+cdef inline int32_t level_above(Graph graph, int32_t level, uint32_t c) noexcept:
+    return max(level, graph.cells[c].level + 1)
+
+
+cdef int32_t level_of_terms(Graph graph, Cell *cell) noexcept:
+    cdef int32_t level = 0
+    cdef uint32_t k
+    for k in range(cell.b):
+        level = level_above(graph, level, graph.terms[cell.a + k].left)
+        if graph.terms[cell.a + k].right != NONE:
+            level = level_above(graph, level, graph.terms[cell.a + k].right)
+    return level
+
+
+cdef void find_level(Graph graph, uint32_t c) noexcept:
+    cdef Cell *cell = &graph.cells[c]
+    cdef uint32_t k
+    if cell.op == R_MAX:
+        for k in range(cell.b):                             # scaled logits are made one by one, each beside its exponential
+            if graph.cells[graph.terms[cell.a + k].left].level < 0:
+                find_level(graph, graph.terms[cell.a + k].left)
+        cell.level = level_of_terms(graph, cell)
+    elif cell.op == R_SUM or cell.op == R_DOT:
+        cell.level = level_above(graph, level_of_terms(graph, cell), cell.start)
+    else:
+        cell.level = level_above(graph, 0, cell.a)
+        if cell.op == R_SHIFT and graph.cells[cell.b].level < 0:
+            find_level(graph, cell.b)
+        if cell.b != NONE and (cell.op == R_ADD or cell.op == R_MUL or cell.op == R_MUL_INT or cell.op == R_SHIFT):
+            cell.level = level_above(graph, cell.level, cell.b)
+
+
+cdef int sort_stable(uint32_t *items, size_t n, const uint32_t *keys, size_t n_keys) except -1:
+    """Sort items by keys[item]."""
+    cdef size_t *starts = <size_t *>PyMem_RawCalloc(n_keys + 1, sizeof(size_t))
+    cdef uint32_t *sorted_items = <uint32_t *>PyMem_RawMalloc((n + 1) * sizeof(uint32_t))
+    cdef size_t k
+    if starts == NULL or sorted_items == NULL:
+        PyMem_RawFree(starts)
+        PyMem_RawFree(sorted_items)
+        raise MemoryError
+    for k in range(n):
+        starts[keys[items[k]] + 1] += 1
+    for k in range(n_keys):
+        starts[k + 1] += starts[k]
+    for k in range(n):
+        sorted_items[starts[keys[items[k]]]] = items[k]
+        starts[keys[items[k]]] += 1
+    memcpy(items, sorted_items, n * sizeof(uint32_t))
+    PyMem_RawFree(starts)
+    PyMem_RawFree(sorted_items)
+    return 0
+
+
+cdef class Slots:
+    """Gives every cell its slot."""
+    cdef Graph graph
+    cdef int32_t n
+
+    def __init__(self, Graph graph):
+        self.graph = graph
+        self.n = 0
+
+    cdef void give(self, uint32_t c) noexcept:
+        if self.graph.cells[c].slot < 0:
+            self.graph.cells[c].slot = self.n
+            self.n += 1
+
+    cdef void give_side(self, Cell *cell, bint left) noexcept:
+        """The left or right operands of a sum of products, side by side if none has a slot yet."""
+        cdef Term *terms = &self.graph.terms[cell.a]
+        cdef uint32_t k
+        for k in range(cell.b):
+            if self.graph.cells[terms[k].left if left else terms[k].right].slot >= 0:
+                return
+        for k in range(cell.b):
+            self.give(terms[k].left if left else terms[k].right)
+
+    cdef int give_all(self, const uint32_t *sorted_cells, size_t n) except -1:
+        """Elements of tables have theirs. Then the longest sums choose, then the rest in the order of computing."""
+        cdef Graph graph = self.graph
+        cdef uint32_t *longest = <uint32_t *>PyMem_RawMalloc((n + 1) * sizeof(uint32_t))
+        cdef uint32_t *keys = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
+        cdef size_t n_sums = 0, k
+        cdef uint32_t most = 0
+        try:
+            if longest == NULL or keys == NULL:
+                raise MemoryError
+            for k in range(n):
+                if graph.cells[sorted_cells[k]].op == R_DOT or graph.cells[sorted_cells[k]].op == R_SUM:
+                    longest[n_sums] = sorted_cells[k]
+                    n_sums += 1
+                    most = max(most, graph.cells[sorted_cells[k]].b)
+            for k in range(n_sums):
+                keys[longest[k]] = most - graph.cells[longest[k]].b
+            sort_stable(longest, n_sums, keys, most + 1)
+            for k in range(n_sums):
+                self.give_side(&graph.cells[longest[k]], True)
+                if graph.cells[longest[k]].op == R_DOT:
+                    self.give_side(&graph.cells[longest[k]], False)
+            for k in range(graph.n_cells):
+                if graph.cells[k].op == C_CONST or graph.cells[k].op == C_PARAM or graph.cells[k].op == C_INPUT or (
+                        graph.cells[k].op == C_CONSTRUCTED or graph.cells[k].op == R_MAX):
+                    self.give(<uint32_t>k)
+            for k in range(n):
+                self.give(sorted_cells[k])
+        finally:
+            PyMem_RawFree(longest)
+            PyMem_RawFree(keys)
+        return 0
+
+
+cdef bint is_vector(Graph graph, const Term *terms, uint32_t n, bint left) noexcept:
+    """Whether the operands on one side are neighbours."""
+    cdef uint32_t k
+    cdef int32_t first = graph.cells[terms[0].left if left else terms[0].right].slot
+    for k in range(1, n):
+        if graph.cells[terms[k].left if left else terms[k].right].slot != first + <int32_t>k:
+            return False
+    return True

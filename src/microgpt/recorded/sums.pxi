@@ -1,0 +1,87 @@
+# Chains of additions made one instruction: sum(w * x for ...) and sum(...), written with scalar operators.
+# A part of _recorded.pyx, which includes it.
+#
+#     ((start + w0 * x0) + w1 * x1) + ...        every product and every partial sum with one consumer
+#
+# All of them have the gradient of the sum, since each passes on what it got times 1. What is left of a product in the order of
+# backward is its event: when its two factors receive.
+
+cdef inline bint is_own_product(Graph graph, uint32_t c) noexcept:
+    """A product that has one consumer, and may be a term of that."""
+    cdef Cell *cell = &graph.cells[c]
+    return cell.op == R_MUL and cell.kind == K_FLOAT and cell.uses == 1 and cell.choice == 0 and c != graph.root
+
+
+cdef inline bint is_zero(Cell *cell) noexcept:
+    return cell.op == C_CONST and cell.number == 0.0 and cell.kind == K_INT
+
+
+cdef inline void chain_begins(Graph graph, uint32_t c) noexcept:
+    """The addition c is the first of a chain, or none."""
+    cdef Cell *cell = &graph.cells[c]
+    if is_zero(&graph.cells[cell.b]):
+        cell.link, cell.has_products = 1, is_own_product(graph, cell.a)
+    elif is_own_product(graph, cell.b) and cell.kind == K_FLOAT:
+        cell.link, cell.has_products = 1, True
+
+
+cdef inline bint chain_goes_on(Graph graph, uint32_t c) noexcept:
+    cdef Cell *cell = &graph.cells[c]
+    cdef Cell *before = &graph.cells[cell.a]
+    if before.op != R_ADD or before.link == 0 or before.uses != 1 or cell.a == cell.b:
+        return False
+    if before.has_products != is_own_product(graph, cell.b):
+        return False
+    cell.link, cell.has_products, cell.chain = before.link + 1, before.has_products, cell.a
+    before.extended = True
+    return True
+
+
+cdef inline void absorb(Graph graph, uint32_t c, uint32_t total, uint32_t k, bint is_link) noexcept:
+    graph.cells[c].op = C_ABSORBED
+    graph.cells[c].chain, graph.cells[c].link, graph.cells[c].is_link = total, k, is_link
+
+
+cdef int make_sum(Graph graph, uint32_t total) except -1:
+    """The chain that ends here becomes a sum of terms. One addition of one product to something stays what it is."""
+    cdef uint32_t c = total, n = graph.cells[total].link, k, before, product, first = <uint32_t>graph.n_terms
+    cdef bint has_products = graph.cells[total].has_products, from_zero
+    cdef Cell *cell
+    if n == 1 and not is_zero(&graph.cells[graph.cells[total].b]):
+        return 0
+    for k in range(n):
+        graph.add_term(0, NONE, 1.0)
+    for k in range(n, 0, -1):
+        cell = &graph.cells[c]
+        before = cell.chain
+        from_zero = k == 1 and is_zero(&graph.cells[cell.b])
+        product = cell.a if from_zero else cell.b
+        if k == 1:
+            graph.cells[total].start = 0 if from_zero else cell.a
+        if has_products:
+            graph.terms[first + k - 1].left = graph.cells[product].a
+            graph.terms[first + k - 1].right = graph.cells[product].b
+            absorb(graph, product, total, k - 1, False)
+        else:
+            graph.terms[first + k - 1].left = product
+        if c != total:
+            absorb(graph, c, total, k - 1, True)
+        c = before
+    cell = &graph.cells[total]
+    cell.op = R_DOT if has_products else R_SUM
+    cell.a, cell.b, cell.chain, cell.link = first, n, NONE, n
+    return 0
+
+
+cdef int find_sums(Graph graph) except -1:
+    cdef size_t i
+    cdef uint32_t c
+    for i in range(graph.n_events):
+        c = graph.events[i].cell
+        if graph.cells[c].op == R_ADD and not chain_goes_on(graph, c):
+            chain_begins(graph, c)
+    for i in range(graph.n_events):
+        c = graph.events[i].cell
+        if graph.cells[c].op == R_ADD and graph.cells[c].link != 0 and not graph.cells[c].extended:
+            make_sum(graph, c)
+    return 0

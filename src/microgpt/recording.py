@@ -1,0 +1,587 @@
+"""Recorded functions: the graph of a first call is kept, and replayed in C from then on, bit for bit.
+
+    from microgpt import recorded, table
+
+    wte = table(wte)                    # a matrix of parameters of which tokens choose rows
+
+    @recorded
+    def loss_of(tokens):
+        ...                             # Python as before: wte[token], cross_entropy(logits, target), any scalar code
+        return mean(losses)
+
+    loss = loss_of(tokens)
+    loss.backward()
+
+The first call with arguments of a shape runs in Python and is recorded; later calls are replayed. What varies: the parameters;
+ints among the arguments, as indices of a `table`, as targets of `cross_entropy` and as indices of what `softmax` gives; floats
+among the arguments, in arithmetic with Values. What makes another recording: lengths, strings, bools, None, other objects,
+and ints named in `static`.
+
+What a function must not do is let Python decide by a number: read `.data`, compare, use a token in another way. The recording
+ends there, with a warning that names the line and the remedy, and the function runs in Python from then on, with the same
+result. What else it does (print, append to a list outside) happens when it is recorded, and not when it is replayed.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import linecache
+import os
+import random
+import sys
+import threading
+import types
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, SupportsIndex
+
+from ._engine import Value, set_recorder
+from ._recorded import NotRecorded, Recording, Table, mark, numbers_of
+
+__all__ = ["RecordedWarning", "recorded", "table"]
+
+MAX_SHAPES = 256  # recordings of one function
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PLAIN, _MINUS, _INVERSE = range(3)  # the forms of a number: as in recorded/plan.pxi
+_lock = threading.Lock()  # one recording at a time
+
+
+class RecordedWarning(UserWarning):
+    """A function is not recorded, and runs in Python."""
+
+
+class _Stopped(BaseException):
+    """Ends a recording from inside the user's function; no `except Exception` may stop it."""
+
+
+class table(list):  # noqa: N801 - it is used like list
+    """A matrix of parameters, rows of Values, whose rows tokens may choose while a function is recorded.
+
+    table(rows): rows of one length. In all else it is a list. IndexError as a list's.
+    """
+
+    def __getitem__(self, index: Any) -> Any:
+        if type(index) is _Index:
+            return index.recorder.look_up(self, index)
+        return list.__getitem__(self, index)
+
+
+class _Argument:
+    """An argument while a function is recorded. Whoever wants to know its number ends that."""
+
+    __slots__ = ("number", "place", "recorder")
+    what = ""
+    remedy = ""
+
+    def __init__(self, recorder: _Recorder, number: Any, place: int) -> None:
+        self.recorder = recorder
+        self.number = number
+        self.place = place
+
+    def _ask(self, *_: object) -> NoReturn:
+        self.recorder.stop(f"looks at {self.what}", self.remedy)
+
+    __bool__ = __hash__ = __round__ = __trunc__ = __floor__ = _ask
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __ceil__ = __abs__ = __neg__ = __pos__ = _ask  # type: ignore
+    __pow__ = __rpow__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = _ask
+    __repr__ = __str__ = __format__ = __reduce__ = __copy__ = __deepcopy__ = __invert__ = _ask  # type: ignore
+    __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = _ask
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _ask
+
+
+class _Index(_Argument):
+    """An int: a token."""
+
+    __slots__ = ()
+    what = "an int among the arguments other than as an index of a table or as a target"
+    remedy = "wrap the matrix in table(...), or name the parameter in static=(...)"
+
+    __int__ = __float__ = __complex__ = __index__ = _Argument._ask
+
+
+class _Number(_Argument):
+    """A float. Beside a Value it becomes a leaf, by the script's own expressions."""
+
+    __slots__ = ()
+    what = "a float among the arguments other than beside a Value"
+    remedy = "compute with it before the call, or name the parameter in static=(...)"
+
+    def _leaf(self, other: object, form: int) -> Value:
+        if not isinstance(other, Value):
+            self._ask()
+        return self.recorder.input(self, form)
+
+    def __add__(self, other: Value) -> Value:
+        return other + self._leaf(other, _PLAIN)
+
+    __radd__ = __add__
+
+    def __mul__(self, other: Value) -> Value:
+        return other * self._leaf(other, _PLAIN)
+
+    __rmul__ = __mul__
+
+    def __sub__(self, other: Value) -> Value:
+        leaf = self._leaf(other, _PLAIN)
+        return -other + leaf
+
+    def __rsub__(self, other: Value) -> Value:
+        return other + self._leaf(other, _MINUS)
+
+    def __truediv__(self, other: Value) -> Value:
+        leaf = self._leaf(other, _PLAIN)
+        return other**-1 * leaf
+
+    def __rtruediv__(self, other: Value) -> Value:
+        return other * self._leaf(other, _INVERSE)
+
+
+class _Weights(list):
+    """What softmax gives while a function is recorded: a token may choose one weight of it."""
+
+    def __init__(self, recorder: _Recorder, weights: list[Value]) -> None:
+        super().__init__(weights)
+        self.recorder = recorder
+
+    def __getitem__(self, index: Any) -> Any:
+        if type(index) is _Index:
+            return self.recorder.choose(self, index)
+        self.recorder.use(self)
+        return super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[Value]:
+        self.recorder.use(self)
+        return super().__iter__()
+
+
+class _Recorder:
+    """Watches a function while it runs: the engine calls it (set_recorder), and so do the arguments."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.thread = threading.get_ident()
+        self.reason = ""
+        self.tables: list[Table] = []
+        self.table_numbers: dict[tuple[int, ...], int] = {}
+        self.rows: dict[tuple[int, int], list[Value]] = {}
+        self.lookups: list[tuple[int, int, list[Value]]] = []
+        self.choices: list[tuple[int, Value]] = []
+        self.inputs: list[tuple[int, int, Value]] = []
+        self.leaves: dict[tuple[int, int], Value] = {}
+        self.powers: list[tuple[Value, float]] = []
+        self.used: set[int] = set()
+        self.chosen: set[int] = set()
+        self.weights: list[_Weights] = []  # alive, so that no id() is given twice
+
+    def here(self) -> bool:
+        return threading.get_ident() == self.thread
+
+    def stop(self, what: str, remedy: str) -> NoReturn:
+        """End the recording, with a sentence about the line of the user's that is running."""
+        if not self.reason:
+            self.reason = f"{_line_of_user()} {what}; {remedy}"
+        raise _Stopped
+
+    # ---- what the engine tells ----
+
+    def watch(self, value: Value, what: str) -> None:
+        if self.here():
+            remedy = "compute with Values, and look at numbers outside of the function"
+            if what == "reads .data of a Value":
+                remedy = "import softmax from this package if that is for its maximum, else look at numbers outside"
+            self.stop(what, remedy)
+
+    def power(self, value: Value, number: Any) -> None:
+        if self.here():
+            if type(number) not in (int, float):
+                self.stop(f"has a {type(number).__name__} in a power", "use a float")
+            self.powers.append((value, number))
+
+    def leaf(self, value: Value, number: Any) -> Any:
+        if not isinstance(number, _Argument) or not self.here():
+            return number
+        if type(number) is _Index:
+            number._ask()
+        self.inputs.append((number.place, _PLAIN, value))
+        return number.number
+
+    def choice(self, weights: list[Value]) -> list[Value]:
+        if not self.here():
+            return weights
+        self.weights.append(_Weights(self, weights))
+        return self.weights[-1]
+
+    def is_index(self, target: object) -> bool:
+        return type(target) is _Index and self.here()
+
+    def cross_entropy(self, logits: Any, target: _Index) -> Value:
+        from ._functional import cross_entropy
+
+        made: Value = cross_entropy(logits, target.number)
+        self.choices.append((target.place, made))
+        return made
+
+    # ---- what arguments do ----
+
+    def look_up(self, rows: table, index: _Index) -> list[Value]:
+        number = self.table_number(rows)
+        known = self.rows.get((number, index.place))
+        if known is None:
+            known = [Value(number) for number in numbers_of(list.__getitem__(rows, index.number))]
+            self.rows[number, index.place] = known
+            self.lookups.append((index.place, number, known))
+        return list(known)
+
+    def table_number(self, rows: table) -> int:
+        for row in list.__iter__(rows):
+            if not isinstance(row, (list, tuple)) or not all(type(value) is Value for value in row):
+                self.stop("takes a row of a table that holds other things than Values", "make it of lists of Values")
+        key = tuple(id(value) for row in list.__iter__(rows) for value in row)
+        if key not in self.table_numbers:
+            self.table_numbers[key] = len(self.tables)
+            self.tables.append(Table(list.__iter__(rows)))
+        return self.table_numbers[key]
+
+    def input(self, number: _Number, form: int) -> Value:
+        key = number.place, form
+        if form == _INVERSE and number.number == 0.0:
+            self.stop("divides by an argument that is 0", "nothing: Python raises its error")
+        if key not in self.leaves:
+            data = -number.number if form == _MINUS else number.number**-1 if form == _INVERSE else number.number
+            self.leaves[key] = Value(data)
+            self.inputs.append((number.place, form, self.leaves[key]))
+        return self.leaves[key]
+
+    def choose(self, weights: _Weights, index: _Index) -> Value:
+        if id(weights) in self.used:
+            self.stop_both()
+        self.chosen.add(id(weights))
+        chosen: Value = list.__getitem__(weights, index.number)
+        self.choices.append((index.place, chosen))
+        return chosen
+
+    def use(self, weights: _Weights) -> None:
+        if id(weights) in self.chosen:
+            self.stop_both()
+        self.used.add(id(weights))
+
+    def stop_both(self) -> NoReturn:
+        self.stop("uses a softmax by a token and in another way as well", "call softmax twice")
+
+
+def _line_of_user() -> str:
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
+        frame = frame.f_back
+    name, line = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(name, line, frame.f_globals).strip()
+    return f"{os.path.basename(name)}, line {line} ({text})" if text else f"{os.path.basename(name)}, line {line}"
+
+
+class _Arguments:
+    """The arguments of a call: its shape, which is hashable, and the numbers that vary."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.numbers: list[float] = []
+        self.kept: list[object] = []  # objects that the shape knows by their id
+
+    def shape(self, argument: Any) -> Any:
+        kind = type(argument)
+        if kind is int:
+            self.tokens.append(argument)
+            return int
+        if kind is float:
+            self.numbers.append(argument)
+            return float
+        if kind is list or kind is tuple:
+            return kind, *map(self.shape, argument)
+        if kind is dict:
+            return kind, *[(key, self.shape(value)) for key, value in argument.items()]
+        if kind in (str, bytes, bool, type(None)):
+            return argument
+        self.kept.append(argument)
+        return kind, id(argument)
+
+
+class _Stand_ins:  # noqa: N801
+    """The arguments as the recorded function gets them."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        self.recorder = recorder
+        self.tokens = 0
+        self.numbers = 0
+        self.made: list[tuple[Any, Any]] = []  # containers that were copied, and what was in them
+
+    def of(self, argument: Any) -> Any:
+        kind = type(argument)
+        if kind is int:
+            self.tokens += 1
+            return _Index(self.recorder, argument, self.tokens - 1)
+        if kind is float:
+            self.numbers += 1
+            return _Number(self.recorder, argument, self.numbers - 1)
+        if kind is list or kind is tuple:
+            made: Any = kind(map(self.of, argument))
+        elif kind is dict:
+            made = {key: self.of(value) for key, value in argument.items()}
+        else:
+            return argument
+        if kind is not tuple:
+            self.made.append((made, list(made.items()) if kind is dict else list(made)))
+        return made
+
+    def changed(self) -> bool:
+        """Whether the function wrote to a list or dict among its arguments."""
+        for made, before in self.made:
+            now = list(made.items()) if type(made) is dict else made
+            if len(now) != len(before) or any(a is not b for a, b in zip(_flat(now), _flat(before))):
+                return True
+        return False
+
+
+def _flat(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        if type(item) is tuple and len(item) == 2:
+            yield from item
+        else:
+            yield item
+
+
+class _Unbound:
+    """Stands for no recording: why there is none."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class recorded:  # noqa: N801 - a decorator
+    """Record what a function computes, and replay it bit for bit: see the module.
+
+    @recorded
+    @recorded(static=("n",), strict=False, check_every=0)
+
+    static       names of parameters of which every value is a shape of its own
+    strict       raise NotRecorded where a recording ends, instead of warning and running in Python
+    check_every  run every so many calls in Python too, and raise AssertionError if a bit of the result differs
+
+    The function returns one Value, which it computed. Methods work; each instance has its own recordings. A change that is not
+    an argument (another list of parameters, a rebound global) is not noticed: call `forget()` then.
+
+    Thread-safety: as for Value; while one thread records, others run their functions in Python.
+    """
+
+    def __new__(cls, function: Callable[..., Value] | None = None, **settings: Any) -> Any:
+        if function is None:
+            return functools.partial(cls, **settings)
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        function: Callable[..., Value],
+        *,
+        static: Iterable[str] = (),
+        strict: bool = False,
+        check_every: int = 0,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"recorded: {type(function).__name__!r} is not a function")
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.static = frozenset([static] if isinstance(static, str) else static)
+        self.strict = strict
+        self.check_every = check_every
+        self.calls = 0
+        self._later = ""  # why the last first call was not recorded, though another may be
+        self._names = _parameter_names(function)
+        unknown = self.static - set(self._names)
+        if unknown:
+            raise TypeError(f"recorded: {function.__name__} has no parameter {sorted(unknown)[0]!r}")
+        self._shapes: dict[Any, Recording | _Unbound] = {}
+        self._kept: dict[Any, object] = {}
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<recorded {self.__name__}>"  # type: ignore[attr-defined]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Value:
+        if _recording_here():
+            return self.function(*args, **kwargs)
+        arguments = _Arguments()
+        shape = self._shape(arguments, args, kwargs)
+        self.calls += 1
+        recording = self._shapes.get(shape)
+        if type(recording) is Recording:
+            made = recording.replay(arguments.tokens, arguments.numbers)
+            if made is None:
+                return self.function(*args, **kwargs)
+            if made is not False:
+                if self.check_every and self.calls % self.check_every == 0:
+                    self._check(made, args, kwargs)
+                return made  # type: ignore[no-any-return]
+        elif recording is not None:
+            return self.function(*args, **kwargs)
+        return self._first_call(shape, arguments, args, kwargs)
+
+    def forget(self) -> None:
+        """Drop all recordings; the next calls record anew."""
+        self._shapes.clear()
+        self._kept.clear()
+
+    def stats(self) -> dict[str, Any]:
+        """What is recorded, as a dict:
+
+        recordings    for each: nodes of its graph, instructions, bytes, and how often it was replayed
+        not_recorded  for each shape that is not, the sentence why
+        """
+        found = self._shapes.values()
+        return {
+            "recordings": [each.stats() for each in found if isinstance(each, Recording)],
+            "not_recorded": [each.reason for each in found if isinstance(each, _Unbound)] + [self._later] * bool(self._later),
+        }
+
+    # ---- a call ----
+
+    def _shape(self, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.static and not kwargs:
+            return tuple(map(arguments.shape, args))
+        names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names)), *kwargs]
+        return tuple(
+            (name, type(value), _frozen(value)) if name in self.static else (name, arguments.shape(value))
+            for name, value in zip(names, [*args, *kwargs.values()])
+        )
+
+    def _first_call(self, shape: Any, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
+        if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
+            self._shapes.pop(next(iter(self._shapes)))
+        if not _lock.acquire(blocking=False):
+            return self.function(*args, **kwargs)
+        try:
+            state = random.getstate()
+            reason, later = "", False
+            recorder = _Recorder(self.function.__name__)
+            try:
+                self._shapes[shape] = self._record(recorder, state, arguments, args, kwargs)
+            except NotRecorded as no:
+                reason, later = str(no), no.later
+            except _Stopped:
+                reason = recorder.reason
+            if recorder.reason:
+                reason = recorder.reason
+        finally:
+            _lock.release()
+        if not reason:
+            self._keep(shape, arguments)
+            made = self._shapes[shape].replay(arguments.tokens, arguments.numbers)  # type: ignore[union-attr]
+            return made if isinstance(made, Value) else self.function(*args, **kwargs)
+        random.setstate(state)
+        made = self.function(*args, **kwargs)  # may raise: then it is the function's own error
+        self._shapes.pop(shape, None)
+        self._later = reason if later else ""
+        if not later:
+            self._shapes[shape] = _Unbound(reason)
+            self._keep(shape, arguments)
+        if self.strict:
+            raise NotRecorded(f"{self.function.__name__}: {reason}")
+        if not later:
+            name = self.function.__name__
+            warnings.warn(f"{name} runs in Python from here on: {reason}", RecordedWarning, stacklevel=3)
+        return made
+
+    def _record(
+        self, recorder: _Recorder, state: object, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Recording:
+        stand_ins = _Stand_ins(recorder)
+        names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names))]
+        new_args = [value if name in self.static else stand_ins.of(value) for name, value in zip(names, args)]
+        new_kwargs = {name: value if name in self.static else stand_ins.of(value) for name, value in kwargs.items()}
+        start = mark()
+        set_recorder(recorder)
+        _here.active = True
+        try:
+            made = self.function(*new_args, **new_kwargs)
+        except Exception as error:
+            raise NotRecorded(_sentence(error), True) from None
+        finally:
+            _here.active = False
+            set_recorder(None)
+        if random.getstate() != state:
+            raise NotRecorded("it draws random numbers; draw them before the call and pass them")
+        if stand_ins.changed():
+            raise NotRecorded("it changes a list or dict among its arguments; make it inside")
+        if type(made) is not Value:
+            raise NotRecorded(f"it returns a {type(made).__name__}; return one Value")
+        del new_args, new_kwargs, stand_ins
+        recorder.weights.clear()
+        try:
+            return self._recording(recorder, made, start, arguments)
+        except NotRecorded as no:
+            if "kept outside" not in str(no):
+                raise
+        gc.collect()  # what a cycle of garbage holds on to
+        return self._recording(recorder, made, start, arguments)
+
+    def _recording(self, recorder: _Recorder, made: Value, start: Any, arguments: _Arguments) -> Recording:
+        return Recording(
+            made,
+            start,
+            recorder.tables,
+            recorder.lookups,
+            recorder.choices,
+            recorder.inputs,
+            recorder.powers,
+            len(arguments.tokens),
+        )
+
+    def _keep(self, shape: Any, arguments: _Arguments) -> None:
+        """The objects among the arguments whose id is part of the shape: recordings go when they go."""
+        for thing in arguments.kept:
+            try:
+                self._kept[id(thing)] = weakref.ref(thing, lambda _, shape=shape: self._shapes.pop(shape, None))
+            except TypeError:
+                self._kept[id(thing)] = thing
+
+    def _check(self, made: Value, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        expected = self.function(*args, **kwargs)
+        if repr(expected.data) != repr(made.data):
+            raise AssertionError(
+                f"{self.function.__name__}: a replay gives {made.data!r}, Python {expected.data!r}; what the function reads"
+                f" has changed since it was recorded: call forget() after such a change"
+            )
+
+
+_here = threading.local()
+
+
+def _recording_here() -> bool:
+    return getattr(_here, "active", False)
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    code = getattr(function, "__code__", None)
+    return [] if code is None else list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def _frozen(value: Any) -> Any:
+    """A static argument as a part of the shape."""
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(f"recorded: a static argument must be hashable, not {type(value).__name__!r}") from None
+    return value
+
+
+def _sentence(error: Exception) -> str:
+    """What was raised while recording, and where, though Python on its own did not raise it."""
+    trace = error.__traceback__
+    where = ""
+    while trace is not None:
+        name, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        if not name.startswith(_FOLDER):
+            where = f"{os.path.basename(name)}, line {line} ({linecache.getline(name, line).strip()}) "
+        trace = trace.tb_next
+    return f"{where}raised {type(error).__name__}: {error}"
