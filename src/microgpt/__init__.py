@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .model import GPTConfig
     from .sweeps import sweep
     from .recording import RecordedWarning, recorded, table
+    from .recording import NotRecorded, RecordedWarning, recorded, table
     from .trainer import Trainer
 
 __version__ = "0.1.0"
@@ -17,6 +18,7 @@ __all__ = [
     "GPT",
     "Adam",
     "GPTConfig",
+    "NotRecorded",
     "RecordedWarning",
     "Trainer",
     "Value",
@@ -50,6 +52,7 @@ _LATER = {
     **dict.fromkeys(("mean", "relu", "rmsnorm", "softmax"), "_functional"),
     "sweep": "sweeps",
     **dict.fromkeys(("RecordedWarning", "recorded", "table"), "recording"),
+    **dict.fromkeys(("NotRecorded", "RecordedWarning", "recorded", "table"), "recording"),
 }
 
 

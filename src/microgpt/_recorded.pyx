@@ -371,7 +371,7 @@ cdef int check_held(Graph graph, Value root, list powers, list choices) except -
         if handle == NULL or node == root.id:
             continue
         if reference_count(handle) > <Py_ssize_t>ours.get(node, 0):
-            raise NotRecorded("a Value that it computed is kept outside of it; compute and return one result only", True)
+            raise NotRecorded("a Value that it computed is kept outside of it; compute and return one result only")
     return 0
 
 
@@ -393,6 +393,7 @@ cdef int set_ranges(Plan *plan, Graph graph) except -1:
     cdef Cell *cell
     cdef Range *last = NULL
     cdef Range following
+    cdef Range *shrunk
     plan.ranges = <Range *>PyMem_RawCalloc(graph.n_cells + 1, sizeof(Range))
     try:
         if by_slot == NULL or plan.ranges == NULL:
@@ -413,6 +414,9 @@ cdef int set_ranges(Plan *plan, Graph graph) except -1:
             plan.n_ranges += 1
     finally:
         PyMem_RawFree(by_slot)
+    shrunk = <Range *>PyMem_RawRealloc(plan.ranges, (plan.n_ranges + 1) * sizeof(Range))
+    if shrunk != NULL:
+        plan.ranges = shrunk
     return 0
 
 

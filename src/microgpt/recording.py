@@ -40,7 +40,7 @@ from typing import Any, NoReturn, SupportsIndex
 from ._engine import Value, set_recorder
 from ._recorded import NotRecorded, Recording, Table, mark, numbers_of
 
-__all__ = ["RecordedWarning", "recorded", "table"]
+__all__ = ["NotRecorded", "RecordedWarning", "recorded", "table"]
 
 MAX_SHAPES = 256  # recordings of one function
 _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -102,40 +102,57 @@ class _Index(_Argument):
 
 
 class _Number(_Argument):
-    """A float. Beside a Value it becomes a leaf, by the script's own expressions."""
+    """A float. Beside a Value it becomes a leaf, by the script's own expressions, for which it can be negated or inverted."""
 
-    __slots__ = ()
+    __slots__ = ("form",)
     what = "a float among the arguments other than beside a Value"
     remedy = "compute with it before the call, or name the parameter in static=(...)"
 
-    def _leaf(self, other: object, form: int) -> Value:
+    def __init__(self, recorder: _Recorder, number: float, place: int, form: int = _PLAIN) -> None:
+        super().__init__(recorder, number, place)
+        self.form = form
+
+    def _as(self, form: int) -> _Number:
+        if self.form != _PLAIN:
+            self._ask()
+        return _Number(self.recorder, self.number, self.place, form)
+
+    def data(self) -> float:
+        data: float = self.number
+        if self.form == _INVERSE:
+            return data**-1  # may raise: then Python does, too
+        return -data if self.form == _MINUS else data
+
+    def _leaf(self, other: object) -> Value:
         if not isinstance(other, Value):
             self._ask()
-        return self.recorder.input(self, form)
+        return self.recorder.input(self)
+
+    def __neg__(self) -> _Number:
+        return self._as(_MINUS)
+
+    def __pow__(self, exponent: object) -> _Number:
+        if type(exponent) is not int or exponent != -1:
+            self._ask()
+        return self._as(_INVERSE)
 
     def __add__(self, other: Value) -> Value:
-        return other + self._leaf(other, _PLAIN)
+        return other + self._leaf(other)
 
     __radd__ = __add__
 
     def __mul__(self, other: Value) -> Value:
-        return other * self._leaf(other, _PLAIN)
+        return other * self._leaf(other)
 
     __rmul__ = __mul__
 
     def __sub__(self, other: Value) -> Value:
-        leaf = self._leaf(other, _PLAIN)
+        leaf = self._leaf(other)
         return -other + leaf
 
-    def __rsub__(self, other: Value) -> Value:
-        return other + self._leaf(other, _MINUS)
-
     def __truediv__(self, other: Value) -> Value:
-        leaf = self._leaf(other, _PLAIN)
+        leaf = self._leaf(other)
         return other**-1 * leaf
-
-    def __rtruediv__(self, other: Value) -> Value:
-        return other * self._leaf(other, _INVERSE)
 
 
 class _Weights(list):
@@ -159,12 +176,13 @@ class _Weights(list):
 class _Recorder:
     """Watches a function while it runs: the engine calls it (set_recorder), and so do the arguments."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.reason = ""
         self.tables: list[Table] = []
-        self.table_numbers: dict[tuple[int, ...], int] = {}
+        self.table_numbers: dict[tuple[int, ...], int] = {}  # by the ids of the elements
+        self.table_ids: dict[int, int] = {}
+        self.held_tables: list[table] = []  # so that no id is given twice
         self.rows: dict[tuple[int, int], list[Value]] = {}
         self.lookups: list[tuple[int, int, list[Value]]] = []
         self.choices: list[tuple[int, Value]] = []
@@ -204,8 +222,9 @@ class _Recorder:
             return number
         if type(number) is _Index:
             number._ask()
-        self.inputs.append((number.place, _PLAIN, value))
-        return number.number
+        assert isinstance(number, _Number)
+        self.inputs.append((number.place, number.form, value))
+        return number.data()
 
     def choice(self, weights: list[Value]) -> list[Value]:
         if not self.here():
@@ -235,23 +254,24 @@ class _Recorder:
         return list(known)
 
     def table_number(self, rows: table) -> int:
+        if id(rows) in self.table_ids:
+            return self.table_ids[id(rows)]
         for row in list.__iter__(rows):
             if not isinstance(row, (list, tuple)) or not all(type(value) is Value for value in row):
                 self.stop("takes a row of a table that holds other things than Values", "make it of lists of Values")
         key = tuple(id(value) for row in list.__iter__(rows) for value in row)
+        self.table_ids[id(rows)] = self.table_numbers.get(key, len(self.tables))
+        self.held_tables.append(rows)
         if key not in self.table_numbers:
             self.table_numbers[key] = len(self.tables)
             self.tables.append(Table(list.__iter__(rows)))
         return self.table_numbers[key]
 
-    def input(self, number: _Number, form: int) -> Value:
-        key = number.place, form
-        if form == _INVERSE and number.number == 0.0:
-            self.stop("divides by an argument that is 0", "nothing: Python raises its error")
+    def input(self, number: _Number) -> Value:
+        key = number.place, number.form
         if key not in self.leaves:
-            data = -number.number if form == _MINUS else number.number**-1 if form == _INVERSE else number.number
-            self.leaves[key] = Value(data)
-            self.inputs.append((number.place, form, self.leaves[key]))
+            self.leaves[key] = Value(number.data())
+            self.inputs.append((*key, self.leaves[key]))
         return self.leaves[key]
 
     def choose(self, weights: _Weights, index: _Index) -> Value:
@@ -287,6 +307,7 @@ class _Arguments:
         self.tokens: list[int] = []
         self.numbers: list[float] = []
         self.kept: list[object] = []  # objects that the shape knows by their id
+        self.opaque = ""  # the type of one that may hold other numbers the next time
 
     def shape(self, argument: Any) -> Any:
         kind = type(argument)
@@ -302,6 +323,8 @@ class _Arguments:
             return kind, *[(key, self.shape(value)) for key, value in argument.items()]
         if kind in (str, bytes, bool, type(None)):
             return argument
+        if hasattr(kind, "__len__") and kind is not table or hasattr(kind, "__index__") or hasattr(kind, "__float__"):
+            self.opaque = kind.__name__
         self.kept.append(argument)
         return kind, id(argument)
 
@@ -350,13 +373,6 @@ def _flat(items: Iterable[Any]) -> Iterator[Any]:
             yield item
 
 
-class _Unbound:
-    """Stands for no recording: why there is none."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-
 class recorded:  # noqa: N801 - a decorator
     """Record what a function computes, and replay it bit for bit: see the module.
 
@@ -399,7 +415,7 @@ class recorded:  # noqa: N801 - a decorator
         unknown = self.static - set(self._names)
         if unknown:
             raise TypeError(f"recorded: {function.__name__} has no parameter {sorted(unknown)[0]!r}")
-        self._shapes: dict[Any, Recording | _Unbound] = {}
+        self._shapes: dict[Any, Recording | str] = {}  # by the shape of arguments; or the reason why not
         self._kept: dict[Any, object] = {}
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -409,7 +425,7 @@ class recorded:  # noqa: N801 - a decorator
         return f"<recorded {self.__name__}>"  # type: ignore[attr-defined]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Value:
-        if _recording_here():
+        if getattr(_here, "active", False):  # a function that is being recorded calls this one
             return self.function(*args, **kwargs)
         arguments = _Arguments()
         shape = self._shape(arguments, args, kwargs)
@@ -441,7 +457,7 @@ class recorded:  # noqa: N801 - a decorator
         found = self._shapes.values()
         return {
             "recordings": [each.stats() for each in found if isinstance(each, Recording)],
-            "not_recorded": [each.reason for each in found if isinstance(each, _Unbound)] + [self._later] * bool(self._later),
+            "not_recorded": [each for each in [*found, self._later] if isinstance(each, str) and each],
         }
 
     # ---- a call ----
@@ -457,44 +473,53 @@ class recorded:  # noqa: N801 - a decorator
 
     def _first_call(self, shape: Any, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
         if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
-            self._shapes.pop(next(iter(self._shapes)))
-        if not _lock.acquire(blocking=False):
+            self.forget()
+        if not _lock.acquire(blocking=False):  # another thread records
             return self.function(*args, **kwargs)
+        state = random.getstate()
         try:
-            state = random.getstate()
-            reason, later = "", False
-            recorder = _Recorder(self.function.__name__)
-            try:
-                self._shapes[shape] = self._record(recorder, state, arguments, args, kwargs)
-            except NotRecorded as no:
-                reason, later = str(no), no.later
-            except _Stopped:
-                reason = recorder.reason
-            if recorder.reason:
-                reason = recorder.reason
+            recording = self._record(state, arguments, args, kwargs)
+        except NotRecorded as no:
+            random.setstate(state)
+            reason, later = str(no), no.later
+        else:
+            self._shapes[shape] = recording
+            self._keep(shape, arguments)
+            made = recording.replay(arguments.tokens, arguments.numbers)
+            return made if isinstance(made, Value) else self.function(*args, **kwargs)
         finally:
             _lock.release()
-        if not reason:
-            self._keep(shape, arguments)
-            made = self._shapes[shape].replay(arguments.tokens, arguments.numbers)  # type: ignore[union-attr]
-            return made if isinstance(made, Value) else self.function(*args, **kwargs)
-        random.setstate(state)
-        made = self.function(*args, **kwargs)  # may raise: then it is the function's own error
+        return self._not_recorded(shape, reason, later, arguments, args, kwargs)
+
+    def _not_recorded(
+        self,
+        shape: Any,
+        reason: str,
+        later: bool,
+        arguments: _Arguments,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Value:
+        """The result in Python. `later`: another call of this shape may be recorded, since ints become floats."""
+        made = self.function(*args, **kwargs)  # what this raises is the function's own
         self._shapes.pop(shape, None)
+        name = self.function.__name__
+        if self.strict:
+            raise NotRecorded(f"{name}: {reason}")
         self._later = reason if later else ""
         if not later:
-            self._shapes[shape] = _Unbound(reason)
+            self._shapes[shape] = reason
             self._keep(shape, arguments)
-        if self.strict:
-            raise NotRecorded(f"{self.function.__name__}: {reason}")
-        if not later:
-            name = self.function.__name__
-            warnings.warn(f"{name} runs in Python from here on: {reason}", RecordedWarning, stacklevel=3)
+            warnings.warn(f"{name} runs in Python from here on: {reason}", RecordedWarning, stacklevel=4)
         return made
 
     def _record(
-        self, recorder: _Recorder, state: object, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, state: object, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Recording:
+        """Run the function in Python, watched. NotRecorded where that cannot be replayed."""
+        if arguments.opaque:
+            raise NotRecorded(f"an argument is of type {arguments.opaque}, and may change unseen; pass lists, ints and floats")
+        recorder = _Recorder()
         stand_ins = _Stand_ins(recorder)
         names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names))]
         new_args = [value if name in self.static else stand_ins.of(value) for name, value in zip(names, args)]
@@ -503,12 +528,16 @@ class recorded:  # noqa: N801 - a decorator
         set_recorder(recorder)
         _here.active = True
         try:
-            made = self.function(*new_args, **new_kwargs)
+            made: Any = self.function(*new_args, **new_kwargs)
+        except _Stopped:
+            made = None
         except Exception as error:
-            raise NotRecorded(_sentence(error), True) from None
+            raise NotRecorded(recorder.reason or _sentence(error)) from None
         finally:
             _here.active = False
             set_recorder(None)
+        if recorder.reason:  # also if the function caught what ended the recording
+            raise NotRecorded(recorder.reason)
         if random.getstate() != state:
             raise NotRecorded("it draws random numbers; draw them before the call and pass them")
         if stand_ins.changed():
@@ -522,7 +551,7 @@ class recorded:  # noqa: N801 - a decorator
         except NotRecorded as no:
             if "kept outside" not in str(no):
                 raise
-        gc.collect()  # what a cycle of garbage holds on to
+        gc.collect()  # a cycle of garbage may hold on to it
         return self._recording(recorder, made, start, arguments)
 
     def _recording(self, recorder: _Recorder, made: Value, start: Any, arguments: _Arguments) -> Recording:
@@ -555,10 +584,6 @@ class recorded:  # noqa: N801 - a decorator
 
 
 _here = threading.local()
-
-
-def _recording_here() -> bool:
-    return getattr(_here, "active", False)
 
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:

@@ -211,7 +211,7 @@ cdef void relocate(Plan *plan, const Instance *instance) noexcept nogil:
 # ---- running --------------------------------------------------------------------------------------------------------------
 
 cdef bint ints_changed(Plan *plan) noexcept:
-    """Whether a parameter that was a float is an int, or the other way round."""
+    """Whether a parameter that was a float is an int, or the other way round, or has got children."""
     cdef Range *span
     cdef size_t k
     cdef uint32_t i
@@ -220,9 +220,9 @@ cdef bint ints_changed(Plan *plan) noexcept:
     for k in range(plan.n_ranges):
         span = &plan.ranges[k]
         flags = &block_of(arena, span.node).flags[span.node & PLACE_MASK]
-        wanted = DATA_INT if span.is_int else 0
+        wanted = LEAF | DATA_INT if span.is_int else LEAF
         for i in range(span.n):
-            different |= (flags[i] & DATA_INT) ^ wanted
+            different |= (flags[i] & (LEAF | DATA_INT)) ^ wanted
     return different != 0
 
 
