@@ -41,7 +41,7 @@ from microgpt.engine.cpython_api cimport reference_count
 from microgpt.engine.layout cimport (
     BLOCK_BITS, BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, LEAF, NARY, OP_ABS, OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH,
     OP_LOG, OP_ADD_NUMBER, OP_POW, OP_RPOW, OP_RELU, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT, OP_TANH,
-    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Handle, Operands, Replay, block_of,
+    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay, block_of,
 )
 from microgpt.engine.ints cimport fits_int
 from microgpt.engine.pool cimport scratch_reserve
@@ -136,7 +136,7 @@ cdef class Recording:
         graph.powers = {(<Value>value).id: number for value, number in powers}
         prepare_tables(graph, tables)
         prepare_lookups(graph, lookups)
-        for number, form, value in inputs:
+        for _, _, value in inputs:
             c = graph.new_cell((<Value>value).id, C_INPUT)
             graph.place_of((<Value>value).id)[0] = c
             graph.cells[c].kind = K_INT if (<Value>value).data_int else K_FLOAT

@@ -12,14 +12,15 @@
     loss = loss_of(tokens)
     loss.backward()
 
-The first call with arguments of a shape runs in Python and is recorded; later calls are replayed. What varies: the parameters;
-ints among the arguments, as indices of a `table`, as targets of `cross_entropy` and as indices of what `softmax` gives; floats
-among the arguments, in arithmetic with Values. What makes another recording: lengths, strings, bools, None, other objects,
-and ints named in `static`.
+The first call with arguments of a shape runs in Python and is recorded; later calls are replayed. What varies: the
+parameters; ints among the arguments, as indices of a `table`, as targets of `cross_entropy` and as indices of what
+`softmax` gives; floats among the arguments, in arithmetic with Values. What makes another recording: lengths,
+strings, bools, None, other objects, and ints named in `static`.
 
-What a function must not do is let Python decide by a number: read `.data`, compare, use a token in another way. The recording
-ends there, with a warning that names the line and the remedy, and the function runs in Python from then on, with the same
-result. What else it does (print, append to a list outside) happens when it is recorded, and not when it is replayed.
+What a function must not do is let Python decide by a number: read `.data`, compare, use a token in another way. The
+recording ends there, with a warning that names the line and the remedy, and the function runs in Python from then on,
+with the same result. What else it does (print, append to a list outside) happens when it is recorded, and not when it
+is replayed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn, SupportsIndex
+from typing import Any, NoReturn
 
 from ._engine import Value, set_recorder
 from ._recorded import NotRecorded, Recording, Table, mark, numbers_of
@@ -56,7 +57,7 @@ class _Stopped(BaseException):
     """Ends a recording from inside the user's function; no `except Exception` may stop it."""
 
 
-class table(list):  # noqa: N801 - it is used like list
+class table(list):  # type: ignore[type-arg]
     """A matrix of parameters, rows of Values, whose rows tokens may choose while a function is recorded.
 
     table(rows): rows of one length. In all else it is a list. IndexError as a list's.
@@ -83,12 +84,15 @@ class _Argument:
     def _ask(self, *_: object) -> NoReturn:
         self.recorder.stop(f"looks at {self.what}", self.remedy)
 
-    __bool__ = __hash__ = __round__ = __trunc__ = __floor__ = _ask
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __ceil__ = __abs__ = __neg__ = __pos__ = _ask  # type: ignore
-    __pow__ = __rpow__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = _ask
-    __repr__ = __str__ = __format__ = __reduce__ = __copy__ = __deepcopy__ = __invert__ = _ask  # type: ignore
-    __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = _ask
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _ask
+
+# Whatever a number can be asked. What an argument can do, its class defines again.
+_ASKED = """
+bool hash round trunc floor ceil abs neg pos invert lt le gt ge eq ne repr str format reduce copy deepcopy
+add sub mul truediv floordiv mod divmod pow and or xor lshift rshift
+radd rsub rmul rtruediv rfloordiv rmod rdivmod rpow rand ror rxor rlshift rrshift
+"""
+for _name in _ASKED.split():
+    setattr(_Argument, f"__{_name}__", _Argument._ask)
 
 
 class _Index(_Argument):
@@ -102,7 +106,7 @@ class _Index(_Argument):
 
 
 class _Number(_Argument):
-    """A float. Beside a Value it becomes a leaf, by the script's own expressions, for which it can be negated or inverted."""
+    """A float. Beside a Value it becomes a leaf; it can be negated and inverted, as the script's expressions do."""
 
     __slots__ = ("form",)
     what = "a float among the arguments other than beside a Value"
@@ -155,7 +159,7 @@ class _Number(_Argument):
         return other**-1 * leaf
 
 
-class _Weights(list):
+class _Weights(list[Value]):
     """What softmax gives while a function is recorded: a token may choose one weight of it."""
 
     def __init__(self, recorder: _Recorder, weights: list[Value]) -> None:
@@ -323,13 +327,13 @@ class _Arguments:
             return kind, *[(key, self.shape(value)) for key, value in argument.items()]
         if kind in (str, bytes, bool, type(None)):
             return argument
-        if hasattr(kind, "__len__") and kind is not table or hasattr(kind, "__index__") or hasattr(kind, "__float__"):
+        if (hasattr(kind, "__len__") and kind is not table) or hasattr(kind, "__index__") or hasattr(kind, "__float__"):
             self.opaque = kind.__name__
         self.kept.append(argument)
         return kind, id(argument)
 
 
-class _Stand_ins:  # noqa: N801
+class _StandIns:
     """The arguments as the recorded function gets them."""
 
     def __init__(self, recorder: _Recorder) -> None:
@@ -373,7 +377,7 @@ def _flat(items: Iterable[Any]) -> Iterator[Any]:
             yield item
 
 
-class recorded:  # noqa: N801 - a decorator
+class recorded:
     """Record what a function computes, and replay it bit for bit: see the module.
 
     @recorded
@@ -383,8 +387,8 @@ class recorded:  # noqa: N801 - a decorator
     strict       raise NotRecorded where a recording ends, instead of warning and running in Python
     check_every  run every so many calls in Python too, and raise AssertionError if a bit of the result differs
 
-    The function returns one Value, which it computed. Methods work; each instance has its own recordings. A change that is not
-    an argument (another list of parameters, a rebound global) is not noticed: call `forget()` then.
+    The function returns one Value, which it computed. Methods work; each instance has its own recordings. A change that
+    is no argument (another list of parameters, a rebound global) is not noticed: call `forget()` then.
 
     Thread-safety: as for Value; while one thread records, others run their functions in Python.
     """
@@ -435,10 +439,10 @@ class recorded:  # noqa: N801 - a decorator
             made = recording.replay(arguments.tokens, arguments.numbers)
             if made is None:
                 return self.function(*args, **kwargs)
-            if made is not False:
+            if isinstance(made, Value):
                 if self.check_every and self.calls % self.check_every == 0:
                     self._check(made, args, kwargs)
-                return made  # type: ignore[no-any-return]
+                return made
         elif recording is not None:
             return self.function(*args, **kwargs)
         return self._first_call(shape, arguments, args, kwargs)
@@ -513,14 +517,14 @@ class recorded:  # noqa: N801 - a decorator
             warnings.warn(f"{name} runs in Python from here on: {reason}", RecordedWarning, stacklevel=4)
         return made
 
-    def _record(
-        self, state: object, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Recording:
+    def _record(self, state: object, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
         """Run the function in Python, watched. NotRecorded where that cannot be replayed."""
         if arguments.opaque:
-            raise NotRecorded(f"an argument is of type {arguments.opaque}, and may change unseen; pass lists, ints and floats")
+            raise NotRecorded(
+                f"an argument is of type {arguments.opaque}, and may change unseen; pass lists, ints and floats"
+            )
         recorder = _Recorder()
-        stand_ins = _Stand_ins(recorder)
+        stand_ins = _StandIns(recorder)
         names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names))]
         new_args = [value if name in self.static else stand_ins.of(value) for name, value in zip(names, args)]
         new_kwargs = {name: value if name in self.static else stand_ins.of(value) for name, value in kwargs.items()}
@@ -570,16 +574,19 @@ class recorded:  # noqa: N801 - a decorator
         """The objects among the arguments whose id is part of the shape: recordings go when they go."""
         for thing in arguments.kept:
             try:
-                self._kept[id(thing)] = weakref.ref(thing, lambda _, shape=shape: self._shapes.pop(shape, None))
+                self._kept[id(thing)] = weakref.ref(thing, functools.partial(self._drop, shape))
             except TypeError:
                 self._kept[id(thing)] = thing
+
+    def _drop(self, shape: Any, _: object) -> None:
+        self._shapes.pop(shape, None)
 
     def _check(self, made: Value, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         expected = self.function(*args, **kwargs)
         if repr(expected.data) != repr(made.data):
             raise AssertionError(
-                f"{self.function.__name__}: a replay gives {made.data!r}, Python {expected.data!r}; what the function reads"
-                f" has changed since it was recorded: call forget() after such a change"
+                f"{self.function.__name__}: a replay gives {made.data!r}, Python {expected.data!r}; what it reads has"
+                f" changed since it was recorded: call forget() after such a change"
             )
 
 

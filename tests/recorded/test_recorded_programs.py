@@ -1,5 +1,5 @@
-"""Random programs, recorded and replayed, against the reference: every result and every gradient to the bit, every exception
-by type, over calls with other parameters, tokens and numbers."""
+"""Random programs, recorded and replayed, against the reference: every result and every gradient to the bit, every
+exception by type, over calls with other parameters, tokens and numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import warnings
 from types import ModuleType
 from typing import Any
 
-import microgpt
 import pytest
 from bits import bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import microgpt
 from microgpt import recorded, reference, table
 
 N_PARAMS, N_ROWS, WIDTH, N_TOKENS, N_NUMBERS = 8, 5, 4, 3, 2
@@ -41,7 +42,9 @@ instructions = st.one_of(
     st.tuples(st.just("mean"), some),
     st.tuples(st.just("look_up"), st.integers(0, N_TOKENS - 1)),
     st.tuples(st.just("cross_entropy"), vectors, st.integers(0, N_TOKENS - 1)),
-    st.tuples(st.just("logits"), vectors, st.integers(0, N_TOKENS - 1), st.sampled_from(["plain", "tanh", "bias", "scalar"])),
+    st.tuples(
+        st.just("logits"), vectors, st.integers(0, N_TOKENS - 1), st.sampled_from(["plain", "tanh", "bias", "scalar"])
+    ),
     st.tuples(st.just("choose"), vectors, st.integers(0, N_TOKENS - 1)),
     st.tuples(st.just("number"), places, st.integers(0, N_NUMBERS - 1), st.sampled_from(sorted(BINARY)), st.booleans()),
 )

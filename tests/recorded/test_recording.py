@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from bits import bits
+
 from microgpt import NotRecorded, RecordedWarning, Value, cross_entropy, linear, mean, recorded, softmax, table
 
 
@@ -60,7 +61,7 @@ def same_as_python(function: Callable[..., Value], values: list[Value], *calls: 
     return fast
 
 
-# ---- what is replayed ----------------------------------------------------------------------------------------------------
+# ---- what is replayed -----------------------------------------------------------------------------------------------
 
 
 def test_a_function_of_nothing(params: list[Value]) -> None:
@@ -112,7 +113,7 @@ def test_tokens_and_targets(rows: list[list[Value]]) -> None:
     values = [each for row in rows for each in row]
 
     def loss(tokens: list[int]) -> Value:
-        return mean([cross_entropy(linear(wte[a], rows), b) for a, b in zip(tokens, tokens[1:])])
+        return mean([cross_entropy(linear(wte[a], rows), b) for a, b in zip(tokens, tokens[1:])])  # noqa: RUF007
 
     def chosen(tokens: list[int]) -> Value:
         return -softmax(linear(wte[tokens[0]], rows))[tokens[1]].log() * 1.0
@@ -202,7 +203,7 @@ def test_errors_are_python_s(params: list[Value]) -> None:
     assert fast().data == 1.0
 
 
-# ---- what ends a recording -------------------------------------------------------------------------------------------------
+# ---- what ends a recording ------------------------------------------------------------------------------------------
 
 threshold = 1.0
 
@@ -271,15 +272,23 @@ def uses_an_older_value(p: list[Value], _: int) -> Value:
 
 
 older = Value(2.0) * Value(3.0)
-TRAPS = [looks_at_data, looks_at_grad, prints, uses_a_token_elsewhere, compares_a_token, counts_by_a_token, looks_up_a_token]
+TRAPS = [
+    looks_at_data,
+    looks_at_grad,
+    prints,
+    uses_a_token_elsewhere,
+    compares_a_token,
+    counts_by_a_token,
+    looks_up_a_token,
+]
 TRAPS += [multiplies_by_a_token, draws, goes_backward, keeps, swallows, returns_a_parameter, uses_an_older_value]
 
 
 @pytest.mark.parametrize("function", TRAPS)
 def test_a_trap_ends_the_recording_with_a_sentence_and_the_same_result(function: Any, params: list[Value]) -> None:
     fast = recorded(lambda k: function(params, k))
+    random.seed(7)
     with pytest.warns(RecordedWarning) as caught:
-        random.seed(7)
         first = fast(1)
     assert len(caught) == 1
     random.seed(7)
@@ -299,7 +308,9 @@ def test_strict_raises(function: Any, params: list[Value]) -> None:
 
 
 def test_the_sentence_names_the_line_and_the_remedy(params: list[Value]) -> None:
-    with pytest.warns(RecordedWarning, match=r"test_recording.py, line \d+ \(return p\[0\] \* 2 if.*reads .data.*softmax"):
+    with pytest.warns(
+        RecordedWarning, match=r"test_recording.py, line \d+ \(return p\[0\] \* 2 if.*reads .data.*softmax"
+    ):
         recorded(lambda: looks_at_data(params, 0))()
     with pytest.warns(RecordedWarning, match=r"line \d+ \(return p\[k\].*static="):
         recorded(lambda k: uses_a_token_elsewhere(params, k))(1)

@@ -1,8 +1,6 @@
 /* The replay loops: an instruction after the other, a `switch` each. One operation, one rounding, as everywhere; what an
    instruction does side by side are numbers that do not depend on each other, so every gradient receives its contributions in
-   the recorded order.
-
-   The share of the loops (train.py's model, 8 positions): see docs/course/4-recorded.md. */
+   the recorded order. */
 #include "replay.h"
 
 #ifdef LANES

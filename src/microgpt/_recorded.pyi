@@ -1,0 +1,29 @@
+from collections.abc import Iterable
+
+from ._engine import Value
+
+class NotRecorded(Exception):
+    later: bool
+    def __init__(self, reason: str, later: bool = False) -> None: ...
+
+class Table:
+    rows: list[list[Value]]
+    def __init__(self, rows: Iterable[Iterable[Value]]) -> None: ...
+
+class Recording:
+    def __init__(
+        self,
+        root: Value,
+        start: tuple[int, int],
+        tables: list[Table],
+        lookups: list[tuple[int, int, list[Value]]],
+        choices: list[tuple[int, Value]],
+        inputs: list[tuple[int, int, Value]],
+        powers: list[tuple[Value, float]],
+        n_tokens: int,
+    ) -> None: ...
+    def replay(self, tokens: list[int], numbers: list[float]) -> Value | bool | None: ...
+    def stats(self) -> dict[str, int]: ...
+
+def mark() -> tuple[int, int]: ...
+def numbers_of(values: Iterable[Value]) -> list[float]: ...
