@@ -103,12 +103,14 @@ class _Index(_Argument):
     remedy = "wrap the matrix in table(...), or name the parameter in static=(...)"
 
     __int__ = __float__ = __complex__ = __index__ = _Argument._ask
+    __class__ = property(lambda self: int)  # type: ignore[assignment]  # what isinstance goes by
 
 
 class _Number(_Argument):
     """A float. Beside a Value it becomes a leaf; it can be negated and inverted, as the script's expressions do."""
 
     __slots__ = ("form",)
+    __class__ = property(lambda self: float)  # type: ignore[assignment]
     what = "a float among the arguments other than beside a Value"
     remedy = "compute with it before the call, or name the parameter in static=(...)"
 
@@ -324,7 +326,7 @@ class _Arguments:
         if kind is list or kind is tuple:
             return kind, *map(self.shape, argument)
         if kind is dict:
-            return kind, *[(key, self.shape(value)) for key, value in argument.items()]
+            return kind, *[(type(key), key, self.shape(value)) for key, value in argument.items()]
         if kind in (str, bytes, bool, type(None)):
             return argument
         if (hasattr(kind, "__len__") and kind is not table) or hasattr(kind, "__index__") or hasattr(kind, "__float__"):
@@ -471,7 +473,7 @@ class recorded:
             return tuple(map(arguments.shape, args))
         names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names)), *kwargs]
         return tuple(
-            (name, type(value), _frozen(value)) if name in self.static else (name, arguments.shape(value))
+            (name, type(value), repr(value), _frozen(value)) if name in self.static else (name, arguments.shape(value))
             for name, value in zip(names, [*args, *kwargs.values()])
         )
 

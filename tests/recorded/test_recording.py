@@ -82,6 +82,16 @@ def test_numbers_among_the_arguments(params: list[Value]) -> None:
         fast(1.0, 0.0)
 
 
+def test_what_isinstance_says_is_what_python_says(params: list[Value]) -> None:
+    def loss(x: float, k: int) -> Value:
+        if isinstance(x, float) and isinstance(k, int) and not isinstance(x, Value):
+            return params[0] * x
+        return params[1] * x
+
+    fast = same_as_python(loss, params, (0.5, 1), (2.0, 3))
+    assert replays(fast) == 2
+
+
 def test_lists_of_numbers_and_their_lengths(params: list[Value]) -> None:
     def loss(xs: list[float]) -> Value:
         return sum(p * x for p, x in zip(params, xs)).exp()  # type: ignore[union-attr]
