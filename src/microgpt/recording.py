@@ -103,14 +103,14 @@ class _Index(_Argument):
     remedy = "wrap the matrix in table(...), or name the parameter in static=(...)"
 
     __int__ = __float__ = __complex__ = __index__ = _Argument._ask
-    __class__ = property(lambda self: int)  # type: ignore[assignment]  # what isinstance goes by
+    __class__ = property(lambda self: int)  # what isinstance goes by
 
 
 class _Number(_Argument):
     """A float. Beside a Value it becomes a leaf; it can be negated and inverted, as the script's expressions do."""
 
     __slots__ = ("form",)
-    __class__ = property(lambda self: float)  # type: ignore[assignment]
+    __class__ = property(lambda self: float)
     what = "a float among the arguments other than beside a Value"
     remedy = "compute with it before the call, or name the parameter in static=(...)"
 
