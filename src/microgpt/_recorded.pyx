@@ -132,6 +132,9 @@ cdef class Recording:
         cdef uint32_t c
         cdef list found = []
         self.plan.n_tokens = n_tokens
+        if arena.kinds.float_data or arena.kinds.float_grad or arena.kinds.float_ones or (
+                arena.kinds.float_zero or arena.kinds.int_slope):
+            raise NotRecorded("the class has other ints than the script's")
         graph.first_serial, graph.first_place = start
         graph.powers = {(<Value>value).id: number for value, number in powers}
         prepare_tables(graph, tables)
