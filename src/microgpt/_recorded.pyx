@@ -350,7 +350,7 @@ cdef uint32_t weight_of(Graph graph, uint32_t node) except? 0xffffffff:
     cdef uint32_t c = graph.place_of(node)[0]
     if c == NONE:
         raise NotRecorded("a token chooses what the result does not depend on")
-    if graph.cells[c].op == R_MUL_C:
+    if graph.cells[c].op == R_MUL and graph.cells[graph.cells[c].a].op == R_LOG:
         c = graph.cells[graph.cells[c].a].a
     return c
 

@@ -220,7 +220,7 @@ class _Recorder:
     def power(self, value: Value, number: Any) -> None:
         if self.here():
             if type(number) not in (int, float):
-                self.stop(f"has a {type(number).__name__} in a power", "use a float")
+                self.stop(f"has a {type(number).__name__} in a power", "use an int or a float")
             self.powers.append((value, number))
 
     def leaf(self, value: Value, number: Any) -> Any:

@@ -262,6 +262,8 @@ cdef class Graph:
             return self.read_constructed(c, block, place)
         if block.children[place].second == 0:
             return self.read_unary(c, block, place)
+        if (block.raised[place >> 6] >> (place & 63)) & 1:
+            raise NotRecorded("it has a Value as an exponent; write (b * a.log()).exp()")
         a, b = self.cell_of(block.children[place].first), self.cell_of(block.children[place].second)
         self.cells[a].uses += 1
         self.cells[b].uses += 1
