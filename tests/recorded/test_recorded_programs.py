@@ -199,7 +199,7 @@ def test_targets_that_vary_are_replayed(how: str, seed: int) -> None:
     program = [
         ("look_up", 0),
         ("rmsnorm", [0, 1, 2, 3]),
-        ("linear", [0, 1, 2, 3], "rows"),
+        ("linear", [0, 1, 2, 3], "table"),
         ("logits", [0, 1, 2, 3], 1, how),
         ("logits", [1, 2, 3, 4], 2, how),
     ]
