@@ -8,9 +8,8 @@ if TYPE_CHECKING:
     from ._fused import GPT
     from .drawing import draw_dot
     from .model import GPTConfig
-    from .sweeps import sweep
-    from .recording import RecordedWarning, recorded, table
     from .recording import NotRecorded, RecordedWarning, recorded, table
+    from .sweeps import sweep
     from .trainer import Trainer
 
 __version__ = "0.1.0"
@@ -51,7 +50,6 @@ _LATER = {
     **dict.fromkeys(("add", "attention", "cross_entropy", "linear"), "_functional"),
     **dict.fromkeys(("mean", "relu", "rmsnorm", "softmax"), "_functional"),
     "sweep": "sweeps",
-    **dict.fromkeys(("RecordedWarning", "recorded", "table"), "recording"),
     **dict.fromkeys(("NotRecorded", "RecordedWarning", "recorded", "table"), "recording"),
 }
 

@@ -104,8 +104,8 @@ cdef enum:                              # kinds of blocks, and the lowest bit of
     LEAVES = 1
 
 ctypedef struct Replay:                 # a recorded graph that was replayed, for which one node stands: see _recorded.pyx
-    Replay *(*backward)(Replay *replay, double grad, bint int_grad) noexcept nogil  # propagate the gradient of the node; returns
-    # what stands there from now on
+    # propagates the gradient of the node; returns what stands there from now on
+    Replay *(*backward)(Replay *replay, double grad, bint int_grad) noexcept nogil
     void (*release)(Replay *replay) noexcept    # the node is dead, or nobody can call backward on it any more
     bint spent                          # it has been propagated
 
