@@ -157,8 +157,8 @@ class Side:
         for instruction in self.program:
             new = apply(self.ns, slots, self.model, instruction, tokens, numbers)
             slots.extend(new)
-            made.extend(new[-2:])
-        return sum(made[-3:]) * 1.0 + made[-1]
+            made.extend(new)
+        return sum(made) * 1.0 + made[-1]  # all of it: what nothing depends on is not replayed, nor are its errors
 
     def call(self, tokens: list[int], numbers: list[float]) -> list[str]:
         try:
