@@ -50,7 +50,7 @@ lint: $(VENV)/installed $(VENV)/group-lint
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m mypy.stubtest --allowlist tools/stubtest-allowlist.txt --ignore-unused-allowlist \
-		microgpt._engine microgpt._adam microgpt._functional microgpt._fused microgpt_engine
+		microgpt._engine microgpt._adam microgpt._functional microgpt._fused microgpt._recorded microgpt_engine
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint src/microgpt
 	$(RUN) -m codespell_lib
 
@@ -75,7 +75,7 @@ $(VENV)/made: tools/make-venv
 	@touch $@
 
 $(VENV)/installed: $(VENV)/made pyproject.toml setup.py README.md $(SOURCES)
-	@echo "compiling five modules, about a minute, and installing them into $(VENV)" >&2
+	@echo "compiling six modules, about a minute, and installing them into $(VENV)" >&2
 	@. $(VENV)/build-env && $(PIP) install --quiet .
 	@touch $@
 

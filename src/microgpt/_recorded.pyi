@@ -1,15 +1,19 @@
 from collections.abc import Iterable
 
+from typing_extensions import disjoint_base
+
 from ._engine import Value
 
 class NotRecorded(Exception):
     later: bool
     def __init__(self, reason: str, later: bool = False) -> None: ...
 
+@disjoint_base
 class Table:
     rows: list[list[Value]]
     def __init__(self, rows: Iterable[Iterable[Value]]) -> None: ...
 
+@disjoint_base
 class Recording:
     def __init__(
         self,

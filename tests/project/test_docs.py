@@ -6,7 +6,7 @@ Blocks of its pages, by the words behind the backticks:
     ```console checkout    `make` targets and `pip install .`, which need the sources and minutes: make has to know them
     ```python              a session with >>> or a program; what a program prints is in a ```text block right behind it
     ```python NAME.py      a program that later blocks of the page may use
-    ```text                output, or nothing that is run
+    ```text                output, or nothing that is run; so is ```toml
     ```{anything}          Sphinx's, or our own: see docs/_ext/extension.py
 
 In output, `...` stands for anything. Every block runs by itself in a folder that belongs to its page, with the programs
@@ -146,7 +146,9 @@ def test_every_block_is_of_a_kind_that_is_run_or_is_no_code():
     others = [
         f"{block}: {block.info!r}"
         for block in BLOCKS
-        if block not in (*CONSOLE, *CHECKOUT, *PYTHON) and block.info != "text" and not block.info.startswith("{")
+        if block not in (*CONSOLE, *CHECKOUT, *PYTHON)
+        and block.info not in ("text", "toml")
+        and not block.info.startswith("{")
     ]
     assert not others
     assert len(CONSOLE) > 2 and len(CHECKOUT) > 1 and len(PYTHON) > 20

@@ -93,7 +93,7 @@ def update_each(kind, list params, Py_ssize_t n, tuple lists, list settings, lis
     for k in range(n_code):
         steps[k].operation, steps[k].left, steps[k].right = code[k]
     for k in range(<int>len(settings)):
-        for i in range(LANES_AT_ONCE):
+        for i in range(<uint32_t>LANES_AT_ONCE):
             registers[CELLS + n_lists + k][i] = settings[k]
     while done < n:
         lanes = <uint32_t>min(n - done, <Py_ssize_t>LANES_AT_ONCE)

@@ -312,7 +312,8 @@ cdef inline uint32_t negated(Handle *value, double *data, bint *is_int) noexcept
     is_int[0] = flags != 0
     value.is_operand = True
     local_grads_next(&arena, -1.0, value.numbers[0])
-    return result_append(&arena, data[0], value.id, minus_one, flags | GRAD0_INT * (not arena.kinds.float_data) | value.data_int * GRAD1_INT, NULL)
+    flags |= GRAD0_INT * (not arena.kinds.float_data) | value.data_int * GRAD1_INT
+    return result_append(&arena, data[0], value.id, minus_one, flags, NULL)
 
 
 cdef object subtract(Handle *a, Handle *b):
