@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE / "_ext"), str(HERE.parent / "tools")]
+sys.path.insert(0, str(HERE / "_ext"))
 
 project = "microgpt"
 author = "The microgpt contributors"
