@@ -10,8 +10,6 @@
 
 #include "vectors_body.h"
 
-#include "powers_body.h"
-
 /* As engine's power(): what is not here is rare, and Python's. */
 static int power(double base, double exponent, double *result)
 {

@@ -15,8 +15,10 @@
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
+#define OUT_OF_LINE static __attribute__((unused))
 #else
 #define INLINE static inline
+#define OUT_OF_LINE static
 #endif
 
 enum { ALL_LANES = (1 << LANES) - 1 }; /* as sign_bits() gives them */
@@ -181,7 +183,7 @@ INLINE Vec reciprocal_sqrt_estimate(Vec x)
 }
 
 /* Calls libm for the lanes in `lanes`, where `result` may differ from what it gives. */
-static void apply_libm(unsigned lanes, Vec x, double (*function)(double), Vec *result)
+OUT_OF_LINE void apply_libm(unsigned lanes, Vec x, double (*function)(double), Vec *result)
 {
     double from[LANES], to[LANES];
     memcpy(from, &x, sizeof from);

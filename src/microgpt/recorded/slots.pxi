@@ -17,7 +17,7 @@ cdef uint32_t *by_creation(Graph graph, size_t *n) except NULL:
     n[0] = 0
     for serial, block_number in blocks:
         number = block_number
-        for place in range(BLOCK_NODES):
+        for place in range(<uint32_t>BLOCK_NODES):
             c = graph.by_block[number][place]
             if c != NONE and (graph.cells[c].op < R_COUNT or graph.cells[c].op == C_CONSTRUCTED):
                 order[n[0]] = c
