@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ for run in (
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    pytest.importorskip("Cython")
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        pytest.skip("the headers of Python are not where its own tools look for them")
     folder = tmp_path_factory.mktemp("rungs")
     shutil.copy(FOLDER / "check.py", folder)
     for name, source in SOURCES.items():
