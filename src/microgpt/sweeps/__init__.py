@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from contextlib import nullcontext
 from typing import Any
 
-from .executors import Numbered, cores, local, results
+from .executors import Engine, Numbered, cores, local, results
 from .runs import Corpus, Result
 from .space import Space
 
@@ -50,7 +50,7 @@ def sweep(
 
 
 def _swept(runs: list[Numbered], corpus: Corpus, executor: Executor | None, workers: int) -> Iterator[Result]:
-    engine: Any = local(workers, corpus) if executor is None else nullcontext((executor, corpus, lambda: workers))
+    engine: Any = local(workers, corpus) if executor is None else nullcontext(Engine(executor, corpus, lambda: workers))
     with engine as there:
         for some in results(there, runs):
             yield from some

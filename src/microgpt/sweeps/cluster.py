@@ -48,7 +48,7 @@ def cluster(address: str, corpus: Corpus) -> Iterator[Engine]:
             source = client.scatter(corpus, broadcast=True, hash=False)
         except Exception as error:  # whatever a worker has instead of this microgpt
             raise ClusterError(f"--cluster {address}: a worker cannot take the documents: {error}"[:300]) from None
-        yield client.get_executor(pure=False), source, _Counter(client)
+        yield Engine(client.get_executor(pure=False), source, _Counter(client))
     finally:
         client.close(timeout=0.5)
 

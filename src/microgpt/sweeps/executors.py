@@ -6,12 +6,13 @@ those that came back. A worker gets documents only where the executor has no way
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from multiprocessing import Pipe, connection, parent_process
-from typing import Any
+from multiprocessing import Pipe, connection, get_context, parent_process
+from typing import Any, NamedTuple
 
 from .runs import Corpus, Result, WrongWorker, train
 from .space import Run
@@ -21,7 +22,16 @@ AHEAD = 2  # batches a worker has before it, the one it works on included
 LOOK = 0.1  # seconds between two looks at whether to stop
 
 Numbered = tuple[int, Run]
-Engine = tuple[Executor, Any, Callable[[], int]]  # what trains, what stands for the documents there, workers there are
+
+
+class Engine(NamedTuple):
+    """What trains."""
+
+    executor: Executor
+    source: Any  # what stands for the documents there
+    workers: Callable[[], int]  # how many there are now
+    ends: bool = False  # with the sweep, at once
+
 
 _corpora: dict[str, Corpus] = {}  # of a worker process of `local`: by digest, so that a batch need not carry them
 
@@ -45,7 +55,7 @@ def results(
 
     keep: notes for checkpoints, if the results are to have them. What a run raises is raised here.
     """
-    executor, source, workers = engine
+    executor, source, workers, ends = engine
     batches = _Batches(runs)
     pending: set[Future[list[Result]]] = set()
     try:
@@ -61,8 +71,9 @@ def results(
                 batches.took(found)
                 yield found
     finally:
-        for future in pending:
-            future.cancel()
+        if not ends:  # a pool whose workers die trips over cancelled futures: InvalidStateError in its thread
+            for future in pending:
+                future.cancel()
 
 
 class _Batches:
@@ -115,9 +126,12 @@ def local(jobs: int, corpus: Corpus) -> Iterator[Engine]:
     When it ends, they end at once, whatever they are at; also when this process is killed.
     """
     listen, speak = Pipe(duplex=False)
-    executor = ProcessPoolExecutor(jobs, initializer=_prepare, initargs=(corpus, listen))
+    # Helper processes of the other methods (the fork server, the resource tracker) would die of a terminal's SIGHUP, and
+    # say so.
+    method = get_context("fork" if sys.platform == "linux" else None)
+    executor = ProcessPoolExecutor(jobs, method, _prepare, (corpus, listen))
     try:
-        yield executor, corpus.digest, lambda: jobs
+        yield Engine(executor, corpus.digest, lambda: jobs, ends=True)
     finally:
         speak.send(None)  # nobody takes it away, so that each of them sees it
         executor.shutdown(wait=True, cancel_futures=True)
