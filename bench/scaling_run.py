@@ -14,7 +14,7 @@ from typing import Any
 from graphs import SHAPES, Graph
 
 import microgpt
-from microgpt import _memory, reference
+from microgpt import memory, reference
 
 engine, shape, nodes, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 cls: Any = {"reference": reference.Value, "compiled": microgpt.Value}[engine]
@@ -38,9 +38,9 @@ def differentiated(graph: Graph) -> float:
     return clock() - started
 
 
-before = _memory.resident() or 0, arena()
+before = memory.resident() or 0, arena()
 seconds, graph = built()
-resident, in_arena = (_memory.resident() or 0) - before[0], arena() - before[1]
+resident, in_arena = (memory.resident() or 0) - before[0], arena() - before[1]
 first = {"build": seconds, "backward": differentiated(graph)}
 result = f"{float(graph.root.data).hex()} {float(graph.leaf.grad).hex()}"
 count = graph.nodes

@@ -22,7 +22,7 @@ import pytest
 from measuring import Measured, Samples, worker
 from peak import operations, peak, seconds_of
 
-from microgpt import GPT, GPTConfig, _memory, reference
+from microgpt import GPT, GPTConfig, memory, reference
 from microgpt.ladder.measure import frozen_heap
 from microgpt.ladder.memory import count_below
 from microgpt.ladder.rungs import LADDER, fresh_parameters
@@ -64,10 +64,10 @@ def seconds_a_node(found: Any, direction: str) -> list[float]:
 
 
 def too_large(size: str) -> str | None:
-    need, free = BYTES_A_NODE * NODES[size], _memory.available()
+    need, free = BYTES_A_NODE * NODES[size], memory.available()
     if NODES[size] < 1_000_000 or (free is not None and free >= need):
         return None
-    return f"needs {_memory.readable(need)} of memory, {'unknown' if free is None else _memory.readable(free)} is free"
+    return f"needs {memory.readable(need)} of memory, {'unknown' if free is None else memory.readable(free)} is free"
 
 
 @pytest.mark.parametrize(("shape", "direction", "size", "variant"), NODE_TESTS)

@@ -19,7 +19,7 @@ from microgpt.engine.layout cimport DATA_INT, GRAD, PLACE_MASK, Block, Handle, b
 import array
 import os
 
-from . import _checks
+from . import checks
 
 cdef const AdamKernels *kernels = adam_kernels(choose_isa(os.environ.get("MICROGPT_ISA")))
 
@@ -77,7 +77,7 @@ cdef class Adam:
             if (<Value>value).id == 0:
                 raise TypeError("Adam: a parameter has not been initialised; call super().__init__(data) in its class")
         if not 0.0 <= number(lr, "lr") < INFINITY:
-            _checks.not_negative("lr", lr)
+            checks.not_negative("lr", lr)
         self.betas = betas
         self.eps = eps
         self.lr = lr

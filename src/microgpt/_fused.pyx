@@ -25,7 +25,7 @@ import operator
 import os
 import random
 
-from . import _checks
+from . import checks
 from ._engine import Value
 from .model import INIT_STD as _INIT_STD, GPTConfig
 
@@ -290,9 +290,9 @@ cdef class GPT:
         if not documents:
             raise ValueError("train_batch needs at least one document")
         cdef double rate = rate_of(lr), norm = INFINITY
-        threads = _checks.at_least_one("threads", threads)
+        threads = checks.at_least_one("threads", threads)
         if clip_norm is not None:
-            norm = _checks.positive("clip_norm", clip_norm)
+            norm = checks.positive("clip_norm", clip_norm)
         read_settings(&settings, betas, eps)
         self.begin()
         try:
@@ -403,12 +403,12 @@ cdef class GPT:
         """
         cdef double inverse_temperature
         cdef size_t k, n_prompt
-        temperature = _checks.temperature("temperature", temperature)
+        temperature = checks.temperature("temperature", temperature)
         inverse_temperature = temperature ** -1 if temperature else 0.0
         prompt = list(prompt)
-        count = _checks.integer("count", count)
+        count = checks.integer("count", count)
         if top_k is not None:
-            top_k = _checks.at_least_one("top_k", top_k)
+            top_k = checks.at_least_one("top_k", top_k)
         n_prompt = len(prompt)
         if n_prompt > self.sizes.block:
             raise ValueError(f"the prompt has {n_prompt} tokens, the model sees {self.sizes.block}")

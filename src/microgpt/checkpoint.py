@@ -29,11 +29,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import _checks
-from ._files import FILE_NAME, checkpoint_file, regular_file, replace_file
-from ._settings import Settings
-from ._tokenizers import TextTable, Tokenizer, TokenizerAdapter, Vocabulary, WordTokenizer
+from . import checks
+from .files import FILE_NAME, checkpoint_file, regular_file, replace_file
 from .model import GPTConfig
+from .settings import Settings
+from .tokenizers import TextTable, Tokenizer, TokenizerAdapter, Vocabulary, WordTokenizer
 
 __all__ = ["FILE_NAME", "Checkpoint", "CheckpointError", "checkpoint_file", "load", "save"]
 
@@ -158,7 +158,7 @@ def _unpack(content: bytes, metadata: dict[str, str]) -> Checkpoint:
     return Checkpoint(
         config,
         tokenizer,
-        _checks.integer("step", int(metadata["step"])),
+        checks.integer("step", int(metadata["step"])),
         _matrices(config, tensors, ""),
         _matrices(config, tensors, "adam.m."),
         _matrices(config, tensors, "adam.v."),
@@ -199,7 +199,7 @@ def _rng_state(text: str) -> tuple[Any, ...]:
     state = version, tuple(numbers), gauss_next
     random.Random().setstate(state)  # which looks at all but the last closely
     if gauss_next is not None:
-        _checks.number("the next normal number", gauss_next)
+        checks.number("the next normal number", gauss_next)
     return state
 
 

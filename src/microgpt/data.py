@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from . import _sources
-from ._tokenizers import Tokenizer, TokenizerAdapter, WordTokenizer
+from . import sources
+from .tokenizers import Tokenizer, TokenizerAdapter, WordTokenizer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def load_documents(
     if path is None:
         path = "input.txt" if os.path.exists("input.txt") else NAMES
     source = os.fspath(path)
-    content = _sources.read(source, max_bytes, max_seconds)
+    content = sources.read(source, max_bytes, max_seconds)
     return documents_of(content, source, keep_invisible=keep_invisible, note=note)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from . import _checks
+from . import checks
 from ._engine import Value
 from ._functional import add, attention, linear, relu, rmsnorm
 
@@ -48,7 +48,7 @@ class GPTConfig(Sizes):
         cls, vocab_size: int, n_layer: int = 1, n_embd: int = 16, n_head: int = 4, block_size: int = 16
     ) -> GPTConfig:
         given = (vocab_size, n_layer, n_embd, n_head, block_size)
-        sizes = (_checks.at_least_one(name, size) for name, size in zip(cls._fields, given))
+        sizes = (checks.at_least_one(name, size) for name, size in zip(cls._fields, given))
         config = super().__new__(cls, *sizes)
         if config.n_embd % config.n_head:
             raise ValueError(f"n_embd must be a multiple of n_head, but {config.n_embd} is none of {config.n_head}")

@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 import random
 
-from . import _checks, _memory
-from ._files import checkpoint_file
+from . import checks, memory
 from ._fused import GPT
-from ._settings import Settings
-from ._tokenizers import Tokenizer, as_tokenizer
+from .files import checkpoint_file
 from .model import GPTConfig
 from .schedules import SCHEDULES
+from .settings import Settings
+from .tokenizers import Tokenizer, as_tokenizer
 
 TYPE_CHECKING = False  # type checkers take it for True; typing's own would cost the import of typing
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from ._tokenizers import TokenizerAdapter, Vocabulary
     from .checkpoint import Checkpoint
+    from .tokenizers import TokenizerAdapter, Vocabulary
 
 __all__ = ["BLOCK", "Diverged", "Settings", "Trainer"]
 
@@ -97,7 +97,7 @@ class Trainer:
         **settings: Any,
     ) -> None:
         self.settings = Settings(seed=seed, **settings)
-        self.threads = _checks.at_least_one("threads", threads)
+        self.threads = checks.at_least_one("threads", threads)
         if isinstance(documents, str):
             raise TypeError("documents must be several strings, not one; see microgpt.data.load_documents")
         shuffled = list(documents)
@@ -160,7 +160,7 @@ class Trainer:
         """
         end = self.num_steps
         if steps is not None:
-            end = min(self.step + _checks.integer("steps", steps), end)
+            end = min(self.step + checks.integer("steps", steps), end)
         losses: list[float] = []
         while self.step < end:
             self._train(range(self.step, min(self.step + BLOCK, end)), losses)
@@ -293,8 +293,8 @@ class Trainer:
         tokenizer: Any = None,
     ) -> Trainer:
         """The same for a checkpoint that was read already."""
-        from ._tokenizers import Vocabulary
         from .checkpoint import CheckpointError
+        from .tokenizers import Vocabulary
 
         settings = dict(kept.settings)
         if num_steps is not None:
@@ -398,9 +398,9 @@ def _check_losses(steps: range, taken: list[float], losses: list[float]) -> None
 
 
 def _check_memory(config: GPTConfig, positions: int, workers: int) -> None:
-    needed, available = _memory.needed(config, positions, workers), _memory.available()
+    needed, available = memory.needed(config, positions, workers), memory.available()
     if available is not None and needed > available:
         raise MemoryError(
-            f"a model of {config.num_params:,} parameters needs {_memory.readable(needed)} of memory, "
-            f"but only {_memory.readable(available)} is free"
+            f"a model of {config.num_params:,} parameters needs {memory.readable(needed)} of memory, "
+            f"but only {memory.readable(available)} is free"
         )

@@ -7,7 +7,7 @@ import stat
 import pytest
 from cli_program import TINY, is_one_line, lines_of, microgpt, refusal, write_documents
 
-from microgpt import _files, checkpoint
+from microgpt import checkpoint, files
 from microgpt.checkpoint import FILE_NAME, load, save
 from microgpt.cli import main
 
@@ -41,11 +41,11 @@ def test_nobody_can_know_the_temporary_name(here):
 
 @with_links
 def test_a_temporary_file_is_never_opened_through_a_link(here, monkeypatch):
-    monkeypatch.setattr(_files.os, "urandom", bytes)  # as if somebody could guess it
+    monkeypatch.setattr(files.os, "urandom", bytes)  # as if somebody could guess it
     (here / "victim").write_bytes(b"mine")
-    os.symlink("../victim", here / "run" / f"{_files.TEMPORARY}{'00' * 8}")
+    os.symlink("../victim", here / "run" / f"{files.TEMPORARY}{'00' * 8}")
     with pytest.raises(OSError, match="File exists"):
-        _files.replace_file(str(here / "run" / "other"), b"content")
+        files.replace_file(str(here / "run" / "other"), b"content")
     assert (here / "victim").read_bytes() == b"mine"
 
 

@@ -251,7 +251,7 @@ def test_all_options_of_train_that_decide_a_run_are_there(capsys):
 
 def test_two_cannot_sweep_into_one_folder(here):
     pytest.importorskip("fcntl")
-    from microgpt._files import FolderLock
+    from microgpt.files import FolderLock
 
     assert main([*SWEEP, "--out", "swept"]) == 0
     lock = FolderLock("swept")

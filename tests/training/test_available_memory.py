@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgpt import _memory
+from microgpt import memory
 from microgpt.model import GPTConfig
 
 MEASURE = """
@@ -33,7 +33,7 @@ def test_the_number_of_parameters_is_that_of_all_matrices(vocab, n_layer, head_d
 
 
 def test_sizes_beyond_all_measure_are_worked_out_at_once():
-    assert _memory.needed(GPTConfig(10**12, 10**12, 10**12, 10**12, 10**12)) > 10**36
+    assert memory.needed(GPTConfig(10**12, 10**12, 10**12, 10**12, 10**12)) > 10**36
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -41,26 +41,26 @@ def test_sizes_beyond_all_measure_are_worked_out_at_once():
 def test_what_is_said_to_be_needed_is_about_what_is_taken(config):
     command = [sys.executable, "-c", MEASURE, *map(str, config)]
     taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert 0.7 * taken < _memory.needed(GPTConfig(*config)) < 1.5 * taken
+    assert 0.7 * taken < memory.needed(GPTConfig(*config)) < 1.5 * taken
 
 
 def test_short_documents_need_less_than_the_model_could_see_and_workers_more():
     config = GPTConfig(27, block_size=10_000)
-    assert _memory.needed(config, 20) < _memory.needed(config) / 10
-    assert _memory.needed(config, 10**9) == _memory.needed(config)
-    assert _memory.needed(config, 20, 3) > _memory.needed(config, 20, 2) > _memory.needed(config, 20)
+    assert memory.needed(config, 20) < memory.needed(config) / 10
+    assert memory.needed(config, 10**9) == memory.needed(config)
+    assert memory.needed(config, 20, 3) > memory.needed(config, 20, 2) > memory.needed(config, 20)
 
 
 def test_the_least_of_what_is_known_is_what_is_available(tmp_path, monkeypatch):
     (tmp_path / "max").write_text("1000000\n")
     (tmp_path / "current").write_text("400000\n")
-    monkeypatch.setattr(_memory, "CGROUP_LIMIT", str(tmp_path / "max"))
-    monkeypatch.setattr(_memory, "CGROUP_USED", str(tmp_path / "current"))
-    assert _memory.available() == 600_000
+    monkeypatch.setattr(memory, "CGROUP_LIMIT", str(tmp_path / "max"))
+    monkeypatch.setattr(memory, "CGROUP_USED", str(tmp_path / "current"))
+    assert memory.available() == 600_000
     (tmp_path / "current").write_text("2000000\n")
-    assert _memory.available() == 0
+    assert memory.available() == 0
     (tmp_path / "max").write_text("max\n")
-    without = _memory.available()
+    without = memory.available()
     assert without is None or without > 1_000_000
 
 
@@ -82,4 +82,4 @@ def test_a_limit_of_the_shell_counts(tmp_path):
     [(0, "0.0 bytes"), (999, "999.0 bytes"), (1500, "1.5 kB"), (25 * 10**9, "25.0 GB"), (10**99, "1,000.0 PB")],
 )
 def test_amounts_are_readable(count, text):
-    assert _memory.readable(count) == text
+    assert memory.readable(count) == text

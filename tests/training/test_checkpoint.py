@@ -14,7 +14,7 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgpt import _files, checkpoint
+from microgpt import checkpoint, files
 from microgpt.checkpoint import FILE_NAME, FORMAT, Checkpoint, CheckpointError, checkpoint_file, load, save
 from microgpt.data import Tokenizer
 from microgpt.model import GPTConfig
@@ -209,7 +209,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_nothing_else(saved, monkeypa
         raise OSError(errno.ENOSPC, "No space left on device", str(saved))
 
     before = saved.read_bytes()
-    monkeypatch.setattr(_files.os, name, full)
+    monkeypatch.setattr(files.os, name, full)
     with pytest.raises(OSError, match="No space left"):
         save(str(saved), a_checkpoint(seed=2))
     assert saved.read_bytes() == before
@@ -217,10 +217,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_nothing_else(saved, monkeypa
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(saved):
-    names = [f"{_files.TEMPORARY}{'0' * 16}", f"{_files.TEMPORARY}mine", "0" * 16, "notes.txt"]
+    names = [f"{files.TEMPORARY}{'0' * 16}", f"{files.TEMPORARY}mine", "0" * 16, "notes.txt"]
     for name in names:
         (saved.parent / name).write_bytes(b"half of")
-    _files.remove_leftovers(str(saved.parent))
+    files.remove_leftovers(str(saved.parent))
     assert {path.name for path in saved.parent.iterdir()} == {FILE_NAME, *names[1:]}
 
 
@@ -228,7 +228,7 @@ def test_the_file_is_on_the_disk_before_it_gets_its_name(saved, monkeypatch):
     done = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
-        monkeypatch.setattr(_files.os, name, lambda *given, name=name, real=real: (done.append(name), real(*given)))
+        monkeypatch.setattr(files.os, name, lambda *given, name=name, real=real: (done.append(name), real(*given)))
     save(str(saved), a_checkpoint(step=18))
     assert done[:2] == ["fsync", "replace"]
     assert done[2:] in (["fsync"], [])  # of the folder, where that can be done

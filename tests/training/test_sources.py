@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from microgpt import _sources
+from microgpt import sources
 from microgpt.cli import main
 from microgpt.data import load_documents
 
@@ -151,8 +151,8 @@ def test_a_pipe_is_read_to_its_limit(tmp_path):
 
 
 def test_the_bounds_are_generous():
-    assert _sources.MAX_BYTES == 1 << 30
-    assert 60 <= _sources.MAX_SECONDS <= 3600
+    assert sources.MAX_BYTES == 1 << 30
+    assert 60 <= sources.MAX_SECONDS <= 3600
 
 
 # ---- invisible characters ----

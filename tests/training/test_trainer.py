@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from recording import libm_sha256
 
 import microgpt
-from microgpt import _memory
+from microgpt import memory
 from microgpt import trainer as trainer_module
 from microgpt._fused import GPT
 from microgpt.checkpoint import CheckpointError
@@ -388,7 +388,7 @@ def test_a_model_too_large_for_the_memory_is_refused_before_it_is_made(monkeypat
     monkeypatch.setattr(trainer_module, "GPT", None)
     with pytest.raises(MemoryError, match=r"needs .* only .* free"):
         Trainer(DOCUMENTS, config=GPTConfig(TOKENIZER.vocab_size, n_layer=10**9, n_embd=10**6))
-    monkeypatch.setattr(_memory, "available", lambda: None)
+    monkeypatch.setattr(memory, "available", lambda: None)
     with pytest.raises(TypeError):  # where the system tells nothing, it is tried
         Trainer(DOCUMENTS)
 

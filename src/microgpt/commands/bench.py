@@ -8,9 +8,9 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from .. import _memory
-from .._files import replace_file
+from .. import memory
 from ..data import Tokenizer, embedded_names
+from ..files import replace_file
 from ..model import GPTConfig
 from . import Refused, note
 from .options import whole
@@ -105,9 +105,9 @@ def _check_memory(plan: "Plan") -> None:
     """Refused where the graph of one step would not fit into memory as Python objects."""
     longest = max(map(len, plan.documents))
     nodes = NODES_PER_PARAMETER * plan.config.num_params * min(longest, plan.config.block_size)
-    needed, free = nodes * BYTES_PER_NODE, _memory.available()
+    needed, free = nodes * BYTES_PER_NODE, memory.available()
     if free is not None and needed > free:
-        wanted, there = _memory.readable(needed), _memory.readable(free)
+        wanted, there = memory.readable(needed), memory.readable(free)
         raise Refused(f"the interpreted rungs need about {wanted} for this model, and {there} are free")
 
 

@@ -8,8 +8,8 @@ import json
 import os
 from typing import Any
 
-from .._files import replace_file
 from ..checkpoint import Checkpoint, CheckpointError, load
+from ..files import replace_file
 from . import Refused, note
 from .options import one_of
 

@@ -7,12 +7,12 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
-from .. import __version__, _memory, arena_stats
+from .. import __version__, arena_stats, memory
 from .._engine import Value
 from .._fused import instruction_set
-from .._tokenizers import Tokenizer, WordTokenizer
 from ..checkpoint import Checkpoint, CheckpointError, load
 from ..model import GPTConfig
+from ..tokenizers import Tokenizer, WordTokenizer
 from . import Refused, notes, printable
 from .output import Output
 
@@ -44,8 +44,8 @@ def _program() -> Iterator[tuple[str, object]]:
     yield "Python", f"{platform.python_version()} ({platform.machine()} {platform.system()})"
     yield "instruction set", instruction_set()
     yield from _model(GPTConfig(NAMES))
-    free = _memory.available()
-    yield "memory free", "unknown" if free is None else _memory.readable(free)
+    free = memory.available()
+    yield "memory free", "unknown" if free is None else memory.readable(free)
     value = Value(0.0)
     for _ in range(GRAPH // 2):
         value = value + 1.0  # with the 1.0, two nodes
@@ -80,4 +80,4 @@ def _vocabulary(kept: Checkpoint) -> str:
 def _model(config: GPTConfig) -> Iterator[tuple[str, object]]:
     sizes = ("n_layer", "n_embd", "n_head", "block_size", "vocab_size")
     yield "model", ", ".join(f"{name} {getattr(config, name)}" for name in sizes)
-    yield "parameters", f"{config.num_params:,} ({_memory.readable(_memory.needed(config))} to train)"
+    yield "parameters", f"{config.num_params:,} ({memory.readable(memory.needed(config))} to train)"

@@ -7,8 +7,8 @@ import math
 import os
 from array import array
 
-from .. import _checks
-from .._files import regular_file
+from .. import checks
+from ..files import regular_file
 from . import Refused
 
 TYPE_CHECKING = False
@@ -74,6 +74,6 @@ def _entry(line: bytes) -> tuple[int, float] | None:
 
     try:
         entry = json.loads(line)
-        return _checks.at_least_one("step", entry["step"]), _checks.not_negative("loss", entry["loss"])
+        return checks.at_least_one("step", entry["step"]), checks.not_negative("loss", entry["loss"])
     except (LookupError, TypeError, ValueError, RecursionError):
         return None

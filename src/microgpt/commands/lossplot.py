@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .._files import regular_file, replace_file
+from ..files import regular_file, replace_file
 from . import Refused
 
 TYPE_CHECKING = False

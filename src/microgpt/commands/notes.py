@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import _checks
+from .. import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ def _switch(name: str, value: object) -> bool:
 def _integers(name: str, value: object) -> list[int]:
     if not isinstance(value, list) or len(value) != 3:
         raise TypeError(f"{name} must be three integers")
-    return [_checks.integer(name, each) for each in value]
+    return [checks.integer(name, each) for each in value]
 
 
 def _best(name: str, value: object) -> list[float]:
     if not isinstance(value, list) or len(value) != 2:
         raise TypeError(f"{name} must be a step and a loss")
-    return [_checks.at_least_one(name, value[0]), _checks.not_negative(name, value[1])]
+    return [checks.at_least_one(name, value[0]), checks.not_negative(name, value[1])]
 
 
 # Options that a resumed run takes over unless they are given anew, with their defaults.
@@ -47,17 +47,17 @@ DEFAULTS = {
 }
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "samples": _checks.integer,
-    "temperature": _checks.temperature,
-    "eval_every": _checks.at_least_one,
-    "save_every": _checks.at_least_one,
+    "samples": checks.integer,
+    "temperature": checks.temperature,
+    "eval_every": checks.at_least_one,
+    "save_every": checks.at_least_one,
     "keep_best": _switch,
-    "patience": _checks.at_least_one,
+    "patience": checks.at_least_one,
     "source": _text,  # a file, an address, "-" for standard input, None for the embedded names
     "trimmed": _switch,  # invisible characters at the edges of documents were left out: they are since this is noted
     "cut": _integers,  # Trainer.cut
     "best": _best,  # step and loss of the lowest held-out loss
-    "since_best": _checks.integer,  # evaluations since then
+    "since_best": checks.integer,  # evaluations since then
 }
 
 

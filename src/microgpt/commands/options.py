@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .. import _checks
+from .. import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,37 +96,37 @@ def whole(minimum: int | None = None) -> Callable[[str], int]:
 
     def kind(text: str) -> int:
         number: int = _parsed(int, text, "an integer")
-        return number if minimum is None else _checked(_checks.integer, number, minimum)
+        return number if minimum is None else _checked(checks.integer, number, minimum)
 
     return kind
 
 
 def positive(text: str) -> float:
     """A finite number above 0."""
-    return _checked(_checks.positive, _parsed(float, text, "a number"))
+    return _checked(checks.positive, _parsed(float, text, "a number"))
 
 
 def temperature(text: str) -> float:
     """A finite number of at least 0."""
-    return _checked(_checks.temperature, _parsed(float, text, "a number"))
+    return _checked(checks.temperature, _parsed(float, text, "a number"))
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
     """One of some names."""
 
     def kind(text: str) -> str:
-        return _checked(_checks.one_of, text, names)
+        return _checked(checks.one_of, text, names)
 
     return kind
 
 
 def _parsed(kind: Callable[[str], Any], text: str, what: str) -> Any:
     try:
-        if len(text) <= _checks.SHOWN:
+        if len(text) <= checks.SHOWN:
             return kind(text)
     except ValueError:
         pass
-    raise _refusal(f"must be {what}, not {text[: _checks.SHOWN]!r}")
+    raise _refusal(f"must be {what}, not {text[: checks.SHOWN]!r}")
 
 
 def _checked(check: Callable[..., T], *given: Any) -> T:

@@ -8,7 +8,7 @@ import time
 from array import array
 from contextlib import suppress
 
-from .._files import FILE_NAME, FolderLock, remove_leftovers
+from ..files import FILE_NAME, FolderLock, remove_leftovers
 from ..trainer import Diverged, Trainer
 from . import Refused, describe
 from .output import STANDARD_OUTPUT, Output, StepLines

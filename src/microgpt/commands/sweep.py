@@ -190,15 +190,15 @@ def _sweep(options: Any) -> int:
 
 def _check_memory(corpus: Corpus, runs: list[Numbered], jobs: int) -> None:
     """MemoryError for models of which not `jobs` at once fit, before any is trained."""
-    from .. import _memory
+    from .. import memory
     from ..sweeps.runs import configs
 
     largest = max(configs(corpus, runs), key=lambda config: config.num_params)
-    needed, available = jobs * _memory.needed(largest, max(map(len, corpus.documents)) + 1, 2), _memory.available()
+    needed, available = jobs * memory.needed(largest, max(map(len, corpus.documents)) + 1, 2), memory.available()
     if available is not None and needed > available:
         raise MemoryError(
-            f"{jobs} models of {largest.num_params:,} parameters need {_memory.readable(needed)} of memory, but only "
-            f"{_memory.readable(available)} is free"
+            f"{jobs} models of {largest.num_params:,} parameters need {memory.readable(needed)} of memory, but only "
+            f"{memory.readable(available)} is free"
         )
 
 

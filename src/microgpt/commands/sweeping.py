@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
-from .._files import FILE_NAME, replace_file
+from ..files import FILE_NAME, replace_file
 from ..sweeps import summary
 from ..sweeps.cluster import ClusterError, cluster
 from ..sweeps.executors import Engine, Numbered, local, results

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, closing
 
-from .. import _sources
-from .._files import checkpoint_file
-from .._tokenizers import TOKENIZERS, Vocabulary, WordTokenizer
+from .. import sources
 from ..data import documents_of, embedded_names, load_documents
+from ..files import checkpoint_file
 from ..schedules import SCHEDULES
+from ..tokenizers import TOKENIZERS, Vocabulary, WordTokenizer
 from ..trainer import Diverged, Trainer
 from . import Refused, describe, note, notes
 from .options import Option, one_of, path, positive, whole
@@ -193,7 +193,7 @@ def _how_to_resume(session: Session, options: Options) -> str:
     if session.folder is None:
         return session.saved
     again = ["microgpt", "train", "--resume", session.folder.path]
-    if session.notes["source"] == _sources.STANDARD_INPUT or _sources.is_address(session.notes["source"] or ""):
+    if session.notes["source"] == sources.STANDARD_INPUT or sources.is_address(session.notes["source"] or ""):
         again += ["--data", session.notes["source"]]
     for name in ("log", "plot"):
         if getattr(options, name):
@@ -251,12 +251,12 @@ def _read(data: str | None, options: Options, keep_invisible: bool = False) -> t
     how: dict[str, Any] = {"keep_invisible": keep_invisible, "note": note}
     limit = options.data_limit * MEBIBYTE if options.data_limit else None
     try:
-        if source == _sources.STANDARD_INPUT:
-            return documents_of(_sources.read_standard_input(limit), "standard input", **how), source
+        if source == sources.STANDARD_INPUT:
+            return documents_of(sources.read_standard_input(limit), "standard input", **how), source
         documents = load_documents(source, max_bytes=limit, max_seconds=options.data_timeout, **how)
     except ValueError as error:
         raise Refused(str(error)) from None
-    return documents, source if _sources.is_address(source) else os.path.abspath(source)
+    return documents, source if sources.is_address(source) else os.path.abspath(source)
 
 
 # ---- a resumed one ----
@@ -298,7 +298,7 @@ def _read_again(options: Options, noted: dict[str, Any]) -> tuple[list[str], str
         source = noted["source"]
         if source is None:
             return embedded_names(), None
-        if source == _sources.STANDARD_INPUT or _sources.is_address(source):
+        if source == sources.STANDARD_INPUT or sources.is_address(source):
             raise Refused(f"the documents of this run came from {source}: give it again, with --data")
         if not os.path.isfile(source):
             raise Refused(f"{source}: the documents of this run are no longer there; name them with --data")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .._files import replace_file
+from ..files import replace_file
 from .dot_language import every_node, summary
 from .graphs import Graph, graph_of
 from .operations import Operation, name_operation

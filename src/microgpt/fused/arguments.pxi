@@ -34,13 +34,13 @@ cdef int read_tokens(tokens, size_t n, size_t vocab, int32_t *to) except -1:
 cdef double rate_of(lr) except -1.0:
     """A learning rate: a finite number of at least 0."""
     cdef double rate = lr if type(lr) is float else -1.0
-    return rate if 0.0 <= rate < INFINITY else _checks.not_negative("lr", lr)
+    return rate if 0.0 <= rate < INFINITY else checks.not_negative("lr", lr)
 
 
 cdef int read_settings(AdamStep *step, betas, eps) except -1:
     """betas and eps into `step`; what Adam refuses is refused."""
-    step.beta1, step.beta2 = _checks.betas(betas)
-    step.eps = _checks.not_negative("eps", eps)
+    step.beta1, step.beta2 = checks.betas(betas)
+    step.eps = checks.not_negative("eps", eps)
     step.one_minus_beta1, step.one_minus_beta2 = 1.0 - step.beta1, 1.0 - step.beta2
     return 0
 

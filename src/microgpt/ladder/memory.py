@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .. import _memory
+from .. import memory
 from ..model import GPTConfig
 from . import DEPTH
 from .graph import Graph
@@ -49,18 +49,18 @@ def answer(what: str, name: str, config: GPTConfig, documents: Sequence[list[int
     """The same in this process, which should have done nothing else."""
     made = LADDER[name].make(config, fresh_parameters(config))
     gc.collect()
-    before = _memory.resident()
+    before = memory.resident()
     if what == "graph":
         return _of_graph(made, documents, before) if isinstance(made, Graph) else [None, None]
     made.run(documents, [0.01] * len(documents))
-    return [_difference(_memory.peak(), before)]
+    return [_difference(memory.peak(), before)]
 
 
 def _of_graph(made: Graph, documents: Sequence[list[int]], before: int | None) -> list[Any]:
     """Nodes of a document's graph, and the bytes of each."""
     losses = [made.loss(tokens) for tokens in documents]
     gc.collect()
-    after = _memory.resident()
+    after = memory.resident()
     parameters = {id(p) for p in made.params}
     nodes = sum(count_below(loss, parameters) for loss in losses)
     grown = _difference(after, before)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from .. import __version__
-from .._files import FolderLock, replace_file
+from ..files import FolderLock, replace_file
 from .runs import Corpus, Result, line
 from .space import Space
 

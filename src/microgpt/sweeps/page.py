@@ -245,7 +245,7 @@ def _thinned(values: list[Any]) -> list[Any]:
 
 def write(folder: str, about: dict[str, Any], results: Collection[Result], objective: str) -> list[str]:
     """The page and the table, into the sweep's folder; their names."""
-    from .._files import replace_file
+    from ..files import replace_file
 
     files = {"sweep.html": page_html(about, results, objective), "sweep.csv": table_csv(results)}
     for name, content in files.items():

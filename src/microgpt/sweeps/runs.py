@@ -13,10 +13,10 @@ from os.path import join
 from typing import Any
 
 from .. import __version__
-from .._files import FILE_NAME
-from .._tokenizers import TOKENIZERS
 from ..data import digest
+from ..files import FILE_NAME
 from ..model import GPTConfig
+from ..tokenizers import TOKENIZERS
 from ..trainer import Diverged, Settings, Trainer
 from .space import SIZES, Run, settings
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 from typing import Any
 
-from .. import _checks
+from .. import checks
 from ..model import GPTConfig
 from ..trainer import Settings
 
@@ -160,6 +160,6 @@ def _values(name: str, given: object) -> tuple[Any, ...]:
 def _checked(name: str, value: Any) -> Any:
     """The value in the type it has in a run. TypeError or ValueError, by those who know what can be."""
     if name in SIZES:  # whether heads divide the width is asked of each combination
-        return _checks.at_least_one(name, value)
+        return checks.at_least_one(name, value)
     field = FIELDS.get(name, name)
     return getattr(Settings(**{field: value}), field)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from . import _checks
+from . import checks
 from .schedules import SCHEDULES
 
 TYPE_CHECKING = False
@@ -30,17 +30,17 @@ else:  # a dataclass would cost the import of inspect
 
 
 def _schedule(name: str, value: object) -> str:
-    return _checks.one_of(name, value, SCHEDULES)
+    return checks.one_of(name, value, SCHEDULES)
 
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "seed": _checks.any_integer,
-    "num_steps": _checks.integer,
-    "lr": _checks.positive,
+    "seed": checks.any_integer,
+    "num_steps": checks.integer,
+    "lr": checks.positive,
     "schedule": _schedule,
-    "batch_size": _checks.at_least_one,
-    "clip_norm": _checks.optional_positive,
-    "holdout": _checks.integer,
+    "batch_size": checks.at_least_one,
+    "clip_norm": checks.optional_positive,
+    "holdout": checks.integer,
 }
 
 
