@@ -1,5 +1,7 @@
 """The scalar autograd engine of the 200-line microgpt.py, compiled: the same API, the same bits, many times faster."""
 
+from .version import __version__
+
 TYPE_CHECKING = False  # type checkers take it for True; typing's own would cost the import of typing
 if TYPE_CHECKING:
     from ._adam import Adam
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from .sweeps import sweep
     from .trainer import Trainer
 
-__version__ = "0.1.0"
 __all__ = [
     "GPT",
     "Adam",

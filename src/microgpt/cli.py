@@ -12,8 +12,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-from . import __version__
 from .commands import COMMANDS, Refused, describe, note, silence
+from .version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

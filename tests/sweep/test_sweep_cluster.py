@@ -142,7 +142,8 @@ def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
 
 def test_a_worker_with_another_microgpt_is_refused(cluster, tmp_path):
     (tmp_path / "other.py").write_text(
-        "import microgpt\nmicrogpt.__version__ = '9.9'\nfrom distributed.cli.dask_worker import main\nmain()\n"
+        "from microgpt import version\nversion.__version__ = '9.9'\n"
+        "from distributed.cli.dask_worker import main\nmain()\n"
     )
     cluster.add_worker(str(tmp_path / "other.py"))
     done = microgpt(*SWEEP, "--steps", "10", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)

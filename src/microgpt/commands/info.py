@@ -7,12 +7,13 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
-from .. import __version__, arena_stats, memory
-from .._engine import Value
+from .. import memory
+from .._engine import Value, arena_stats
 from .._fused import instruction_set
 from ..checkpoint import Checkpoint, CheckpointError, load
 from ..model import GPTConfig
 from ..tokenizers import Tokenizer, WordTokenizer
+from ..version import __version__
 from . import Refused, notes, printable
 from .output import Output
 

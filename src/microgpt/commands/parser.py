@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
-from .. import __version__
+from ..version import __version__
 from . import Refused
 from .options import add_options
 from .output import Output

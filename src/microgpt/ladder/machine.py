@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .. import __version__
 from .._fused import build, instruction_set
+from ..version import __version__
 
 
 def machine(pinned: int | None) -> dict[str, Any]:

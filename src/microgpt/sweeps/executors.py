@@ -126,7 +126,7 @@ def local(jobs: int, corpus: Corpus) -> Iterator[Engine]:
     When it ends, they end at once, whatever they are at; also when this process is killed.
     """
     listen, speak = Pipe(duplex=False)
-    # The helper processes of the other methods (fork server, resource tracker) would die of a terminal's SIGHUP, noisily.
+    # The helpers of the other methods (fork server, resource tracker) would die of a terminal's SIGHUP, and say so.
     method = get_context("fork" if sys.platform == "linux" else None)
     executor = ProcessPoolExecutor(jobs, method, _prepare, (corpus, listen))
     try:

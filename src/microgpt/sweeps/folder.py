@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from .. import __version__
 from ..files import FolderLock, replace_file
+from ..version import __version__
 from .runs import Corpus, Result, line
 from .space import Space
 

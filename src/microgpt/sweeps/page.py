@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .. import __version__
 from ..ladder import charts, figures, report
 from ..ladder.charts import WIDTH, _line, _svg, _text, log_axis
 from ..ladder.markup import Markup, markup, tag
+from ..version import __version__
 from .runs import Result
 from .summary import effects, ranked
 

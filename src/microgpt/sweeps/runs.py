@@ -12,12 +12,12 @@ from hashlib import sha256
 from os.path import join
 from typing import Any
 
-from .. import __version__
 from ..data import digest
 from ..files import FILE_NAME
 from ..model import GPTConfig
 from ..tokenizers import TOKENIZERS
 from ..trainer import Diverged, Settings, Trainer
+from ..version import __version__
 from .space import SIZES, Run, settings
 
 TAIL = 10  # the loss of a run is the mean of the last tenth of its steps
