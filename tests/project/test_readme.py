@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from microgpt.ladder.charts import ladder_svg
 from microgpt.ladder.results import load
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tools"))
 BENCH, README, PICTURE = ROOT / "docs" / "bench.json", ROOT / "README.md", ROOT / "docs" / "ladder.svg"
 
 pytestmark = pytest.mark.skipif(not README.exists() or not BENCH.exists(), reason="not a checkout")
@@ -43,3 +47,38 @@ def test_the_machine_and_the_command_of_the_saved_run_are_named(results):
 
 def test_the_picture_was_drawn_from_the_saved_run(results):
     assert PICTURE.read_text("utf-8") == ladder_svg(results)
+
+
+def test_every_gain_is_that_of_the_saved_runs(results):
+    from readme_ladder import WAYS, filled
+
+    text = README.read_text("utf-8")
+    assert filled(text) == text, "run tools/readme_ladder.py"
+    assert all(re.search(rf"^\|[^|]*\| {re.escape(way)}", text, re.M) for way in WAYS)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "instead"),
+    [
+        (r"A training step is [\d,]+", "A training step is 60"),
+        (r"(my_gpt.py` \|.*?\|) [\d,]+", r"\1 100"),
+        (r"(train --data.*\|) [\d,]+", r"\1 9,999"),
+        (r"\| [\d.]+ (ms|µs) \|", r"| 1.00 ms |"),
+        (r"CPython 3.\d+", "CPython 3.99"),
+    ],
+)
+def test_a_figure_changed_by_hand_is_found(by_hand, instead):
+    from readme_ladder import filled
+
+    text = README.read_text("utf-8")
+    changed = re.sub(by_hand, instead, text)
+    assert changed != text
+    assert filled(changed) == text
+
+
+def test_the_output_of_make_train_is_the_scripts():
+    """The recorded run of Karpathy's script on the same names; `...` stands for lines left out."""
+    golden = json.loads((ROOT / "tests" / "golden" / "train_embedded.json").read_text("utf-8"))["stdout"]
+    shown = README.read_text("utf-8").partition("```console checkout\n$ make train")[2].partition("```text\n")[2]
+    pattern = ".*".join(map(re.escape, shown.partition("```")[0].strip().split("...")))
+    assert re.fullmatch(pattern, "\n".join(golden).strip(), re.DOTALL)

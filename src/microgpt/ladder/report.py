@@ -208,7 +208,7 @@ def _decimal(loss: str) -> str:
 # because a table that is shown as blocks is no table to a screen reader otherwise.
 
 HEADS = (
-    *("rung, and what a script holds", "a step", "times faster", *PARTS.values()),
+    *("rung, and how you get it", "a step", "times faster", *PARTS.values()),
     *("nodes", "ns a node", "bytes a node", "peak memory", "losses"),
 )
 

@@ -117,7 +117,7 @@ def _seconds_of(work: Callable[[list[int]], float], documents: Sequence[list[int
 
 
 class Kind(NamedTuple):
-    """A rung: what a script holds to stand on it, how its model is made, passes over the documents in a round."""
+    """A rung: how a user gets it, how its model is made, passes over the documents in a round."""
 
     holds: str
     make: Callable[[GPTConfig, Parameters], Model]

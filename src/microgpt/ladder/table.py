@@ -9,7 +9,7 @@ from .results import Results, Rung
 
 UNKNOWN = "-"
 COLUMNS = (
-    *("rung", "a script holds", "a step", "faster", "forward", "backward", "Adam"),
+    *("rung", "how you get it", "a step", "faster", "forward", "backward", "Adam"),
     *("nodes", "time a node", "memory a node", "peak"),
 )
 
@@ -81,10 +81,11 @@ def times(ratio: float) -> str:
 
 
 def markdown(results: Results) -> str:
-    """The rungs as a table of a README."""
-    rows = [("rung", "what a script holds", "a step takes", "faster"), ("---", "---", "---:", "---:")]
-    for rung in results.rungs:
-        rows.append((label(rung), rung.holds, plain(figures.duration(rung.ms["step"].median)), times(rung.ratio)))
+    """The rungs and the other programs as a table of a README."""
+    rows = [("rung", "how you get it", "a step takes", "faster", "same bits"), ("---", "---", "---:", "---:", "---")]
+    for rung in (*results.rungs, *results.others):
+        time = plain(figures.duration(rung.ms["step"].median))
+        rows.append((label(rung), rung.holds, time, times(rung.ratio), "yes" if rung.same_bits else "no"))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
