@@ -1,7 +1,7 @@
 """Writes what README.md says of speed, and docs/ladder.svg, from saved runs.
 
-First `.venv/bin/microgpt bench --out docs`, then `.venv/bin/python tools/readme_ladder.py`. The table of the ladder comes
-from docs/bench.json; the gains of each way to use the package are the range over that run and those in bench/results.
+First `.venv/bin/microgpt bench --out docs`, then `.venv/bin/python tools/readme_ladder.py`. The table of the ladder is
+from docs/bench.json; the gain of each way to use the package is the range over that run and those in bench/results.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def ratios(results: Results, saved: Sequence[runs.Run], rung: str, layer: str, w
 
 def rounded(value: float, towards: Callable[[float], int]) -> float:
     """Two digits, the second of them 0 or 5 unless the first is 1."""
-    unit = 10 ** math.floor(math.log10(value)) / 10
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
     unit *= 1 if value < 20 * unit else 5
     return towards(value / unit) * unit
 
