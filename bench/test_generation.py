@@ -24,7 +24,7 @@ from microgpt.ladder.rungs import LADDER, fresh_parameters
 
 NAMES, ROUNDS, TEMPERATURE = 20, 5, 0.5
 BOS = SCRIPT.vocab_size - 1
-ROWS = [name for name in VARIANTS if name in LADDER or name in FUSED or name == "floats"]
+ROWS = [name for name in VARIANTS if (name in LADDER and name != "recorded") or name in FUSED or name == "floats"]
 LAST = SimpleNamespace(random=itertools.repeat(1 - 2**-53).__next__)  # falls on the last token, the end
 
 

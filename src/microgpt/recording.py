@@ -597,7 +597,8 @@ _here = threading.local()
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:
     code = getattr(function, "__code__", None)
-    return [] if code is None else list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    names = [] if code is None else list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return names[1:] if isinstance(function, types.MethodType) else names
 
 
 def _frozen(value: Any) -> Any:

@@ -76,10 +76,11 @@ def test_losses_that_differ_are_the_first_thing_said():
     html = page(rungs=found)
     assert html.one("h1").text == "10,273 times faster, but not the same bits"
     verdict = html.one("header").one(class_="verdict")
-    assert "Losses that differ from rung 0: compiled, bulk, fused" in verdict.text and "differs" in verdict.classes
+    assert "Losses that differ from rung 0: compiled, bulk, recorded, fused" in verdict.text
+    assert "differs" in verdict.classes
     steps = [line for line in words(html.section("steps").all("svg")[0]) if " faster" in line or "baseline" in line]
-    assert ["other bits" in line for line in steps] == [False, True, False, True, True, False, True]
-    assert [cell.text for cell in html.section("figures").all(class_="bits")].count("\N{NOT EQUAL TO} other bits") == 4
+    assert ["other bits" in line for line in steps] == [False, True, False, True, True, True, False, True]
+    assert [cell.text for cell in html.section("figures").all(class_="bits")].count("\N{NOT EQUAL TO} other bits") == 5
 
 
 def test_other_programs_with_other_bits_are_not_held_against_the_rungs():
@@ -101,8 +102,10 @@ def test_the_table_has_every_figure_of_every_rung():
         "59,623 | 70.6 | 62.4 | 4.13 MB | = same bits",
         "3 bulk and linear | 161 µs 145 to 193 µs | 702 | 91.2 µs | 59.4 µs | 10.4 µs | "
         "2,931 | 2.71 | 310 | 912 kB | = same bits",
-        "4 fused GPT | 11.0 µs 9.90 to 13.2 µs | 10,273 | 2.50 µs | 3.70 µs | 4.80 µs | "
-        "no graph | 0.184 | no graph | 207 kB | = same bits",
+        "4 recorded and @recorded | 50.0 µs 45.0 to 60.0 µs | 2,260 | 20.0 µs | 19.6 µs | 10.4 µs | "
+        "no nodes | 0.839 | no nodes | 1.90 MB | = same bits",
+        "5 fused GPT | 11.0 µs 9.90 to 13.2 µs | 10,273 | 2.50 µs | 3.70 µs | 4.80 µs | "
+        "no nodes | 0.184 | no nodes | 207 kB | = same bits",
         "Other programs that train the same model",
         f"PyPy 7.3.11 {script} | 27.3 ms 24.6 to 32.8 ms | 4.14 | 20.4 ms | 5.83 ms | 1.07 ms | "
         f"{unknown} | {unknown} | {unknown} | {unknown} | = same bits",
@@ -127,10 +130,11 @@ def test_tables_are_tables_to_a_screen_reader_however_they_are_shown():
 
 
 def test_every_step_stands_beside_its_dot_in_words():
-    assert words(chart("steps"))[:18] == [
+    assert words(chart("steps"))[:20] == [
         *("0 interpreted", "113 ms the baseline", "1 compiled", "84.0 ms 1.35 times faster"),
         *("2 typed", "4.21 ms 26.8 times faster", "3 bulk", "161 µs 702 times faster"),
-        *("4 fused", "11.0 µs 10,273 times faster", "Other programs that train the same model"),
+        *("4 recorded", "50.0 µs 2,260 times faster"),
+        *("5 fused", "11.0 µs 10,273 times faster", "Other programs that train the same model"),
         *("PyPy 7.3.11", "27.3 ms 4.14 times faster"),
         *("NumPy 2.4.6", "132 µs 856 times faster \N{NOT EQUAL TO} other bits", "1 µs", "10 µs", "100 µs"),
     ]
@@ -139,13 +143,13 @@ def test_every_step_stands_beside_its_dot_in_words():
 
 def test_dots_lie_on_a_logarithmic_axis_and_bars_are_to_scale():
     axis, scale = chart("steps"), chart("steps", 1)
-    slow, _, middle, _, fast, *_ = dots(axis)
+    slow, _, middle, _, _, fast, *_ = dots(axis)
     assert (slow - middle) / (slow - fast) == pytest.approx(math.log(113 / 4.21) / math.log(113 / 0.011), abs=1e-3)
     lines = axis.all("path", "grid")
     decade = [float(line.attributes["d"][1:].split()[0]) for line in lines]
     assert (slow - middle) / (decade[1] - decade[0]) == pytest.approx(math.log10(113 / 4.21), abs=1e-3)
     assert [width / widths(scale)[0] for width in widths(scale)] == pytest.approx(
-        [1, 84 / 113, 4.21 / 113, 0.161 / 113, 0.011 / 113], abs=1e-5
+        [1, 84 / 113, 4.21 / 113, 0.161 / 113, 0.05 / 113, 0.011 / 113], abs=1e-5
     )
     assert words(scale)[-3:] == ["0", "113 ms", "to scale"] and "1/10,273" in words(scale)
 
@@ -158,7 +162,7 @@ def test_parts_and_memory_are_drawn_to_scale():
     assert [width / widths(graph)[3] for width in widths(graph)] == pytest.approx(
         [size / 310 for size in (189, 188, 62.4, 310)], abs=1e-4
     )
-    assert len(widths(peak)) == 5 and words(graph)[-2:] == ["4 fused", "no graph"]
+    assert len(widths(peak)) == 6 and words(graph)[-2:] == ["5 fused", "no nodes"]
     assert "interpreted 59,623, compiled 59,623, typed 59,623, bulk 2,931." in page().section("memory").text
 
 
@@ -169,12 +173,12 @@ def test_larger_models_have_a_line_a_dot_and_a_figure_for_each_size():
     assert "interpreted from 113 ms at 4,192 parameters to 5.49 s at 205,568" in drawn.attributes["aria-label"].replace(
         figures.SPACE, " "
     )
-    assert len(dots(drawn)) == 5 * 4
-    assert [path.attributes["d"].count("L") for path in drawn.all("path", "curve")] == [3] * 5
-    names = {"interpreted", "compiled", "typed", "bulk", "fused"}
+    assert len(dots(drawn)) == 6 * 4
+    assert [path.attributes["d"].count("L") for path in drawn.all("path", "curve")] == [3] * 6
+    names = {"interpreted", "compiled", "typed", "bulk", "recorded", "fused"}
     assert names < set(words(drawn)) and {"4.2k", "15k", "54k", "206k"} < set(words(drawn))
     cells = [[cell.text for cell in row.all("td")] for row in section.one("tbody").all("tr")]
-    assert cells[-1] == ["1", "128", "4", "16", "5.49 s", "4.08 s", "204 ms", "7.78 ms", "535 µs"]
+    assert cells[-1] == ["1", "128", "4", "16", "5.49 s", "4.08 s", "204 ms", "7.78 ms", "2.43 ms", "535 µs"]
 
 
 def test_the_machine_the_command_and_the_way_of_measuring_are_told():
@@ -192,7 +196,7 @@ def test_the_machine_the_command_and_the_way_of_measuring_are_told():
         "microgpt bench --out ladder",
         "31 January 2026, 12:05 UTC",
         "the names that come with microgpt (5,163)",
-        "4 interpreted, 5 compiled, 24 typed, 200 bulk, 2,000 fused, 6 PyPy 7.3.11, 300 NumPy 2.4.6",
+        "4 interpreted, 5 compiled, 24 typed, 200 bulk, 400 recorded, 2,000 fused, 6 PyPy 7.3.11, 300 NumPy 2.4.6",
         "vocab_size 27",
         "rounds 5",
     ):
@@ -210,7 +214,7 @@ def test_the_picture_is_a_file_of_its_own_with_the_same_charts():
     svg = ladder_svg(example())
     drawn = parse(svg)
     assert svg.startswith('<svg xmlns="http://www.w3.org/2000/svg"') or 'xmlns="http://www.w3.org/2000/svg"' in svg
-    assert len(dots(drawn)) == 7 and len(widths(drawn)) == 1 + 5
+    assert len(dots(drawn)) == 8 and len(widths(drawn)) == 1 + 6
     assert words(drawn) == words(chart("steps")) + words(chart("steps", 1))
     assert "url(" not in svg and "http" not in svg.replace("http://www.w3.org/2000/svg", "")
 
@@ -281,18 +285,18 @@ def test_only_markup_is_taken_as_markup():
 
 
 def test_what_was_not_measured_is_said_and_never_drawn():
-    html = page(rungs=[*rungs()[:3], nothing(), rungs()[4]])
+    html = page(rungs=[*rungs()[:3], nothing(), *rungs()[4:]])
     for section in ("steps", "shares", "memory"):
         lines = words(html.section(section).all("svg")[0])
         assert lines[lines.index("3 bulk") + 1] == "not measured"
-    assert len(dots(html.section("steps").all("svg")[0])) == 6
+    assert len(dots(html.section("steps").all("svg")[0])) == 7
     table = html.section("figures").one("table").all("tr")[4]
     assert [cell.text for cell in table.all("td")] == ["not measured"] * 9 + ["= same bits"]
     assert "nan" not in html.text.lower().split()
 
 
 def test_no_figure_becomes_zero_for_being_unknown():
-    html = page(rungs=[nothing("interpreted", 0), nothing("fused", 4)], others=[], sizes=[], losses=[])
+    html = page(rungs=[nothing("interpreted", 0), nothing("fused", 5)], others=[], sizes=[], losses=[])
     numbers = html.one("main").section("figures").text + html.section("steps").text + html.section("memory").text
     assert not re.search(r"(?<![\w.,])0(\.0*)?\s*(ms|µs|ns|s|bytes|kB|MB|%|times)", numbers)
     assert html.one("h1").text == "A training step on every rung of the ladder"
@@ -302,7 +306,7 @@ def test_no_figure_becomes_zero_for_being_unknown():
 def test_unknown_figures_of_a_measured_rung_are_said_to_be_missing(unknown):
     rung = replace(rungs()[2], nodes=unknown, ns_per_node=unknown, bytes_per_node=unknown, peak_bytes=unknown)
     cells = page(rungs=[rungs()[0], rung]).section("figures").one("table").all("tr")[2].all("td")
-    graph = "no graph" if unknown is None else "not measured"
+    graph = "no nodes" if unknown is None else "not measured"
     assert [cell.text for cell in cells[5:9]] == [graph, "not measured", graph, "not measured"]
 
 
@@ -313,7 +317,7 @@ def test_a_part_that_was_not_measured_leaves_the_rest_of_the_bar_open():
     assert [width + 1 for width in widths(drawn)[3:]] == pytest.approx([240, 120])
 
 
-@pytest.mark.parametrize("found", [rungs()[2:3], rungs()[2:], [], [nothing("interpreted", 0), rungs()[4]]])
+@pytest.mark.parametrize("found", [rungs()[2:3], rungs()[2:], [], [nothing("interpreted", 0), rungs()[5]]])
 def test_without_two_rungs_from_the_lowest_no_ratio_is_claimed(found):
     html = page(rungs=found, others=[], sizes=[])
     assert html.one("h1").text == "A training step on every rung of the ladder"
@@ -328,7 +332,7 @@ def test_no_rung_at_all_is_a_page_too():
 
 
 def test_slower_is_not_called_faster():
-    found = [rungs()[0], replace(rungs()[4], ms=parts(226, 160, 60, 6), ratio=0.5)]
+    found = [rungs()[0], replace(rungs()[5], ms=parts(226, 160, 60, 6), ratio=0.5)]
     html = page(rungs=found)
     assert html.one("h1").text == "0.500 times as fast, and the same bits"
     assert "226 ms 0.500 times as fast" in words(html.section("steps").all("svg")[0])
@@ -336,7 +340,7 @@ def test_slower_is_not_called_faster():
 
 @pytest.mark.parametrize("step", [5e-324, 1e-300, 1e-9, 1.0, 1e9, 1e300, 1.7e308])
 def test_huge_and_tiny_times_stay_inside_their_charts(step):
-    rung = Rung(4, "fused", "", {"step": Spread(step, step, step), "adam": Spread(step, step, step)}, 1 / 3, 1, True)
+    rung = Rung(5, "fused", "", {"step": Spread(step, step, step), "adam": Spread(step, step, step)}, 1 / 3, 1, True)
     html = page(rungs=[rungs()[0], rung], sizes=[Size(1, 1, 1, 1, 10, {"fused": step, "interpreted": 1.0})])
     for found in html.all("svg"):
         assert all(0 <= x <= charts.WIDTH for x in dots(found))
@@ -345,7 +349,7 @@ def test_huge_and_tiny_times_stay_inside_their_charts(step):
 
 
 def test_a_time_of_zero_has_no_dot_on_a_logarithmic_axis():
-    drawn = chart("steps", rungs=[rungs()[0], replace(rungs()[4], ms=parts(0, 0, 0, 0))], others=[])
+    drawn = chart("steps", rungs=[rungs()[0], replace(rungs()[5], ms=parts(0, 0, 0, 0))], others=[])
     assert any(line.startswith("0 ns") for line in words(drawn)) and len(dots(drawn)) == 1
 
 
@@ -356,7 +360,7 @@ def test_a_size_that_was_not_measured_breaks_the_line_and_says_so():
     paths = {path.classes[-1]: path.attributes["d"] for path in section.all("path", "curve")}
     assert (paths["r2"].count("M"), paths["r2"].count("L")) == (2, 1)
     assert (paths["top"].count("M"), paths["top"].count("L")) == (1, 3)
-    assert [cell.text for cell in section.one("tbody").all("tr")[2].all("td")][-3] == "not measured"
+    assert [cell.text for cell in section.one("tbody").all("tr")[2].all("td")][-4] == "not measured"
     assert not page(sizes=[replace(found[0], ms={})]).section("sizes").all("svg")
 
 

@@ -32,7 +32,7 @@ import excerpts_figures  # noqa: E402
 COURSE = sorted((DOCS / "course").glob("*.md"))
 PAGES = [ROOT / "README.md", *COURSE, *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*/*.md"))]
 LESSONS = [page for page in COURSE if page.stem not in ("index", "glossary")]
-RUNGS = ["interpreted", "compiled", "typed", "bulk", "fused"]
+RUNGS = ["interpreted", "compiled", "typed", "bulk", "recorded", "fused"]
 DOCTEST = "import doctest, sys; sys.exit(doctest.testfile(sys.argv[1], False, optionflags=doctest.ELLIPSIS).failed)"
 
 

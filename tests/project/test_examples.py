@@ -65,11 +65,11 @@ def test_the_notebook_is_stored_executed_in_order_and_without_errors():
 
 def test_the_notebook_climbs_all_rungs_and_compares_their_bits():
     source = "".join("".join(cell["source"]) for cell in cells_of(LADDER))
-    assert "from microgpt import GPT, GPTConfig, _compiled, draw_dot, reference" in source
+    assert "from microgpt import GPT, GPTConfig, _compiled, draw_dot, recorded, reference, table" in source
     assert ".hex()" in source
     shown = "".join("".join(output.get("text", "")) for output in outputs_of(LADDER))
     assert len(re.findall(r"^step \d  \d\.\d{4}  0x1\.\w+p\+\d$", shown, re.M)) == 8
-    assert len(re.findall(r"^\d \w+ +[\d.,]+ ms a step   (?:the baseline|[\d,.]+ times faster)$", shown, re.M)) == 5
+    assert len(re.findall(r"^\d \w+ +[\d.,]+ ms a step   (?:the baseline|[\d,.]+ times faster)$", shown, re.M)) == 6
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

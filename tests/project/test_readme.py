@@ -31,8 +31,8 @@ def test_the_table_is_that_of_the_saved_run(results):
     assert table.source(results) in text
 
 
-def test_the_saved_run_has_five_rungs_with_the_same_bits_each_faster_than_the_one_below(results):
-    assert [rung.name for rung in results.rungs] == ["interpreted", "compiled", "typed", "bulk", "fused"]
+def test_the_saved_run_has_six_rungs_with_the_same_bits_each_faster_than_the_one_below(results):
+    assert [rung.name for rung in results.rungs] == ["interpreted", "compiled", "typed", "bulk", "recorded", "fused"]
     assert all(rung.same_bits for rung in results.rungs)
     ratios = [rung.ratio for rung in results.rungs]
     assert ratios == sorted(set(ratios))

@@ -1,4 +1,4 @@
-"""The golden run: train.py on the embedded names is Karpathy's script on the same names, to the bit."""
+"""The golden run: train.py and train_recorded.py on the embedded names are Karpathy's script on them, to the bit."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 from recording import libm_sha256, record
 
 TRAIN = Path(__file__).parents[2] / "train.py"
+RECORDED = TRAIN.parent / "train_recorded.py"
 FIRST_RUN = TRAIN.parent / "tools" / "first_run.py"
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
 
@@ -25,8 +26,9 @@ def run_train(folder: Path, script: Path = TRAIN) -> subprocess.CompletedProcess
 
 
 @same_libm
-def test_train_prints_what_the_script_prints_byte_for_byte(tmp_path):
-    run = run_train(tmp_path)
+@pytest.mark.parametrize("script", [TRAIN, RECORDED], ids=lambda script: script.stem)
+def test_train_prints_what_the_script_prints_byte_for_byte(tmp_path, script):
+    run = run_train(tmp_path, script)
     assert run.stderr == b""
     assert run.stdout.decode("ascii").splitlines() == GOLDEN["stdout"]  # shows where they part
     assert run.stdout == "".join(line + os.linesep for line in GOLDEN["stdout"]).encode("ascii")
@@ -34,9 +36,10 @@ def test_train_prints_what_the_script_prints_byte_for_byte(tmp_path):
 
 
 @same_libm
-def test_train_computes_the_losses_and_parameters_of_the_script_to_the_bit(tmp_path, monkeypatch):
+@pytest.mark.parametrize("script", [TRAIN, RECORDED], ids=lambda script: script.stem)
+def test_train_computes_the_losses_and_parameters_of_the_script_to_the_bit(tmp_path, monkeypatch, script):
     monkeypatch.chdir(tmp_path)
-    run = record(TRAIN)
+    run = record(script)
     assert run["losses"] == GOLDEN["losses"]
     assert run["params_sha256"] == GOLDEN["params_sha256"]
 

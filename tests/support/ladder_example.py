@@ -45,7 +45,20 @@ def rungs() -> list[Rung]:
             310.0,
             912_000,
         ),
-        Rung(4, "fused", "GPT", parts(0.011, 0.0025, 0.0037, 0.0048), 10272.7, 2000, True, None, 0.184, None, 207_000),
+        Rung(
+            4,
+            "recorded",
+            "and @recorded",
+            parts(0.05, 0.02, 0.0196, 0.0104),
+            2260.0,
+            400,
+            True,
+            None,
+            0.839,
+            None,
+            1_900_000,
+        ),
+        Rung(5, "fused", "GPT", parts(0.011, 0.0025, 0.0037, 0.0048), 10272.7, 2000, True, None, 0.184, None, 207_000),
     ]
 
 
@@ -57,7 +70,7 @@ def others() -> list[Rung]:
 
 
 def sizes() -> list[Size]:
-    every = {"interpreted": 113.0, "compiled": 84.0, "typed": 4.2, "bulk": 0.16, "fused": 0.011}
+    every = {"interpreted": 113.0, "compiled": 84.0, "typed": 4.2, "bulk": 0.16, "recorded": 0.05, "fused": 0.011}
     growth = {16: (4192, 1), 32: (14528, 3.4), 64: (53632, 12.7), 128: (205568, 48.6)}
     return [
         Size(1, n_embd, 4, 16, parameters, {name: ms * factor for name, ms in every.items()})
@@ -66,7 +79,7 @@ def sizes() -> list[Size]:
 
 
 def example(**changes: object) -> Results:
-    """All five rungs, two others and four sizes, with every figure that can be there."""
+    """All six rungs, two others and four sizes, with every figure that can be there."""
     made = Results(
         command="microgpt bench --out ladder",
         made="2026-01-31T12:05:00+00:00",

@@ -32,7 +32,7 @@ WIDTH = 200  # columns of the table where standard output is no terminal
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
-        help="compare the rungs of the ladder: interpreted, compiled, typed, bulk, fused",
+        help="compare the rungs of the ladder: interpreted, compiled, typed, bulk, recorded, fused",
         description="Train the same model on the same names on every rung of the ladder, in turns, check that all "
         "losses have the same bits, and print what a step takes on each.",
         epilog="Example: `microgpt bench --out ladder` also writes ladder/report.html, ladder.svg and bench.json",

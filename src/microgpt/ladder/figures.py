@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 MISSING = "not measured"
-NO_GRAPH = "no graph"
+NO_NODES = "no nodes"
 SPACE = "\N{NO-BREAK SPACE}"  # between a number and its unit
 
 TIMES = (("ns", 1e-6), ("µs", 1e-3), ("ms", 1.0), ("s", 1e3))  # in milliseconds

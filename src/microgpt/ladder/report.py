@@ -174,9 +174,9 @@ def _bytes_a_node(rung: Rung) -> str:
 
 
 def _of_graph(rung: Rung, text: str) -> str:
-    """A figure about the graph: a rung that was measured but has no nodes has no graph."""
-    no_graph = rung.number is not None and rung.nodes is None and step(rung) is not None
-    return figures.NO_GRAPH if text == figures.MISSING and no_graph else text
+    """A figure about the graph: a rung that was measured and has no figure has no nodes."""
+    no_nodes = rung.number is not None and rung.nodes is None and step(rung) is not None
+    return figures.NO_NODES if text == figures.MISSING and no_nodes else text
 
 
 def _notes() -> Markup:
@@ -266,7 +266,7 @@ def _range(spread: Spread | None) -> str:
 
 def _figure(text: str) -> Markup:
     """A figure in words, paler where there is none."""
-    return tag("span", text, class_="missing") if text in (figures.MISSING, figures.NO_GRAPH) else markup(text)
+    return tag("span", text, class_="missing") if text in (figures.MISSING, figures.NO_NODES) else markup(text)
 
 
 def _cells(heads: Sequence[str], first: str, rest: Sequence[Markup]) -> Markup:

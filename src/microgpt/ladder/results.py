@@ -42,7 +42,7 @@ class Rung:
     ratio       how many times faster than rung 0 a step is, in the same run
     steps       in one round
     same_bits   whether every loss has the bits of rung 0
-    nodes       Values of one step's graph as the rung holds it (mean of the steps); None where there is no graph
+    nodes       Values of one step's graph as the rung holds it (mean of the steps); None where it holds none
     ns_per_node     nanoseconds of a step for each of rung 0's nodes: what one scalar operation costs in all
     bytes_per_node  memory of the graph for each of its nodes
     peak_bytes  peak memory of training in a process of its own, above one that has only made the model

@@ -84,7 +84,25 @@ def bulk(config: GPTConfig, parameters: Parameters) -> Graph:
     return graph(config, parameters, Value, _functional, Adam)
 
 
-# ---- rung 4: the whole step in one call -----------------------------------------------------------------------------
+# ---- rung 4: the same graph, replayed -------------------------------------------------------------------------------
+
+
+class Recorded:
+    """The bulk rung's model, whose loss is recorded once for each length of documents."""
+
+    def __init__(self, config: GPTConfig, parameters: Parameters) -> None:
+        from ..recording import recorded, table
+
+        self.graph = bulk(config, parameters)
+        self.graph.state_dict["wte"] = table(self.graph.state_dict["wte"])
+        self.loss = recorded(self.graph.loss)
+        self.graph.loss = self.loss  # type: ignore[method-assign]
+
+    def run(self, documents: Sequence[list[int]], lrs: Sequence[float]) -> Pass:
+        return self.graph.run(documents, lrs)
+
+
+# ---- rung 5: the whole step in one call -----------------------------------------------------------------------------
 
 
 class Fused:
@@ -129,5 +147,6 @@ LADDER: Mapping[str, Kind] = {  # from the lowest rung to the highest
     "compiled": Kind("the script as it is, through Cython", compiled, 1),
     "typed": Kind("from microgpt_engine import Value", typed, 5),
     "bulk": Kind("and linear, softmax, ..., Adam", bulk, 50),
+    "recorded": Kind("and @recorded, table", Recorded, 100),
     "fused": Kind("microgpt train, or GPT", Fused, 500),
 }
