@@ -11,8 +11,8 @@ All arithmetic on activations and gradients stands in kernels/ (fused.h says how
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport INFINITY, isfinite, pow, sqrt
-from libc.stdint cimport SIZE_MAX, int32_t, uintptr_t
+from libc.math cimport INFINITY, M_PI, isfinite, log, pow, sqrt
+from libc.stdint cimport INT32_MAX, SIZE_MAX, int32_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from microgpt.kernels.kernels cimport (
@@ -118,6 +118,7 @@ def build():
 include "fused/memory.pxi"
 include "fused/arguments.pxi"
 include "fused/inspection.pxi"
+include "fused/random.pxi"
 
 
 # ---- one step -----------------------------------------------------------------------------------------------------------
@@ -189,10 +190,7 @@ cdef class GPT:
         self.helpers = []
 
     def __init__(self, config, rng=None):
-        cdef size_t i
-        gauss = (random.Random() if rng is None else rng).gauss
-        for i in range(self.params.n):
-            self.params.at[i] = gauss(0, _INIT_STD)
+        fill_normal(self.params, _INIT_STD, random.Random() if rng is None else rng)
 
     def __dealloc__(self):
         free(self.generator_memory)

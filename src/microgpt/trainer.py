@@ -15,7 +15,7 @@ import math
 import random
 
 from . import checks, memory
-from ._fused import GPT
+from ._fused import GPT, shuffle
 from .files import checkpoint_file
 from .model import GPTConfig
 from .schedules import SCHEDULES
@@ -77,7 +77,7 @@ class Trainer:
     held_out: list[str]  # evaluated on
     tokenizer: Vocabulary | TokenizerAdapter
     config: GPTConfig
-    settings: Settings  # before the first step, others of the same seed and holdout may take their place
+    settings: Settings
     model: GPT
     rng: random.Random
     threads: int
@@ -116,14 +116,26 @@ class Trainer:
         self.cut = _cut(lengths, self.config.block_size)
         workers = 1 if self._plain else 1 + min(self.threads, self.settings.batch_size)
         _check_memory(self.config, max(lengths) + 1, workers)
-        self.rng = random.Random(self.settings.seed)
-        _shuffle(shuffled, self.rng)
-        end = len(shuffled) - self.settings.holdout
-        self.documents, self.held_out = shuffled[:end], shuffled[end:]
-        self.model = GPT(self.config, self.rng)
+        self._begin(shuffled)
         if kept is not None:
             self.model.load_state_dict(kept.weights)
+
+    def _begin(self, documents: list[str]) -> None:
+        """What the seed decides, in the script's order: shuffle `documents`, in place, and draw the parameters."""
+        self.rng = random.Random(self.settings.seed)
+        shuffle(documents, self.rng)
+        end = len(documents) - self.settings.holdout
+        self.documents, self.held_out = documents[:end], documents[end:]
+        self.model = GPT(self.config, self.rng)
         self._digest: str | None = None
+
+    def restart(self, documents: list[str], settings: Settings) -> None:
+        """As a Trainer of these settings that was just made, for the cost of a shuffle and fresh parameters.
+
+        documents: those it was made of, in their first order. settings: others, of the same `holdout`.
+        """
+        self.settings = settings
+        self._begin(list(documents))
 
     def __copy__(self) -> Trainer:
         from copy import deepcopy
@@ -363,18 +375,6 @@ def _cut(lengths: list[int], block_size: int) -> tuple[int, int, int]:
         return 0, 0, sum(lengths)
     beyond = [length - block_size for length in lengths if length > block_size]
     return len(beyond), sum(beyond), sum(lengths)
-
-
-def _shuffle(documents: list[str], rng: random.Random) -> None:
-    """What rng.shuffle(documents) does, with its numbers, in half the time: a call less for each document."""
-    getrandbits = rng.getrandbits
-    for last in range(len(documents) - 1, 0, -1):
-        count = last + 1
-        bits = count.bit_length()
-        chosen = getrandbits(bits)
-        while chosen >= count:
-            chosen = getrandbits(bits)
-        documents[last], documents[chosen] = documents[chosen], documents[last]
 
 
 def _why(error: ArithmeticError | ValueError) -> str:

@@ -71,42 +71,20 @@ def configs(corpus: Corpus, runs: Iterable[tuple[int, Run]]) -> list[GPTConfig]:
     return [config(corpus, run) for run in {tuple(run[name] for name in SIZES): run for _, run in runs}.values()]
 
 
-class Start:
-    """A Trainer that can begin anew: the shuffle and the parameters of a seed are as much work as a hundred steps."""
-
-    def __init__(self, corpus: Corpus, run: Run) -> None:
-        self.trainer = Trainer(corpus.documents, corpus.tokenizer, config(corpus, run), **settings(run))
-        shapes = dict(self.trainer.config.shapes())
-        self._weights = {
-            name: memoryview(matrix.tobytes()).cast("d", shapes[name])
-            for name, matrix in self.trainer.model.state_dict().items()
-        }
-        self._zeros = {
-            name: memoryview(bytes(matrix.nbytes)).cast("d", shapes[name]) for name, matrix in self._weights.items()
-        }
-        self._rng_state = self.trainer.rng.getstate()
-
-    def again(self, run: Run) -> Trainer:
-        """The same Trainer before its first step, with the settings of another run of the same seed and sizes."""
-        if self.trainer.step:
-            self.trainer.model.load_state_dict(self._weights, t=0, m=self._zeros, v=self._zeros)
-            self.trainer.rng.setstate(self._rng_state)
-        self.trainer.settings = Settings(**settings(run))
-        return self.trainer
-
-
-_local = threading.local()  # the last Start of each thread
+_local = threading.local()  # the last Trainer of each thread: reading all documents costs more than a run's shuffle
 
 
 def trainer(corpus: Corpus, run: Run) -> Trainer:
     """As `Trainer(...)` with the settings of this run; until the next call in this thread."""
-    key = corpus.digest, run["seed"], run["holdout"], *(run[name] for name in SIZES)
+    key = corpus.digest, run["holdout"], *(run[name] for name in SIZES)
     if getattr(_local, "key", None) != key:
-        _local.key, _local.start = None, None  # two large models need not fit
-        _local.start = Start(corpus, run)
+        _local.key = _local.trainer = None  # two large models need not fit
+        _local.trainer = Trainer(corpus.documents, corpus.tokenizer, config(corpus, run), **settings(run))
         _local.key = key
-    start: Start = _local.start
-    return start.again(run)
+    else:
+        _local.trainer.restart(corpus.documents, Settings(**settings(run)))
+    found: Trainer = _local.trainer
+    return found
 
 
 def train(corpus: Corpus, number: int, run: Run, keep: Mapping[str, Any] | None = None) -> Result:
@@ -153,7 +131,7 @@ def _positions(corpus: Corpus, training: Trainer, documents: int) -> int:
     """How many tokens these steps were to predict."""
     length = len if corpus.kind == "char" else lambda document: len(corpus.tokenizer.tokens(document))
     limit = training.config.block_size
-    lengths = [min(length(document) + 1, limit) for document in training.documents[:documents]]
+    lengths = [min(count + 1, limit) for count in map(length, training.documents[:documents])]
     rounds, rest = divmod(documents, len(training.documents))
     return rounds * sum(lengths) + sum(lengths[:rest])
 

@@ -1,0 +1,115 @@
+# The numbers of a random.Random without a call for each of them: its words are taken, drawn from, and given back.
+# A part of _fused.pyx, which includes it.
+#
+# Python's generator is the Mersenne Twister MT19937 (M. Matsumoto and T. Nishimura, ACM Transactions on Modeling and Computer
+# Simulation 8, 1998). `random()`, `getrandbits` and `gauss` are what the module random makes of its words.
+
+cdef extern from *:
+    """
+    /* Through pointers that the compiler may not look through: a sine and a cosine of one angle would become one call, and
+       the module math makes two. */
+    static double (*volatile separate_cos)(double) = cos;
+    static double (*volatile separate_sin)(double) = sin;
+    """
+    double separate_cos(double) noexcept nogil
+    double separate_sin(double) noexcept nogil
+
+from _random import Random as _Words
+
+cdef enum:
+    WORDS = 624
+    SHIFT = 397
+
+cdef struct Twister:
+    uint32_t words[WORDS]
+    int used
+
+
+cdef int take_words(Twister *twister, rng) except -1:
+    cdef int i
+    cdef tuple state = _Words.getstate(rng)     # in C to its end: no other thread draws between this and give_words
+    for i in range(WORDS):
+        twister.words[i] = state[i]
+    twister.used = state[WORDS]
+    return 0
+
+
+cdef int give_words(const Twister *twister, rng) except -1:
+    _Words.setstate(rng, (*[twister.words[i] for i in range(WORDS)], twister.used))
+    return 0
+
+
+cdef void twist(Twister *twister) noexcept nogil:
+    """The next WORDS words, each from three of the last."""
+    cdef uint32_t *words = twister.words
+    cdef uint32_t joined
+    cdef int i
+    for i in range(WORDS):
+        joined = (words[i] & 0x80000000u) | (words[(i + 1) % WORDS] & 0x7fffffffu)
+        words[i] = words[(i + SHIFT) % WORDS] ^ (joined >> 1) ^ (0x9908b0dfu if joined & 1 else 0)
+    twister.used = 0
+
+
+cdef uint32_t next_word(Twister *twister) noexcept nogil:
+    if twister.used >= WORDS:
+        twist(twister)
+    cdef uint32_t word = twister.words[twister.used]
+    twister.used += 1
+    word ^= word >> 11
+    word ^= (word << 7) & 0x9d2c5680u
+    word ^= (word << 15) & 0xefc60000u
+    return word ^ (word >> 18)
+
+
+cdef double next_uniform(Twister *twister) noexcept nogil:
+    """`random()`: 53 bits of two words."""
+    cdef uint32_t high = next_word(twister) >> 5, low = next_word(twister) >> 6
+    return (high * 67108864.0 + low) * (1.0 / 9007199254740992.0)
+
+
+cdef int fill_normal(Doubles numbers, double deviation, rng) except -1:
+    """numbers[i] = rng.gauss(0, deviation), one after the other."""
+    cdef Twister twister
+    cdef size_t i
+    cdef double angle, radius, spare = 0.0
+    cdef bint has_spare
+    if type(rng) is not random.Random:          # its gauss may be anything
+        for i in range(numbers.n):
+            numbers.at[i] = rng.gauss(0, deviation)
+        return 0
+    has_spare = rng.gauss_next is not None      # normal numbers come in pairs
+    if has_spare:
+        spare = rng.gauss_next
+    take_words(&twister, rng)
+    for i in range(numbers.n):
+        if has_spare:
+            numbers.at[i] = 0.0 + spare * deviation
+        else:
+            angle = next_uniform(&twister) * (2.0 * M_PI)
+            radius = sqrt(-2.0 * log(1.0 - next_uniform(&twister)))
+            numbers.at[i] = 0.0 + separate_cos(angle) * radius * deviation
+            spare = separate_sin(angle) * radius
+        has_spare = not has_spare
+    give_words(&twister, rng)
+    rng.gauss_next = spare if has_spare else None
+    return 0
+
+
+def shuffle(list items, rng):
+    """rng.shuffle(items), with its numbers, many times faster for a random.Random."""
+    cdef Twister twister
+    cdef Py_ssize_t last
+    cdef uint32_t chosen
+    cdef int shift = 0      # bits of a word that are not looked at
+    if type(rng) is not random.Random or len(items) > INT32_MAX:
+        rng.shuffle(items)
+        return
+    take_words(&twister, rng)
+    for last in range(len(items) - 1, 0, -1):
+        while (last + 1) >> (31 - shift) == 0:
+            shift += 1
+        chosen = next_word(&twister) >> shift
+        while chosen > last:
+            chosen = next_word(&twister) >> shift
+        items[last], items[chosen] = items[chosen], items[last]
+    give_words(&twister, rng)

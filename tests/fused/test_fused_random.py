@@ -1,0 +1,67 @@
+"""Random numbers drawn in C: those of random.Random, one for one, and its state afterwards."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt import GPT, GPTConfig
+from microgpt._fused import shuffle
+
+SEEDS = st.integers(-(2**70), 2**70)
+
+
+def pair(seed, drawn, normal=0):
+    """Two equal generators, some of whose numbers are gone."""
+    found = random.Random(seed), random.Random(seed)
+    for rng in found:
+        for _ in range(drawn):
+            rng.random()
+        for _ in range(normal):
+            rng.gauss(0, 1)
+    return found
+
+
+@given(
+    SEEDS, st.integers(0, 700), st.one_of(st.integers(0, 70), st.sampled_from([255, 256, 257, 1023, 1024, 1025, 3000]))
+)
+def test_a_list_is_shuffled_as_random_does(seed, drawn, n):
+    ours, theirs = pair(seed, drawn)
+    items, expected = list(range(n)), list(range(n))
+    shuffle(items, ours)
+    theirs.shuffle(expected)
+    assert items == expected
+    assert ours.getstate() == theirs.getstate()
+
+
+@given(SEEDS, st.integers(0, 700), st.integers(0, 3), st.sampled_from([(3, 1, 1), (2, 2, 3), (27, 4, 8)]))
+def test_parameters_are_the_normal_numbers_of_random(seed, drawn, normal, sizes):
+    """An odd number of them, too: the second of a pair is kept by the generator."""
+    vocab_size, n_embd, block_size = sizes
+    ours, theirs = pair(seed, drawn, normal)
+    model = GPT(GPTConfig(vocab_size, n_layer=1, n_embd=n_embd, n_head=1, block_size=block_size), ours)
+    drawn = [number.hex() for matrix in model.state_dict().values() for row in matrix.tolist() for number in row]
+    assert drawn == [theirs.gauss(0, 0.08).hex() for _ in drawn]
+    assert ours.getstate() == theirs.getstate()
+
+
+class Constant(random.Random):
+    def gauss(self, mu=0.0, sigma=1.0):
+        return mu + 2 * sigma
+
+    def shuffle(self, x):
+        x.reverse()
+
+
+def test_a_class_with_numbers_of_its_own_is_asked_for_each():
+    model = GPT(GPTConfig(3, n_layer=1, n_embd=2, n_head=1, block_size=2), Constant(1))
+    assert {number for matrix in model.state_dict().values() for row in matrix.tolist() for number in row} == {0.16}
+    items = [1, 2, 3]
+    shuffle(items, Constant(1))
+    assert items == [3, 2, 1]
+
+
+def test_the_module_random_serves_as_a_generator():
+    random.seed(5)
+    model = GPT(GPTConfig(3, n_layer=1, n_embd=2, n_head=1, block_size=2), random)
+    assert model.state_dict()["wte"][0, 0] == random.Random(5).gauss(0, 0.08)
