@@ -19,8 +19,7 @@ from .. import checks
 from ..model import GPTConfig
 from ..trainer import Settings
 
-# Option -> what its text is. Slowest first: neighbours differ in what costs nothing to change, while documents, shuffle
-# and parameters stay.
+# Option -> what its text is. Slowest first: neighbours differ in what costs little to change.
 OPTIONS: dict[str, Callable[[str], Any]] = {
     "holdout": int,
     "seed": int,
