@@ -13,12 +13,12 @@ import gc
 import math
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
+from recursion import room_for_recursion
 
 # The same examples for everybody, so that whoever changed nothing sees nothing red; `make fuzz` searches for new ones.
 COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
@@ -132,10 +132,8 @@ def compiled_namespace() -> SimpleNamespace:
 @pytest.fixture
 def deep_recursion() -> Iterator[None]:
     """Room for the reference's recursive backward on graphs some ten thousand nodes deep."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(200_000)
-    yield
-    sys.setrecursionlimit(before)
+    with room_for_recursion():
+        yield
 
 
 @pytest.fixture

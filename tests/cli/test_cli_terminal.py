@@ -35,7 +35,7 @@ def at_a_terminal(*arguments, cwd, stderr_too=True, env=None):
     other = process.stderr.read().decode() if process.stderr else ""
     if process.stderr:
         process.stderr.close()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     return seen.decode().replace("\r\n", "\n"), other
 
 
@@ -109,14 +109,14 @@ def test_a_bar_leaves_the_lines_of_a_file_alone(here, monkeypatch, tmp_path):
     with open(here / "out", "wb") as out:
         process = subprocess.Popen(command, cwd=here, stdout=out, stderr=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
-    seen, deadline = b"", time.monotonic() + 30
+    seen, deadline = b"", time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             seen += os.read(ours, 65536)
         except OSError:
             break
     os.close(ours)
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     assert b"steps/s" in seen
     steps = [line for line in (here / "out").read_text().splitlines() if line.startswith("step")]
     assert len(steps) == 50

@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,17 @@ def test_a_nan_loss_goes_on():
 def test_ctrl_c_is_answered_between_steps():
     model = small_model(n_embd=32, block_size=16)
     documents = some_documents(200_000 // 20, most=16) * 20
-    timer = threading.Timer(0.05, signal.raise_signal, [signal.SIGINT])
-    timer.start()
+
+    def interrupt():
+        while model.t == 0:
+            time.sleep(0.001)
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         model.train_steps(documents, [0.001] * len(documents))
-    timer.join()
+    thread.join()
     assert 0 < model.t < len(documents)
     done = small_model(n_embd=32, block_size=16)
     done.train_steps(documents[: model.t], [0.001] * model.t)

@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from running import ACCELERATED, Run, accelerated, interpreted, small_gpt
@@ -237,14 +236,14 @@ def test_a_reader_that_goes_away(script):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_ends_it_as_it_ends_python(script):
-    path = script(VALUE + "import time\nprint((Value(1.0) + 1).data, flush=True)\ntime.sleep(30)\n")
+    """Printed and slept in one line: the signal may come before the sleep has begun."""
+    path = script(VALUE + "import time\nprint((Value(1.0) + 1).data, flush=True); time.sleep(600)\n")
     ends = []
     for command in ([sys.executable], [*ACCELERATED, "--quiet"]):
         with subprocess.Popen(
             [*command, path.name], cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as run:
             run.stdout.readline()
-            time.sleep(0.1)
             run.send_signal(signal.SIGINT)
             said = run.stderr.read().decode().splitlines()
             ends.append((said[-1], [line for line in said if "File" in line], run.wait()))

@@ -8,12 +8,11 @@ more nodes; what has no name in the program is not compared.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bits import bits
+from recursion import room_for_recursion
 
 import microgpt
 from microgpt import reference
@@ -76,17 +75,6 @@ def seal(cls: type) -> None:
     for _ in range(BLOCK // 4):
         y = y * x
     y.backward()
-
-
-@contextmanager
-def room_for_recursion() -> Iterator[None]:
-    """The reference goes backward by recursion."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(200_000)
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def run(module: Any, program: Callable[[Bench], Any]) -> list[Any]:

@@ -44,7 +44,7 @@ class Cluster:
         return log
 
     def _said(self, log, pattern):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not (found := re.search(pattern, log.read_text())):
             assert self._processes[-1].poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
@@ -74,7 +74,7 @@ def untimed(folder):
 
 
 def until_some(folder):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not results(folder):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -112,16 +112,16 @@ def test_a_worker_that_comes_later_gets_documents_and_runs(cluster, tmp_path):
 
 def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, tmp_path):
     cluster.add_worker()
-    process = started(*SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
+    process = started(*SWEEP, "--steps", "20000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     until_some(tmp_path / "swept")
     cluster.close()
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     assert is_one_line(stderr.decode()), stderr.decode()
     assert stderr.decode().startswith("microgpt sweep: the cluster has gone")
     before = results(tmp_path / "swept")
     assert 0 < len(before) < 60
-    again = microgpt(*SWEEP, "--steps", "4000", "--out", "swept", cwd=tmp_path, timeout=120)
+    again = microgpt(*SWEEP, "--steps", "20000", "--out", "swept", cwd=tmp_path, timeout=120)
     assert again.returncode == 0, again.stderr
     assert results(tmp_path / "swept")[: len(before)] == before
     assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(60))
@@ -129,12 +129,12 @@ def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, t
 
 def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
     cluster.add_worker()
-    process = started(*SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
+    process = started(*SWEEP, "--steps", "20000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     until_some(tmp_path / "swept")
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, stderr = process.communicate(timeout=60)
-    assert time.monotonic() - began < 10  # a second on a machine that has nothing else to do
+    _, stderr = process.communicate(timeout=120)
+    assert time.monotonic() - began < 60  # a second on a machine that has nothing else to do
     assert process.returncode == 130
     count = len(results(tmp_path / "swept"))
     assert stderr.decode() == f"stopped at {count} of 60 runs; the same command goes on\n"

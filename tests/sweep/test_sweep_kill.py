@@ -5,10 +5,11 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from cli_program import TINY, microgpt, started, write_documents
+
+psutil = pytest.importorskip("psutil")  # comes with distributed
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -27,6 +28,7 @@ SWEEP = [
     "--steps",
     "2000",
 ]
+LONGER = ["--steps", "4000"]  # some seconds, so that it is not over before it is stopped
 
 
 @pytest.fixture
@@ -44,30 +46,20 @@ def untimed(folder):
     return sorted(json.dumps({**json.loads(line), "seconds": 0}) for line in lines(folder)[:-1])
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def children(pid):
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
+def workers_of(process):
+    return psutil.Process(process.pid).children()
 
 
-def gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+def at_work(workers):
+    """Whether there are two, in the middle of a run: what they did before it takes less than that."""
+    return len(workers) == 2 and all(worker.cpu_times().user > 0.2 for worker in workers)
 
 
 def test_killed_at_random_moments_it_ends_with_every_result_once(here):
@@ -84,7 +76,7 @@ def test_killed_at_random_moments_it_ends_with_every_result_once(here):
             process = started(*SWEEP, "--out", f"run{rounds}", cwd=here)
             time.sleep(rng.uniform(0.0, 1.5))
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
             status = process.returncode
             killed += status == -signal.SIGKILL
             now = lines(here / f"run{rounds}")
@@ -95,45 +87,43 @@ def test_killed_at_random_moments_it_ends_with_every_result_once(here):
         assert untimed(here / f"run{rounds}") == untimed(here / "whole")
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_workers_end_when_the_sweep_is_killed(here):
     process = started(*SWEEP, "--n-embd", "64", "--steps", "10000000", "--out", "swept", cwd=here)
-    until(lambda: len(children(process.pid)) == 2)
-    workers = children(process.pid)
+    until(lambda: len(workers_of(process)) == 2)
+    workers = workers_of(process)
     process.kill()
-    process.communicate(timeout=30)
-    until(lambda: all(map(gone, workers)), 10)
+    process.communicate(timeout=120)
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-@pytest.mark.parametrize("steps", ["2000", "10000000"])
+@pytest.mark.parametrize("steps", ["20000", "10000000"])
 def test_a_signal_ends_it_at_once_with_what_is_finished(here, name, status, steps):
     """Also where a single run would take minutes."""
     process = started(*SWEEP, "--steps", steps, "--out", "swept", cwd=here, start_new_session=True)
-    if steps == "2000":
+    if steps == "20000":
         until(lambda: len(lines(here / "swept")) > 3)
     else:
-        until(lambda: len(children(process.pid)) == 2)
-        time.sleep(0.3)
+        until(lambda: at_work(workers_of(process)))
     began = time.monotonic()
     os.killpg(process.pid, getattr(signal, name))  # as a terminal does: all of its processes
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     took = time.monotonic() - began
     assert process.returncode == status
     count = len(lines(here / "swept")) - 1
     assert stderr.decode() == f"stopped at {count} of 200 runs; the same command goes on\n"
-    assert took < 10  # a second on a machine that has nothing else to do
+    assert took < 60  # a second on a machine that has nothing else to do
 
 
 def test_a_worker_that_is_killed_is_one_line_and_the_same_again_goes_on(here):
-    process = started(*SWEEP, "--out", "swept", cwd=here)
+    process = started(*SWEEP, *LONGER, "--out", "swept", cwd=here)
     until(lambda: len(lines(here / "swept")) > 3)
-    os.kill(children(process.pid)[0], signal.SIGKILL)
-    _, stderr = process.communicate(timeout=30)
+    workers_of(process)[0].kill()
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     assert stderr.decode() == (
         "microgpt sweep: a worker process was killed, for want of memory perhaps; the same command goes on\n"
     )
-    assert microgpt(*SWEEP, "--out", "swept", cwd=here).returncode == 0
-    assert microgpt(*SWEEP, "--out", "whole", cwd=here).returncode == 0
+    assert microgpt(*SWEEP, *LONGER, "--out", "swept", cwd=here).returncode == 0
+    assert microgpt(*SWEEP, *LONGER, "--out", "whole", cwd=here).returncode == 0
     assert untimed(here / "swept") == untimed(here / "whole")
