@@ -11,21 +11,15 @@ from __future__ import annotations
 import ast
 import gc
 import math
-import os
 import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from effort import load_profile
 from recursion import room_for_recursion
 
-# The same examples for everybody, so that whoever changed nothing sees nothing red; `make fuzz` searches for new ones.
-COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("same", max_examples=100, derandomize=True, **COMMON)
-settings.register_profile("brief", max_examples=15, derandomize=True, **COMMON)
-settings.register_profile("fuzz", max_examples=100, **COMMON)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "same")
+load_profile()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

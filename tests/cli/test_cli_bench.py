@@ -76,21 +76,16 @@ def test_a_mistake_is_one_line_before_anything_is_measured(arguments, complaint,
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_without_a_folder_nothing_is_written(tmp_path):
-    run = microgpt(*SMALL, cwd=tmp_path)
-    assert run.returncode == 0
-    assert run.stderr == ""
-    assert os.listdir(tmp_path) == []
-
-
 OWN = "from microgpt.reference import Value as Script\n\n\nclass Value(Script):\n    pass\n"
 
 
-def test_a_class_of_ones_own_has_a_row_beside_the_ladder(tmp_path):
+def test_a_class_of_ones_own_has_a_row_beside_the_ladder_and_without_a_folder_nothing_is_written(tmp_path):
     (tmp_path / "mine.py").write_text(OWN, "utf-8")
     done = microgpt(*SMALL, "--with", "mine.py", cwd=tmp_path)
     (row,) = [line for line in lines_of(done.stdout) if line.startswith("mine ")]
     assert "a class Value of your own" in row
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(os.listdir(tmp_path)) - {"__pycache__"} == {"mine.py"}
 
 
 @pytest.mark.parametrize(

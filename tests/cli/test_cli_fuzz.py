@@ -1,6 +1,6 @@
 """Wrong options, damaged files, strange answers by the thousand: each is a result or one line, no traceback, no hang.
 
-The same tries every time: 5,000 of them where CI is set, 450 elsewhere.
+The same tries every time: 5,000 of them where tests run at length, 450 elsewhere.
 """
 
 import contextlib
@@ -14,17 +14,14 @@ import threading
 
 import pytest
 from cli_program import TINY, write_documents
+from effort import at_length
 
 from microgpt import checkpoint
 from microgpt.checkpoint import FILE_NAME, load, save
 from microgpt.cli import main
 from microgpt.data import load_documents
 
-TRIES = (
-    {"options": 3000, "files": 1500, "answers": 500}
-    if os.environ.get("CI")
-    else dict.fromkeys(("options", "files", "answers"), 150)
-)
+TRIES = at_length(dict.fromkeys(("options", "files", "answers"), 150), {"options": 3000, "files": 1500, "answers": 500})
 BATCHES = 5
 SECONDS = 30  # within which a try must end
 KINDS = [(kind, batch) for kind in TRIES for batch in range(BATCHES)]

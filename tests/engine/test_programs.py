@@ -6,6 +6,7 @@ import gc
 import random
 
 import pytest
+from effort import at_length
 from hypothesis import given
 from random_programs import LONG_MIX, Pair, programs, random_instruction
 
@@ -15,7 +16,7 @@ def test_a_random_program_leaves_the_same_bits_errors_and_wiring(reference_names
     Pair(reference_namespace, rival_namespace).run(program)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(at_length(2, 6)))
 def test_a_long_random_program_across_many_blocks_leaves_the_same_bits(reference, rival, deep_recursion, seed):
     """Thousands of nodes born, dropped and differentiated in all orders, hundreds of handles alive at a time."""
     rng = random.Random(f"long{seed}")
@@ -36,7 +37,7 @@ def test_a_long_random_program_across_many_blocks_leaves_the_same_bits(reference
     pair.check_all()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(at_length(2, 4)))
 def test_many_short_random_programs_in_a_row_reuse_memory_without_mixing_it_up(reference, rival, seed):
     rng = random.Random(f"short{seed}")
     names = list(LONG_MIX)

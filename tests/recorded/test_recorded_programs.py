@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bits import bits
+from effort import at_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,7 +187,7 @@ def assert_same(program: list[Any], seed: int, calls: int = 5) -> Any:
     return ours.loss_of
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_length(60, 300))
 @given(programs, st.integers(0, 10**6))
 def test_random_programs(program: list[Any], seed: int) -> None:
     assert_same(program, seed)

@@ -2,14 +2,13 @@
 
 The variants stand in variants/*.txt. Each says what the report must name, so that a swap that silently does not happen
 is found too, and what must not be swapped. The decision is made for every one of them; of those for which it is the
-same, the first is run in both ways, and all of them with HYPOTHESIS_PROFILE=long.
+same, the first is run in both ways, and all of them at length.
 """
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from effort import at_length
 from running import Variant, assert_same, decided, read_variants, small_gpt
 
 VARIANTS = [
@@ -17,7 +16,7 @@ VARIANTS = [
     for file in ("swapped", "typed_only", "partly_left", "class_left")
     for variant in read_variants(file)
 ]
-EVERY_ONE = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+EVERY_ONE = at_length(False, True)
 seen: set[tuple] = set()  # decisions of which a variant was run
 
 

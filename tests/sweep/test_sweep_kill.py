@@ -8,12 +8,13 @@ import time
 
 import pytest
 from cli_program import TINY, microgpt, started, write_documents
+from effort import at_length
 
 psutil = pytest.importorskip("psutil")  # comes with distributed
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
-KILLS = int(os.environ.get("SWEEP_KILLS", "8"))
+KILLS = at_length(4, 20)
 SWEEP = [
     "sweep",
     "--data",
@@ -63,7 +64,6 @@ def at_work(workers):
 
 
 def test_killed_at_random_moments_it_ends_with_every_result_once(here):
-    """As often as SWEEP_KILLS says."""
     rng = random.Random(4)
     whole = microgpt(*SWEEP, "--out", "whole", cwd=here)
     assert whole.returncode == 0, whole.stderr
