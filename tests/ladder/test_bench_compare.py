@@ -128,6 +128,7 @@ def test_a_run_is_written_reported_and_compared(tmp_path):
     ids = [f"{BENCH / 'test_operation.py'}::test_operation[a.relu()-{name}]" for name in ("reference", "compiled")]
     pytest_ = [sys.executable, "-m", "pytest", *ids, f"--benchmark-json={run}", "-q", "-p", "no:cacheprovider"]
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # else it sees xdist
-    subprocess.run(pytest_, check=True, cwd=tmp_path, env=alone, capture_output=True)
+    done = subprocess.run(pytest_, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and run.exists(), done.stdout + done.stderr
     assert "  a.relu()" in program("report.py", run).stdout
     assert compare(run, run).stdout.endswith("2 ratios, threshold 1.25: 0 worse, 0 better\n")
