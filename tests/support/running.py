@@ -26,7 +26,7 @@ from microgpt.cli import main
 sys.exit(main())"""
 ACCELERATED = (sys.executable, "-c", START, "run")
 TIME_LIMIT = 300  # seconds, of a process of its own
-CPU_LIMIT, MEMORY_LIMIT = 30, 3 * 2**30  # of a child: seconds, bytes
+CPU_LIMIT, MEMORY_LIMIT = 10, 3 * 2**30  # of a child: seconds, bytes
 VARIANTS = Path(__file__).parent.parent / "run" / "variants"
 
 
