@@ -42,7 +42,7 @@ from microgpt.engine.layout cimport (
     BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, OP_ABS, OP_ADD, OP_CONSTRUCTOR,
     OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH, OP_LOG, OP_MUL, OP_POW, OP_RELU, OP_RPOW, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT,
     OP_TANH, PLACE_MASK, RESULTS, SPARE_HANDLES, SUBCLASS, Arena, Block, Children, Dots, Handle, Kinds, LocalGrads, Operands,
-    Replay, RowKernels, UNUSED_REPLAY, block_of, cold_void, likely, unlikely,
+    Replay, RowKernels, SPENT_INNER, UNUSED_REPLAY, block_of, cold_void, likely, unlikely,
 )
 from microgpt.engine.lifetime cimport handles_gone
 from microgpt.engine.records cimport (
@@ -362,6 +362,9 @@ cdef class Value:
         if unlikely(recording):
             watch(self, "calls backward()")
         if backward_from(&arena, self.id) < 0:
+            if arena.walk_spent & SPENT_INNER:
+                raise RuntimeError("backward() came to one of several results of a recorded function, on which another depends: "
+                                   "compute with it inside of the function, or return it alone")
             if arena.walk_spent:
                 raise RuntimeError("backward() has been through this replayed graph already: call the recorded function again")
             raise MemoryError

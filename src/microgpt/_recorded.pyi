@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from typing import Any
 
 from typing_extensions import disjoint_base
 
@@ -15,9 +16,11 @@ class Table:
 
 @disjoint_base
 class Recording:
+    results: Any
     def __init__(
         self,
         root: Value,
+        kept: list[Value],
         start: tuple[int, int],
         tables: list[Table],
         lookups: list[tuple[int, int, list[Value]]],
@@ -26,8 +29,9 @@ class Recording:
         powers: list[tuple[Value, float]],
         n_tokens: int,
     ) -> None: ...
-    def replay(self, tokens: list[int], numbers: list[float]) -> Value | bool | None: ...
+    def replay(self, tokens: list[int], numbers: list[float]) -> list[Value] | bool | None: ...
     def stats(self) -> dict[str, int]: ...
 
 def mark() -> tuple[int, int]: ...
+def where(value: Value) -> tuple[tuple[int, int], bool]: ...
 def numbers_of(values: Iterable[Value]) -> list[float]: ...

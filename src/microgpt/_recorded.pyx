@@ -41,7 +41,8 @@ from microgpt.engine.cpython_api cimport reference_count
 from microgpt.engine.layout cimport (
     BLOCK_BITS, BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, LEAF, NARY, OP_ABS, OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH,
     OP_LOG, OP_ADD_NUMBER, OP_POW, OP_RPOW, OP_RELU, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT, OP_TANH,
-    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay, block_of,
+    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay, SPENT_INNER, SPENT_ONCE,
+    block_of,
 )
 from microgpt.engine.ints cimport fits_int
 from microgpt.engine.pool cimport scratch_reserve
@@ -89,6 +90,12 @@ def mark():
     return block_of(arena, arena.open[RESULTS].first_id).serial, arena.open[RESULTS].used
 
 
+def where(Value value not None):
+    """When a Value was made, as `mark` tells it, and whether it is a leaf."""
+    cdef Block *block = block_of(arena, value.id)
+    return (block.serial, value.id & PLACE_MASK), block.flags[value.id & PLACE_MASK] & LEAF != 0
+
+
 def numbers_of(values):
     """The data of Values, which nobody is told of."""
     cdef Value value
@@ -98,7 +105,9 @@ def numbers_of(values):
 cdef class Recording:
     """The graph below `root`, ready to be replayed.
 
-    Recording(root, start, tables, lookups, choices, inputs, powers)
+    Recording(root, kept, start, tables, lookups, choices, inputs, powers, n_tokens)
+
+    kept     Values below the root that are results as well
 
     start    what `mark` gave before the function ran
     tables   Table of each matrix of which tokens chose rows
@@ -111,6 +120,7 @@ cdef class Recording:
     """
     cdef Plan *plan
     cdef size_t graph_nodes
+    cdef public object results          # how the results are put together: for recording.py
 
     def __cinit__(self):
         self.plan = <Plan *>PyMem_RawCalloc(1, sizeof(Plan))
@@ -125,7 +135,7 @@ cdef class Recording:
         else:
             self.plan.orphaned = True
 
-    def __init__(self, Value root not None, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
+    def __init__(self, Value root not None, list kept, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
         cdef Graph graph = Graph()
         cdef size_t n = 0
         cdef uint32_t *order
@@ -146,7 +156,8 @@ cdef class Recording:
         if block_of(arena, root.id).flags[root.id & PLACE_MASK] & LEAF:
             raise NotRecorded("it returns a Value that it did not compute")
         graph.read_from(root.id)
-        check_held(graph, root, powers, choices)
+        mark_kept(graph, root, kept)
+        check_held(graph, kept, powers, choices)
         order = by_creation(graph, &n)
         try:
             find_kinds(graph, order, n)
@@ -160,7 +171,7 @@ cdef class Recording:
             self.compile(graph, order, n, tables, found)
         finally:
             PyMem_RawFree(order)
-        self.keep(graph, tables, lookups, found, inputs)
+        self.keep(graph, kept, tables, lookups, found, inputs)
         self.graph_nodes = graph.n_events
 
     cdef int compile(self, Graph graph, uint32_t *order, size_t n, list tables, list choices) except -1:
@@ -231,7 +242,7 @@ cdef class Recording:
                 memcpy(slots.rows, slots.program, total.b * sizeof(Instruction))
         return 0
 
-    cdef int keep(self, Graph graph, list tables, list lookups, list choices, list inputs) except -1:
+    cdef int keep(self, Graph graph, list kept, list tables, list lookups, list choices, list inputs) except -1:
         """What the plan needs of the graph to run."""
         cdef Plan *plan = self.plan
         cdef Cell *cell
@@ -240,6 +251,7 @@ cdef class Recording:
         set_ranges(plan, graph)
         set_tables(plan, graph, tables, lookups)
         set_relocations(plan)
+        set_kept(plan, graph, kept)
         plan.initial = <double *>PyMem_RawCalloc(plan.n_slots + 1, sizeof(double))
         plan.inputs = <Input *>PyMem_RawCalloc(len(inputs) + 1, sizeof(Input))
         if plan.initial == NULL or plan.inputs == NULL:
@@ -260,10 +272,11 @@ cdef class Recording:
         return 0
 
     def replay(self, list tokens, list numbers):
-        """The result for these tokens and numbers, a Value; None where Python has to compute it, False where the parameters
-        have other ints among them than when it was recorded."""
+        """The results for these tokens and numbers: Values, the root and those kept. None where Python has to compute them, False
+        where the parameters have other ints among them than when it was recorded."""
         cdef Plan *plan = self.plan
         cdef Instance *instance
+        cdef Instance *owned
         cdef double value
         if ints_changed(plan):
             return False
@@ -276,9 +289,9 @@ cdef class Recording:
             if kernels.forward(plan.forward, plan.n_forward, plan.lists, instance.value, instance.deriv) < 0:
                 return None
             value = instance.value[plan.root]
-            made = replay_value(value, plan.root_kind == K_INT or (plan.root_kind != K_FLOAT and value == 0.0), &instance.replay)
-            instance = NULL
-            return made
+            root = replay_value(value, reads_as_int(plan.root_kind, value), &instance.replay)
+            owned, instance = instance, NULL
+            return [root, *kept_values(owned)]
         finally:
             if instance != NULL:
                 instance_release(&instance.replay)
@@ -355,7 +368,53 @@ cdef uint32_t weight_of(Graph graph, uint32_t node) except? 0xffffffff:
     return c
 
 
-cdef int check_held(Graph graph, Value root, list powers, list choices) except -1:
+cdef int mark_kept(Graph graph, Value root, list kept) except -1:
+    cdef uint32_t c
+    graph.cells[graph.root].kept = True
+    for value in kept:
+        c = graph.place_of((<Value>value).id)[0]
+        if c == NONE:
+            raise NotRecorded("it returns Values of which none depends on all the others; return their sum too, and call backward"
+                              " on that")
+        graph.cells[c].kept = True
+    return 0
+
+
+cdef int set_kept(Plan *plan, Graph graph, list kept) except -1:
+    cdef Cell *cell
+    plan.kept = <KeptSlot *>PyMem_RawCalloc(len(kept) + 1, sizeof(KeptSlot))
+    if plan.kept == NULL:
+        raise MemoryError
+    for value in kept:
+        cell = &graph.cells[graph.cell_of((<Value>value).id)]
+        if cell.kind == K_UNSURE or (cell.unsure_grad and not cell.float_grad):
+            raise NotRecorded("whether a result or its gradient is an int depends on numbers; multiply it by 1.0")
+        plan.kept[plan.n_kept] = KeptSlot(cell.slot, cell.kind, not cell.float_grad)
+        plan.n_kept += 1
+    return 0
+
+
+cdef inline bint reads_as_int(int32_t kind, double value) noexcept:
+    return kind == K_INT or (kind != K_FLOAT and value == 0.0)
+
+
+cdef list kept_values(Instance *instance):
+    """The Values of the results but the root's."""
+    cdef Plan *plan = instance.plan
+    cdef Kept *kept
+    cdef double value
+    cdef size_t k
+    cdef list made = []
+    for k in range(plan.n_kept):
+        kept, value = &instance.kept[k], instance.value[plan.kept[k].slot]
+        result = replay_value(value, reads_as_int(plan.kept[k].kind, value), &kept.replay)
+        kept.node, kept.alive = (<Value>result).id, True
+        instance.n_users += 1
+        made.append(result)
+    return made
+
+
+cdef int check_held(Graph graph, list kept, list powers, list choices) except -1:
     """No Value from inside the graph is held by anybody but the recorder."""
     cdef size_t k
     cdef uint32_t node
@@ -368,13 +427,17 @@ cdef int check_held(Graph graph, Value root, list powers, list choices) except -
     for pair in choices:
         node = (<Value>pair[1]).id
         ours[node] = ours.get(node, 0) + 1
+    for value in kept:
+        node = (<Value>value).id
+        ours[node] = ours.get(node, 0) + 1
+    value = None
     for k in range(graph.n_events):
         node = graph.cells[graph.events[k].cell].node
         handle = block_of(arena, node).handles[node & PLACE_MASK]
-        if handle == NULL or node == root.id:
+        if handle == NULL or graph.events[k].cell == graph.root:
             continue
         if reference_count(handle) > <Py_ssize_t>ours.get(node, 0):
-            raise NotRecorded("a Value that it computed is kept outside of it; compute and return one result only")
+            raise NotRecorded("a Value that it computed is kept outside of it; return it instead")
     return 0
 
 

@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 from ._engine import Value, set_recorder
-from ._recorded import NotRecorded, Recording, Table, mark, numbers_of
+from ._recorded import NotRecorded, Recording, Table, mark, numbers_of, where
 
 __all__ = ["NotRecorded", "RecordedWarning", "recorded", "table"]
 
@@ -371,6 +371,62 @@ class _StandIns:
         return False
 
 
+class _Results:
+    """What a function returned: Values that it computed, in lists, tuples and dicts, beside constants."""
+
+    def __init__(self, made: Any) -> None:
+        self.values: list[Value] = []  # each once
+        self.form = self._form(made)
+        if not self.values:
+            raise NotRecorded("it returns no Value that it computed")
+
+    def _form(self, made: Any) -> Any:
+        kind = type(made)
+        if kind is Value:
+            return self._value(made)
+        if kind in (list, tuple, _Weights):
+            return tuple if kind is tuple else list, [self._form(each) for each in made]
+        if kind is dict and all(type(key) in _CONSTANT for key in made):
+            return dict, [(key, self._form(each)) for key, each in made.items()]
+        if kind not in _CONSTANT:
+            raise NotRecorded(f"it returns a {kind.__name__}; return Values, in lists, tuples or dicts")
+        return None, made
+
+    def _value(self, value: Value) -> Any:
+        if where(value)[1]:
+            raise NotRecorded("it returns a Value that it did not compute; return what it computes from it")
+        for number, known in enumerate(self.values):
+            if known is value:
+                return Value, number
+        self.values.append(value)
+        return Value, len(self.values) - 1
+
+    def root_first(self) -> tuple[Value, list[Value]]:
+        """The last one computed, on which the others may depend, and these. They are not held here any more."""
+        order = sorted(range(len(self.values)), key=lambda number: where(self.values[number])[0], reverse=True)
+        root, *others = [self.values[number] for number in order]
+        self.order = [order.index(number) for number in range(len(order))]
+        self.values.clear()
+        return root, others
+
+    def filled(self, values: list[Value]) -> Any:
+        """The same with these Values, the root and the others."""
+        return self._filled(self.form, values)
+
+    def _filled(self, form: Any, values: list[Value]) -> Any:
+        kind, content = form
+        if kind is None:
+            return content
+        if kind is Value:
+            return values[self.order[content]]
+        if kind is dict:
+            return {key: self._filled(each, values) for key, each in content}
+        return kind(self._filled(each, values) for each in content)
+
+
+_CONSTANT = (type(None), bool, int, float, str, bytes)
+
+
 def _flat(items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         if type(item) is tuple and len(item) == 2:
@@ -389,20 +445,22 @@ class recorded:
     strict       raise NotRecorded where a recording ends, instead of warning and running in Python
     check_every  run every so many calls in Python too, and raise AssertionError if a bit of the result differs
 
-    The function returns one Value, which it computed. Methods work; each instance has its own recordings. A change that
-    is no argument (another list of parameters, a rebound global) is not noticed: call `forget()` then.
+    The function returns a Value that it computed, or several in lists, tuples and dicts: then one depends on all
+    others, and backward goes through that one; of the others, data and grad are there to be read. Methods work; each
+    instance has its own recordings. A change that is no argument (another list of parameters, a rebound global) is not
+    noticed: call `forget()` then.
 
     Thread-safety: as for Value; while one thread records, others run their functions in Python.
     """
 
-    def __new__(cls, function: Callable[..., Value] | None = None, **settings: Any) -> Any:
+    def __new__(cls, function: Callable[..., Any] | None = None, **settings: Any) -> Any:
         if function is None:
             return functools.partial(cls, **settings)
         return super().__new__(cls)
 
     def __init__(
         self,
-        function: Callable[..., Value],
+        function: Callable[..., Any],
         *,
         static: Iterable[str] = (),
         strict: bool = False,
@@ -430,7 +488,7 @@ class recorded:
     def __repr__(self) -> str:
         return f"<recorded {self.__name__}>"  # type: ignore[attr-defined]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Value:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if getattr(_here, "active", False):  # a function that is being recorded calls this one
             return self.function(*args, **kwargs)
         arguments = _Arguments()
@@ -441,10 +499,11 @@ class recorded:
             made = recording.replay(arguments.tokens, arguments.numbers)
             if made is None:
                 return self.function(*args, **kwargs)
-            if isinstance(made, Value):
+            if made is not False:
+                found = recording.results.filled(made)
                 if self.check_every and self.calls % self.check_every == 0:
-                    self._check(made, args, kwargs)
-                return made
+                    self._check(found, args, kwargs)
+                return found
         elif recording is not None:
             return self.function(*args, **kwargs)
         return self._first_call(shape, arguments, args, kwargs)
@@ -477,7 +536,7 @@ class recorded:
             for name, value in zip(names, [*args, *kwargs.values()])
         )
 
-    def _first_call(self, shape: Any, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
+    def _first_call(self, shape: Any, arguments: _Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
             self.forget()
         if not _lock.acquire(blocking=False):  # another thread records
@@ -492,7 +551,7 @@ class recorded:
             self._shapes[shape] = recording
             self._keep(shape, arguments)
             made = recording.replay(arguments.tokens, arguments.numbers)
-            return made if isinstance(made, Value) else self.function(*args, **kwargs)
+            return recording.results.filled(made) if made else self.function(*args, **kwargs)
         finally:
             _lock.release()
         return self._not_recorded(shape, reason, later, arguments, args, kwargs)
@@ -505,7 +564,7 @@ class recorded:
         arguments: _Arguments,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> Value:
+    ) -> Any:
         """The result in Python. `later`: another call of this shape may be recorded, since ints become floats."""
         made = self.function(*args, **kwargs)  # what this raises is the function's own
         self._shapes.pop(shape, None)
@@ -548,21 +607,26 @@ class recorded:
             raise NotRecorded("it draws random numbers; draw them before the call and pass them")
         if stand_ins.changed():
             raise NotRecorded("it changes a list or dict among its arguments; make it inside")
-        if type(made) is not Value:
-            raise NotRecorded(f"it returns a {type(made).__name__}; return one Value")
-        del new_args, new_kwargs, stand_ins
+        results = _Results(made)
+        del made, new_args, new_kwargs, stand_ins
         recorder.weights.clear()
+        root, kept = results.root_first()
         try:
-            return self._recording(recorder, made, start, arguments)
+            recording = self._recording(recorder, root, kept, start, arguments)
         except NotRecorded as no:
             if "kept outside" not in str(no):
                 raise
-        gc.collect()  # a cycle of garbage may hold on to it
-        return self._recording(recorder, made, start, arguments)
+            gc.collect()  # a cycle of garbage may hold on to it
+            recording = self._recording(recorder, root, kept, start, arguments)
+        recording.results = results
+        return recording
 
-    def _recording(self, recorder: _Recorder, made: Value, start: Any, arguments: _Arguments) -> Recording:
+    def _recording(
+        self, recorder: _Recorder, root: Value, kept: list[Value], start: Any, arguments: _Arguments
+    ) -> Recording:
         return Recording(
-            made,
+            root,
+            kept,
             start,
             recorder.tables,
             recorder.lookups,
@@ -583,16 +647,29 @@ class recorded:
     def _drop(self, shape: Any, _: object) -> None:
         self._shapes.pop(shape, None)
 
-    def _check(self, made: Value, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        expected = self.function(*args, **kwargs)
-        if repr(expected.data) != repr(made.data):
-            raise AssertionError(
-                f"{self.function.__name__}: a replay gives {made.data!r}, Python {expected.data!r}; what it reads has"
-                f" changed since it was recorded: call forget() after such a change"
-            )
+    def _check(self, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for ours, expected in zip(_numbers(made), _numbers(self.function(*args, **kwargs))):
+            if repr(ours) != repr(expected):
+                raise AssertionError(
+                    f"{self.function.__name__}: a replay gives {ours!r}, Python {expected!r}; what it reads has"
+                    f" changed since it was recorded: call forget() after such a change"
+                )
 
 
 _here = threading.local()
+
+
+def _numbers(made: Any) -> Iterator[Any]:
+    """What results are to be compared by."""
+    if isinstance(made, (list, tuple)):
+        for each in made:
+            yield from _numbers(each)
+    elif isinstance(made, dict):
+        for key, each in made.items():
+            yield key
+            yield from _numbers(each)
+    else:
+        yield made.data if isinstance(made, Value) else made
 
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:

@@ -350,7 +350,7 @@ cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
             return -1
         spans_prepare(arena)
         arena.walk_number += 1
-        arena.walk_failed = arena.walk_spent = False
+        arena.walk_failed, arena.walk_spent = False, 0
         n = walk_from(arena, root)
         if arena.walk_failed or arena.walk_spent:
             unvisit(arena, n)

@@ -103,11 +103,15 @@ cdef enum:                              # kinds of blocks, and the lowest bit of
     RESULTS = 0
     LEAVES = 1
 
+cdef enum:                              # Replay.spent
+    SPENT_ONCE = 1                      # it has been propagated
+    SPENT_INNER = 2                     # it is one of several results, and below another one
+
 ctypedef struct Replay:                 # a recorded graph that was replayed, for which one node stands: see _recorded.pyx
     # propagates the gradient of the node; returns what stands there from now on
     Replay *(*backward)(Replay *replay, double grad, bint int_grad) noexcept nogil
     void (*release)(Replay *replay) noexcept    # the node is dead, or nobody can call backward on it any more
-    bint spent                          # it has been propagated
+    uint8_t spent                       # why backward cannot go through it, SPENT_...; 0: it can
 
 ctypedef struct Operands:               # children of a node that has other than one or two with a local gradient each
     uint32_t n_children                 # how many children
@@ -242,7 +246,7 @@ ctypedef struct Arena:
     bint int_overflowed                 # a result of ints was too large for one: see ints.pxd
     Kinds kinds
     bint walk_failed                    # the running walk found no memory
-    bint walk_spent                     # the running walk found a replayed graph that has been propagated already
+    uint8_t walk_spent                  # the running walk found a replayed graph that backward cannot go through: SPENT_...
     const RowKernels *kernels           # for the instruction set of this CPU
     uint64_t *scratch                   # of the walk and of collect
     size_t scratch_capacity

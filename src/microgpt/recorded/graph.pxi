@@ -45,6 +45,7 @@ ctypedef struct Cell:
     bint extended                       # a chain: a longer one goes on from here
     bint float_grad                     # the gradient receives a float
     bint unsure_grad                    # it may receive an int
+    bint kept                           # one of several results: it stays a cell of its own
 
 ctypedef struct Term:
     uint32_t left                       # cells
@@ -316,7 +317,7 @@ cdef class Graph:
             raise MemoryError
         spans_prepare(arena)
         arena.walk_number += 1
-        arena.walk_failed = arena.walk_spent = False
+        arena.walk_failed, arena.walk_spent = False, 0
         n = walk_from(arena, root)
         try:
             if arena.walk_failed or arena.walk_spent:

@@ -36,6 +36,11 @@ ctypedef struct Input:                  # a number among the arguments
     int32_t slot
     int32_t form                        # FORM_...
 
+ctypedef struct KeptSlot:               # one of several results, but for the root
+    int32_t slot
+    int32_t kind
+    bint keeps_ints                     # as in Range
+
 ctypedef struct Plan:
     Instruction *forward
     Instruction *backward
@@ -45,6 +50,8 @@ ctypedef struct Plan:
     size_t n_slots
     int32_t root
     int32_t root_kind
+    KeptSlot *kept
+    size_t n_kept
     Range *ranges
     size_t n_ranges
     Relocation *relocations
@@ -68,10 +75,18 @@ ctypedef struct Plan:
     PyObject *held                      # keeps the parameters
     bint orphaned                       # the recording is gone, results of it are alive
 
-ctypedef struct Instance:               # one result: the numbers that it was computed from
+ctypedef struct Kept:                   # the node of a result, which gets its gradient when backward goes through the root
+    Replay replay
+    Instance *instance
+    uint32_t node
+    bint alive
+
+ctypedef struct Instance:               # one call: the numbers that its results were computed from
     Replay replay
     Plan *plan
     Instance *next
+    Kept *kept
+    size_t n_users                      # nodes that need it: of the root, until backward, and of the other results
     uint64_t run
     double *value
     double *deriv
@@ -87,6 +102,7 @@ cdef enum:
 cdef void instance_free(Instance *instance) noexcept:
     PyMem_RawFree(instance.value)
     PyMem_RawFree(instance.tokens)
+    PyMem_RawFree(instance.kept)
     PyMem_RawFree(instance)
 
 
@@ -113,6 +129,7 @@ cdef void plan_free(Plan *plan) noexcept:
     PyMem_RawFree(plan.tables)
     PyMem_RawFree(plan.choices)
     PyMem_RawFree(plan.inputs)
+    PyMem_RawFree(plan.kept)
     if plan.held != NULL:
         defer_release(plan.held)
     PyMem_RawFree(plan)
@@ -120,6 +137,7 @@ cdef void plan_free(Plan *plan) noexcept:
 
 cdef Instance *instance_take(Plan *plan) except NULL:
     cdef Instance *instance = plan.free
+    cdef size_t k
     if instance != NULL:
         plan.free = instance.next
     else:
@@ -128,7 +146,8 @@ cdef Instance *instance_take(Plan *plan) except NULL:
             raise MemoryError
         instance.value = <double *>PyMem_RawCalloc(3 * plan.n_slots, sizeof(double))
         instance.tokens = <int64_t *>PyMem_RawMalloc((plan.n_tokens + 1) * sizeof(int64_t))
-        if instance.value == NULL or instance.tokens == NULL:
+        instance.kept = <Kept *>PyMem_RawCalloc(plan.n_kept + 1, sizeof(Kept))
+        if instance.value == NULL or instance.tokens == NULL or instance.kept == NULL:
             instance_free(instance)
             raise MemoryError
         instance.deriv = instance.value + plan.n_slots
@@ -137,11 +156,16 @@ cdef Instance *instance_take(Plan *plan) except NULL:
         instance.plan = plan
         instance.replay.backward = instance_backward
         instance.replay.release = instance_release
+        for k in range(plan.n_kept):
+            instance.kept[k].instance = instance
+            instance.kept[k].replay.release = kept_release
+            instance.kept[k].replay.spent = SPENT_INNER
         plan.n_instances += 1
     plan.n_alive += 1
     plan.runs += 1
     instance.run = plan.runs
-    instance.replay.spent = False
+    instance.replay.spent = 0
+    instance.n_users = 1
     return instance
 
 
@@ -152,11 +176,23 @@ cdef void instance_return(Instance *instance) noexcept nogil:
 
 
 cdef void instance_release(Replay *replay) noexcept:
-    """Its node is dead."""
-    cdef Plan *plan = (<Instance *>replay).plan
-    instance_return(<Instance *>replay)
-    if plan.orphaned and plan.n_alive == 0:
-        plan_free(plan)
+    """The root's node is dead."""
+    instance_leave(<Instance *>replay)
+
+
+cdef void kept_release(Replay *replay) noexcept:
+    """The node of another result is dead."""
+    (<Kept *>replay).alive = False
+    instance_leave((<Kept *>replay).instance)
+
+
+cdef void instance_leave(Instance *instance) noexcept:
+    cdef Plan *plan = instance.plan
+    instance.n_users -= 1
+    if instance.n_users == 0:
+        instance_return(instance)
+        if plan.orphaned and plan.n_alive == 0:
+            plan_free(plan)
 
 
 # ---- tokens ---------------------------------------------------------------------------------------------------------------
@@ -236,7 +272,7 @@ cdef void read_parameters(Plan *plan, Instance *instance) noexcept:
 
 cdef Replay SPENT                       # stands where a graph has been propagated
 SPENT.release = nothing_to_release
-SPENT.spent = True
+SPENT.spent = SPENT_ONCE
 
 
 cdef void nothing_to_release(Replay *replay) noexcept:
@@ -244,7 +280,7 @@ cdef void nothing_to_release(Replay *replay) noexcept:
 
 
 cdef Replay *instance_backward(Replay *replay, double grad, bint int_grad) noexcept nogil:
-    """Add to the parameters' gradients. The memory is free for another replay then."""
+    """Add to the gradients of the parameters and of the results. The memory is free for another replay then."""
     cdef Instance *instance = <Instance *>replay
     cdef Plan *plan = instance.plan
     cdef Range *span
@@ -255,17 +291,36 @@ cdef Replay *instance_backward(Replay *replay, double grad, bint int_grad) noexc
         memcpy(instance.grad + span.slot, &block_of(arena, span.node).numbers[GRAD + (span.node & PLACE_MASK)],
                span.n * sizeof(double))
     instance.grad[plan.root] = grad
+    for k in range(plan.n_kept):
+        if instance.kept[k].alive:
+            instance.grad[plan.kept[k].slot] = numbers_at(instance.kept[k].node)[GRAD]
     relocate(plan, instance)
     kernels.backward(plan.backward, plan.n_backward, instance.value, instance.deriv, instance.grad)
     for k in range(plan.n_ranges):
         write_gradients(instance, &plan.ranges[k], int_grad)
+    for k in range(plan.n_kept):
+        if instance.kept[k].alive:
+            write_kept(instance.grad[plan.kept[k].slot], instance.kept[k].node, plan.kept[k].keeps_ints and int_grad)
     for k in range(plan.n_looked_up):
         mark_float(plan, instance.tokens, plan.looked_up[k])
+    if instance.n_users > 1:
+        instance.n_users -= 1
+        return &SPENT
     if plan.orphaned:                                       # to be freed with its node, under the GIL
-        replay.spent = True
+        replay.spent = SPENT_ONCE
         return replay
     instance_return(instance)
     return &SPENT
+
+
+cdef inline double *numbers_at(uint32_t node) noexcept nogil:
+    return &block_of(arena, node).numbers[node & PLACE_MASK]
+
+
+cdef inline void write_kept(double grad, uint32_t node, bint is_int) noexcept nogil:
+    numbers_at(node)[GRAD] = grad
+    if not is_int or not fits_int(grad):
+        block_of(arena, node).int_grads[node & PLACE_MASK] = False
 
 
 cdef inline void write_gradients(Instance *instance, Range *span, bint int_grad) noexcept nogil:

@@ -9,7 +9,7 @@
 cdef inline bint is_own_product(Graph graph, uint32_t c) noexcept:
     """A product that has one consumer, and may be a term of that."""
     cdef Cell *cell = &graph.cells[c]
-    return cell.op == R_MUL and cell.kind == K_FLOAT and cell.uses == 1 and cell.choice == 0 and c != graph.root
+    return cell.op == R_MUL and cell.kind == K_FLOAT and cell.uses == 1 and cell.choice == 0 and not cell.kept
 
 
 cdef inline bint is_zero(Cell *cell) noexcept:
@@ -28,7 +28,7 @@ cdef inline void chain_begins(Graph graph, uint32_t c) noexcept:
 cdef inline bint chain_goes_on(Graph graph, uint32_t c) noexcept:
     cdef Cell *cell = &graph.cells[c]
     cdef Cell *before = &graph.cells[cell.a]
-    if before.op != R_ADD or before.link == 0 or before.uses != 1 or cell.a == cell.b:
+    if before.op != R_ADD or before.link == 0 or before.uses != 1 or before.kept or cell.a == cell.b:
         return False
     if before.has_products != is_own_product(graph, cell.b):
         return False
