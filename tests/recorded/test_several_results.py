@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bits import bits
+from effort import at_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_recorded_programs import Side, apply, programs
@@ -61,7 +62,7 @@ class SideOfSeveral(Side):
         return [bits(loss.data), bits(loss.grad), *before, *grads, *(bits(each.grad) for each in self.all)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=at_length(40, 200))
 @given(programs, st.integers(0, 10**6))
 def test_random_programs(program: list[Any], seed: int) -> None:
     rng = random.Random(seed + 1)
