@@ -2,7 +2,7 @@
 # cython: binding=False, embedsignature=True, freethreading_compatible=False
 """Recorded graphs: what a call of a function computed, as two short programs that C replays, bit for bit.
 
-How it works, from the call of a recorded function (recording.py) to numbers:
+How it works, from the call of a recorded function (recording/) to numbers:
 
 1. *Record.* The function runs once in Python. Its ints and floats go in as objects that say where they are used; what Python
    decides by looking at a number ends the recording. The graph is then read from the arena (recorded/graph.pxi), by the
@@ -120,7 +120,7 @@ cdef class Recording:
     """
     cdef Plan *plan
     cdef size_t graph_nodes
-    cdef public object results          # how the results are put together: for recording.py
+    cdef public object results          # how the results are put together: for recording/
 
     def __cinit__(self):
         self.plan = <Plan *>PyMem_RawCalloc(1, sizeof(Plan))

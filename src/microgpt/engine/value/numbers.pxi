@@ -106,7 +106,7 @@ cdef int require_number(object number, str what, double *value, bint *is_int) ex
     return 0
 
 
-# ---- recording: see recording.py -----------------------------------------------------------------------------------------
+# ---- recording: see recording/ -------------------------------------------------------------------------------------------
 
 cdef object recorder = None             # who is told, while a function is recorded, what it does with numbers
 cdef bint recording = False             # whether somebody is

@@ -1,0 +1,193 @@
+"""What a function gets while it is recorded: its arguments, as objects that say where they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .._engine import Value
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+PLAIN, MINUS, INVERSE = range(3)  # the forms of a number: as in recorded/plan.pxi
+
+
+class table(list):  # type: ignore[type-arg]
+    """A matrix of parameters, rows of Values, whose rows tokens may choose while a function is recorded.
+
+    table(rows): rows of one length. In all else it is a list. IndexError as a list's.
+    """
+
+    def __getitem__(self, index: Any) -> Any:
+        if type(index) is Index:
+            return index.recorder.look_up(self, index)
+        return list.__getitem__(self, index)
+
+
+class Argument:
+    """An argument while a function is recorded. Whoever wants to know its number ends that."""
+
+    __slots__ = ("number", "place", "recorder")
+    what = ""
+    remedy = ""
+
+    def __init__(self, recorder: Recorder, number: Any, place: int) -> None:
+        self.recorder = recorder
+        self.number = number
+        self.place = place
+
+    def _ask(self, *_: object) -> NoReturn:
+        self.recorder.stop(f"looks at {self.what}", self.remedy)
+
+
+# Whatever a number can be asked. What an argument can do, its class defines again.
+_ASKED = """
+bool hash round trunc floor ceil abs neg pos invert lt le gt ge eq ne repr str format reduce copy deepcopy
+add sub mul truediv floordiv mod divmod pow and or xor lshift rshift
+radd rsub rmul rtruediv rfloordiv rmod rdivmod rpow rand ror rxor rlshift rrshift
+"""
+for _name in _ASKED.split():
+    setattr(Argument, f"__{_name}__", Argument._ask)
+
+
+class Index(Argument):
+    """An int: a token."""
+
+    __slots__ = ()
+    what = "an int among the arguments other than as an index of a table or as a target"
+    remedy = "wrap the matrix in table(...), or name the parameter in static=(...)"
+
+    __int__ = __float__ = __complex__ = __index__ = Argument._ask
+    __class__ = property(lambda self: int)  # what isinstance goes by
+
+
+class Number(Argument):
+    """A float. Beside a Value it becomes a leaf; it can be negated and inverted, as the script's expressions do."""
+
+    __slots__ = ("form",)
+    __class__ = property(lambda self: float)
+    what = "a float among the arguments other than beside a Value"
+    remedy = "compute with it before the call, or name the parameter in static=(...)"
+
+    def __init__(self, recorder: Recorder, number: float, place: int, form: int = PLAIN) -> None:
+        super().__init__(recorder, number, place)
+        self.form = form
+
+    def _as(self, form: int) -> Number:
+        if self.form != PLAIN:
+            self._ask()
+        return Number(self.recorder, self.number, self.place, form)
+
+    def data(self) -> float:
+        data: float = self.number
+        if self.form == INVERSE:
+            return data**-1  # may raise: then Python does, too
+        return -data if self.form == MINUS else data
+
+    def _leaf(self, other: object) -> Value:
+        if not isinstance(other, Value):
+            self._ask()
+        return self.recorder.input(self)
+
+    def __neg__(self) -> Number:
+        return self._as(MINUS)
+
+    def __pow__(self, exponent: object) -> Number:
+        if type(exponent) is not int or exponent != -1:
+            self._ask()
+        return self._as(INVERSE)
+
+    def __add__(self, other: Value) -> Value:
+        return other + self._leaf(other)
+
+    __radd__ = __add__
+
+    def __mul__(self, other: Value) -> Value:
+        return other * self._leaf(other)
+
+    __rmul__ = __mul__
+
+    def __sub__(self, other: Value) -> Value:
+        leaf = self._leaf(other)
+        return -other + leaf
+
+    def __truediv__(self, other: Value) -> Value:
+        leaf = self._leaf(other)
+        return other**-1 * leaf
+
+
+# ---- the arguments of a call ----------------------------------------------------------------------------------------
+
+
+class Arguments:
+    """The arguments of a call: its shape, which is hashable, and the numbers that vary."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.numbers: list[float] = []
+        self.kept: list[object] = []  # objects that the shape knows by their id
+        self.opaque = ""  # the type of one that may hold other numbers the next time
+
+    def shape(self, argument: Any) -> Any:
+        kind = type(argument)
+        if kind is int:
+            self.tokens.append(argument)
+            return int
+        if kind is float:
+            self.numbers.append(argument)
+            return float
+        if kind is list or kind is tuple:
+            return kind, *map(self.shape, argument)
+        if kind is dict:
+            return kind, *[(type(key), key, self.shape(value)) for key, value in argument.items()]
+        if kind in (str, bytes, bool, type(None)):
+            return argument
+        if (hasattr(kind, "__len__") and kind is not table) or hasattr(kind, "__index__") or hasattr(kind, "__float__"):
+            self.opaque = kind.__name__
+        self.kept.append(argument)
+        return kind, id(argument)
+
+
+class StandIns:
+    """The arguments as the recorded function gets them."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.tokens = 0
+        self.numbers = 0
+        self.made: list[tuple[Any, Any]] = []  # containers that were copied, and what was in them
+
+    def of(self, argument: Any) -> Any:
+        kind = type(argument)
+        if kind is int:
+            self.tokens += 1
+            return Index(self.recorder, argument, self.tokens - 1)
+        if kind is float:
+            self.numbers += 1
+            return Number(self.recorder, argument, self.numbers - 1)
+        if kind is list or kind is tuple:
+            made: Any = kind(map(self.of, argument))
+        elif kind is dict:
+            made = {key: self.of(value) for key, value in argument.items()}
+        else:
+            return argument
+        if kind is not tuple:
+            self.made.append((made, list(made.items()) if kind is dict else list(made)))
+        return made
+
+    def changed(self) -> bool:
+        """Whether the function wrote to a list or dict among its arguments."""
+        for made, before in self.made:
+            now = list(made.items()) if type(made) is dict else made
+            if len(now) != len(before) or any(a is not b for a, b in zip(_flat(now), _flat(before))):
+                return True
+        return False
+
+
+def _flat(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        if type(item) is tuple and len(item) == 2:
+            yield from item
+        else:
+            yield item

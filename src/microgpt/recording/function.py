@@ -1,0 +1,263 @@
+"""The decorator: what is recorded, what is replayed, and what runs in Python."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import random
+import threading
+import types
+import warnings
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .._engine import Value, set_recorder
+from .._recorded import NotRecorded, Recording, mark
+from .arguments import Arguments, StandIns
+from .recorder import Recorder, Stopped, sentence_of
+from .results import Results, numbers_in
+
+MAX_SHAPES = 256  # recordings of one function
+_lock = threading.Lock()  # one recording at a time
+_here = threading.local()
+
+
+class RecordedWarning(UserWarning):
+    """A function is not recorded, and runs in Python."""
+
+
+class recorded:
+    """Record what a function computes, and replay it bit for bit: see the module.
+
+    @recorded
+    @recorded(static=("n",), strict=False, check_every=0)
+
+    static       names of parameters of which every value is a shape of its own
+    strict       raise NotRecorded where a recording ends, instead of warning and running in Python
+    check_every  run every so many calls in Python too, and raise AssertionError if a bit of the result differs
+
+    The function returns a Value that it computed, or several in lists, tuples and dicts: then one depends on all
+    others, and backward goes through that one; of the others, data and grad are there to be read. Methods work; each
+    instance has its own recordings. A change that is no argument (another list of parameters, a rebound global) is not
+    noticed: call `forget()` then.
+
+    Thread-safety: as for Value; while one thread records, others run their functions in Python.
+    """
+
+    def __new__(cls, function: Callable[..., Any] | None = None, **settings: Any) -> Any:
+        if function is None:
+            return functools.partial(cls, **settings)
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        static: Iterable[str] = (),
+        strict: bool = False,
+        check_every: int = 0,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"recorded: {type(function).__name__!r} is not a function")
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.static = frozenset([static] if isinstance(static, str) else static)
+        self.strict = strict
+        self.check_every = check_every
+        self.calls = 0
+        self._later = ""  # why the last first call was not recorded, though another may be
+        self._names = _parameter_names(function)
+        unknown = self.static - set(self._names)
+        if unknown:
+            raise TypeError(f"recorded: {function.__name__} has no parameter {sorted(unknown)[0]!r}")
+        self._shapes: dict[Any, Recording | str] = {}  # by the shape of arguments; or the reason why not
+        self._kept: dict[Any, object] = {}
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<recorded {self.__name__}>"  # type: ignore[attr-defined]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if getattr(_here, "active", False):  # a function that is being recorded calls this one
+            return self.function(*args, **kwargs)
+        arguments = Arguments()
+        shape = self._shape(arguments, args, kwargs)
+        self.calls += 1
+        recording = self._shapes.get(shape)
+        if type(recording) is Recording:
+            made = recording.replay(arguments.tokens, arguments.numbers)
+            if made is None:
+                return self.function(*args, **kwargs)
+            if made is not False:
+                found = recording.results.filled(made)
+                if self.check_every and self.calls % self.check_every == 0:
+                    self._check(found, args, kwargs)
+                return found
+        elif recording is not None:
+            return self.function(*args, **kwargs)
+        return self._first_call(shape, arguments, args, kwargs)
+
+    def forget(self) -> None:
+        """Drop all recordings; the next calls record anew."""
+        self._shapes.clear()
+        self._kept.clear()
+
+    def stats(self) -> dict[str, Any]:
+        """What is recorded, as a dict:
+
+        recordings    for each: nodes of its graph, instructions, bytes, and how often it was replayed
+        not_recorded  for each shape that is not, the sentence why
+        """
+        found = self._shapes.values()
+        return {
+            "recordings": [each.stats() for each in found if isinstance(each, Recording)],
+            "not_recorded": [each for each in [*found, self._later] if isinstance(each, str) and each],
+        }
+
+    # ---- a call ----
+
+    def _shape(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.static and not kwargs:
+            return tuple(map(arguments.shape, args))
+        names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names)), *kwargs]
+        return tuple(
+            (name, type(value), repr(value), _frozen(value)) if name in self.static else (name, arguments.shape(value))
+            for name, value in zip(names, [*args, *kwargs.values()])
+        )
+
+    def _first_call(self, shape: Any, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
+            self.forget()
+        if not _lock.acquire(blocking=False):  # another thread records
+            return self.function(*args, **kwargs)
+        state = random.getstate()
+        try:
+            recording = self._record(state, arguments, args, kwargs)
+        except NotRecorded as no:
+            random.setstate(state)
+            reason, later = str(no), no.later
+        else:
+            self._shapes[shape] = recording
+            self._keep(shape, arguments)
+            made = recording.replay(arguments.tokens, arguments.numbers)
+            return recording.results.filled(made) if made else self.function(*args, **kwargs)
+        finally:
+            _lock.release()
+        return self._not_recorded(shape, reason, later, arguments, args, kwargs)
+
+    def _not_recorded(
+        self,
+        shape: Any,
+        reason: str,
+        later: bool,
+        arguments: Arguments,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """The result in Python. `later`: another call of this shape may be recorded, since ints become floats."""
+        made = self.function(*args, **kwargs)  # what this raises is the function's own
+        self._shapes.pop(shape, None)
+        name = self.function.__name__
+        if self.strict:
+            raise NotRecorded(f"{name}: {reason}")
+        self._later = reason if later else ""
+        if not later:
+            self._shapes[shape] = reason
+            self._keep(shape, arguments)
+            warnings.warn(f"{name} runs in Python from here on: {reason}", RecordedWarning, stacklevel=4)
+        return made
+
+    def _record(self, state: object, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
+        """Run the function in Python, watched. NotRecorded where that cannot be replayed."""
+        if arguments.opaque:
+            raise NotRecorded(
+                f"an argument is of type {arguments.opaque}, and may change unseen; pass lists, ints and floats"
+            )
+        recorder = Recorder()
+        stand_ins = StandIns(recorder)
+        names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names))]
+        new_args = [value if name in self.static else stand_ins.of(value) for name, value in zip(names, args)]
+        new_kwargs = {name: value if name in self.static else stand_ins.of(value) for name, value in kwargs.items()}
+        start = mark()
+        set_recorder(recorder)
+        _here.active = True
+        try:
+            made: Any = self.function(*new_args, **new_kwargs)
+        except Stopped:
+            made = None
+        except Exception as error:
+            raise NotRecorded(recorder.reason or sentence_of(error)) from None
+        finally:
+            _here.active = False
+            set_recorder(None)
+        if recorder.reason:  # also if the function caught what ended the recording
+            raise NotRecorded(recorder.reason)
+        if random.getstate() != state:
+            raise NotRecorded("it draws random numbers; draw them before the call and pass them")
+        if stand_ins.changed():
+            raise NotRecorded("it changes a list or dict among its arguments; make it inside")
+        results = Results(made)
+        del made, new_args, new_kwargs, stand_ins
+        recorder.weights.clear()
+        root, kept = results.root_first()
+        try:
+            recording = self._recording(recorder, root, kept, start, arguments)
+        except NotRecorded as no:
+            if "kept outside" not in str(no):
+                raise
+            gc.collect()  # a cycle of garbage may hold on to it
+            recording = self._recording(recorder, root, kept, start, arguments)
+        recording.results = results
+        return recording
+
+    def _recording(
+        self, recorder: Recorder, root: Value, kept: list[Value], start: Any, arguments: Arguments
+    ) -> Recording:
+        return Recording(
+            root,
+            kept,
+            start,
+            recorder.tables,
+            recorder.lookups,
+            recorder.choices,
+            recorder.inputs,
+            recorder.powers,
+            len(arguments.tokens),
+        )
+
+    def _keep(self, shape: Any, arguments: Arguments) -> None:
+        """The objects among the arguments whose id is part of the shape: recordings go when they go."""
+        for thing in arguments.kept:
+            try:
+                self._kept[id(thing)] = weakref.ref(thing, functools.partial(self._drop, shape))
+            except TypeError:
+                self._kept[id(thing)] = thing
+
+    def _drop(self, shape: Any, _: object) -> None:
+        self._shapes.pop(shape, None)
+
+    def _check(self, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for ours, expected in zip(numbers_in(made), numbers_in(self.function(*args, **kwargs))):
+            if repr(ours) != repr(expected):
+                raise AssertionError(
+                    f"{self.function.__name__}: a replay gives {ours!r}, Python {expected!r}; what it reads has"
+                    f" changed since it was recorded: call forget() after such a change"
+                )
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    code = getattr(function, "__code__", None)
+    names = [] if code is None else list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return names[1:] if isinstance(function, types.MethodType) else names
+
+
+def _frozen(value: Any) -> Any:
+    """A static argument as a part of the shape."""
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(f"recorded: a static argument must be hashable, not {type(value).__name__!r}") from None
+    return value
