@@ -2,19 +2,20 @@
 
 variants/hostile.txt   code after the class: looks behind it, patches it, ends in unusual ways
 variants/refused.txt   code after the class that the compiled one cannot hold, which is said
-variants/steps.txt     changes of the small script around the optimiser, backward and the weights
+variants/steps.txt     changes of the small script around the optimiser, backward and the weights: a third, or all
 """
 
 from __future__ import annotations
 
 import pytest
 from alike import REFUSED, assert_alike
+from effort import at_length
 from running import accelerated, read_scripts, read_variants, small_gpt
 
 SAYS = 'print(f"num docs: {len(docs)}")\n', 'print(f"vocab size: {vocab_size}")\n'
 VALUE = small_gpt(*((line, "") for line in SAYS)).split("n_embd = 4")[0]
 HOSTILE, REFUSALS = read_scripts("hostile"), read_scripts("refused")
-STEPS = {variant.name: variant.changes for variant in read_variants("steps")}
+STEPS = {variant.name: variant.changes for variant in read_variants("steps")[:: at_length(3, 1)]}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
