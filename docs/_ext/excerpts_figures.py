@@ -12,14 +12,19 @@ A page writes `{{ ms fused }}` where it wants one; whatever else stands there is
     run                     by which command, where and with what, as a sentence
     table                   the ladder as a table
     chart                   the ladder as a picture, SVG in HTML
+    profile [RUNG]          where the processor's time goes, as a picture, from docs/profile.json
+    pythons NAME            the range of a figure over versions of Python, from docs/pythons.json; `run`: which
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+
+import profile_chart
 
 from microgpt.ladder import charts
 from microgpt.ladder.results import Results, load
@@ -68,7 +73,9 @@ def rounded(number: float) -> str:
 
 
 def factor(ratio: float) -> str:
-    """How many times; three digits of more than a thousand."""
+    """How many times; three digits of more than a thousand, or below two."""
+    if 1 != ratio < 2:
+        return f"{ratio:.2f}"
     return rounded(round(ratio, 2 - math.floor(math.log10(ratio))) if ratio >= 1000 else ratio)
 
 
@@ -123,6 +130,19 @@ def _chart(results: Results) -> str:
     return f'<figure class="picture">{charts.ladder_svg(results)}<figcaption>{caption}</figcaption></figure>'
 
 
+def _pythons(results: Results, name: str) -> str:
+    """From the least to the most over the saved runs: `1.02 to 1.1 times`, `49 to 64 %`."""
+    saved = json.loads((BENCH.parent / "pythons.json").read_text("utf-8"))
+    if name == "run":
+        versions = sorted(saved, key=lambda version: [int(part) for part in version.split(".")])
+        cpus = sorted({run["cpu"] for run in saved.values()})
+        return f"CPython {', '.join(versions)} on {', '.join(cpus)}"
+    low, high = min(run[name] for run in saved.values()), max(run[name] for run in saved.values())
+    if name == "collector":
+        return f"{100 * low:.0f} to {100 * high:.0f}{NBSP}%"
+    return f"{low:.2f} to {high:.2f}{NBSP}times"
+
+
 FIGURES: dict[str, Callable[..., str]] = {
     "ms": _ms,
     "times": _times,
@@ -131,6 +151,8 @@ FIGURES: dict[str, Callable[..., str]] = {
     "run": _run,
     "table": _table,
     "chart": _chart,
+    "profile": lambda results, rung=None: profile_chart.figure(rung),
+    "pythons": _pythons,
     "ratio": lambda results, rung: factor(results.rung(rung).ratio),
     "nodes": lambda results, rung: f"{known(results.rung(rung).nodes):,.0f}",
     "ns_per_node": lambda results, rung: rounded(known(results.rung(rung).ns_per_node)),

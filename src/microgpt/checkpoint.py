@@ -183,7 +183,7 @@ def _settings(text: str) -> dict[str, Any]:
     try:
         checked = Settings(**found)._asdict()
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"settings that this version cannot have: {error}") from None
+        raise CheckpointError(f"settings unknown to this version: {error}") from None
     return {name: checked[name] for name in found}
 
 

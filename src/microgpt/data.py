@@ -76,7 +76,7 @@ def documents_of(
     if not keep_invisible and any(character in text for character in INVISIBLE):
         documents = _without_invisible_edges(documents, source, note)
     if not documents:
-        raise ValueError(f"{source}: no documents in it (one a line is expected)")
+        raise ValueError(f"{source}: no documents in it (expected one per line)")
     return documents
 
 

@@ -55,7 +55,7 @@ def _bounded(read: Callable[[int], bytes], limit: int, source: str, deadline: fl
         if size > limit:
             raise ValueError(f"{source}: larger than {limit:,} bytes")
         if deadline is not None and time.monotonic() > deadline:
-            raise TimeoutError("the answer takes too long")
+            raise TimeoutError("the download takes too long")
     return b"".join(chunks)
 
 
@@ -74,7 +74,7 @@ def _download(url: str, limit: int, seconds: float) -> bytes:
     thread = Thread(target=fetch, daemon=True)
     thread.start()
     thread.join(seconds)
-    answer = result[0] if result else TimeoutError("the answer takes too long")
+    answer = result[0] if result else TimeoutError("the download takes too long")
     if isinstance(answer, bytes):
         return answer
     if isinstance(answer, ValueError) and str(answer).startswith(f"{url}: larger"):
@@ -95,7 +95,7 @@ def _fetch(url: str, limit: int, deadline: float) -> bytes:
         read_some = getattr(answer, "read1", answer.read)  # what there is, however little: so the deadline is seen
         content = _bounded(read_some, limit, url, deadline)
         if getattr(answer, "length", None):
-            raise OSError(f"the answer breaks off {answer.length:,} bytes before its end")
+            raise OSError(f"the download ends {answer.length:,} bytes before its end")
         return content
 
 

@@ -319,12 +319,12 @@ class Trainer:
             if tuple(known.texts) != tuple(kept.tokenizer.texts):
                 raise CheckpointError("the tokenizer is not that of the run")
         elif isinstance(known, Vocabulary) and known.unknown(documents):
-            raise CheckpointError("the documents have characters or words that the run's vocabulary has not")
+            raise CheckpointError("the documents have characters or words that are not in the run's vocabulary")
         trainer = cls(documents, known, kept.config, threads=threads, **settings)
         if trainer.data_digest != kept.data_digest:
             raise CheckpointError("the documents are not those of the run, or in another order")
         if kept.step > trainer.num_steps:
-            raise ValueError(f"{kept.step} steps are taken already, more than {trainer.num_steps}")
+            raise ValueError(f"{kept.step} steps are already done, more than {trainer.num_steps}")
         trainer.model.load_state_dict(kept.weights, t=kept.step, m=kept.m, v=kept.v)
         trainer.rng.setstate(kept.rng_state)
         return trainer

@@ -128,15 +128,15 @@ def forge(folder, **fields):
 @pytest.mark.parametrize("notes", NOTES, ids=json.dumps)
 def test_notes_of_a_checkpoint_are_not_believed(here, capsys, notes):
     forge("run", notes={**load("run").notes, **notes})
-    assert "notes that this program does not write: " in refusal(capsys, "train", "--resume", "run", "--steps", "4")
-    assert "notes that" in refusal(capsys, "info", "run")
+    assert "unexpected notes: " in refusal(capsys, "train", "--resume", "run", "--steps", "4")
+    assert "unexpected notes" in refusal(capsys, "info", "run")
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=json.dumps)
 def test_settings_of_a_checkpoint_are_not_believed(here, capsys, settings):
     forge("run", settings={**load("run").settings, **settings})
     for command in (["train", "--resume"], ["sample", "--from"], ["info"]):
-        assert "settings that this version cannot have: " in refusal(capsys, *command, "run")
+        assert "settings unknown to this version: " in refusal(capsys, *command, "run")
 
 
 @pytest.mark.parametrize("step", [-1, 10**13, "9" * 5000])
@@ -175,7 +175,7 @@ def test_the_names_in_a_checkpoint_cannot_move_the_cursor(here, capsys):
 def test_a_log_that_is_none_is_refused_with_its_line(here, capsys, line):
     (here / "log").write_bytes(line + b"\n")
     told = refusal(capsys, "train", "--resume", "run", "--steps", 4, "--log", "log")
-    assert "log: line 1 is none of such a log" in told
+    assert "log: line 1 does not belong to such a log" in told
     assert (here / "log").read_bytes() == line + b"\n"
 
 

@@ -52,7 +52,7 @@ def test_a_vocabulary_that_differs_is_refused_with_its_characters(here, capsys):
     with pytest.raises(ValueError, match="not in the vocabulary: 'xyé'"):
         Trainer(["bab", "xéy"], init_from=here / "run")
     assert "--n-embd 8: the model in run has 4" in refusal(capsys, *TRAIN, "--init-from", "run", "--n-embd", 8)
-    assert "give one of them" in refusal(capsys, "train", "--resume", "run", "--init-from", "run")
+    assert "give only one of them" in refusal(capsys, "train", "--resume", "run", "--init-from", "run")
     assert "nothing: No such file" in refusal(capsys, *TRAIN, "--init-from", "nothing")
 
 
@@ -213,7 +213,7 @@ def test_an_exported_model_has_every_digit(here, capsys):
 
 def test_an_export_replaces_nothing_that_was_not_named(here, capsys):
     (here / "model.csv").write_text("mine")
-    assert "there is such a file already" in refusal(capsys, "export", "run", "--format", "csv")
+    assert "this file exists" in refusal(capsys, "export", "run", "--format", "csv")
     assert (here / "model.csv").read_text() == "mine"
     assert main(["export", "run", "--format", "csv", "--out", "model.csv"]) == 0
     assert (here / "model.csv").read_text() != "mine"

@@ -13,6 +13,7 @@ In output, `...` stands for anything. Every block runs by itself in a folder tha
 of this interpreter first on PATH.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -26,8 +27,10 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 sys.path[:0] = [str(DOCS / "_ext"), str(ROOT / "tools")]
 
+import drawn  # noqa: E402
 import excerpts  # noqa: E402
 import excerpts_figures  # noqa: E402
+import profile_chart  # noqa: E402
 
 COURSE = sorted((DOCS / "course").glob("*.md"))
 PAGES = [ROOT / "README.md", *COURSE, *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*/*.md"))]
@@ -204,7 +207,7 @@ def test_files_and_pictures_that_pages_name_exist():
         for path in re.findall(r"\{source\}`([^`]+)`", text):
             assert (ROOT / path).is_file(), path
         for name in re.findall(r"^```\{picture\} (\S+)", text, re.MULTILINE):
-            assert (DOCS / "pictures" / f"{name}.svg").is_file(), name
+            assert name in drawn.PICTURES or (DOCS / "pictures" / f"{name}.svg").is_file(), name
 
 
 @pytest.mark.parametrize("page", [DOCS / "index.md", *COURSE], ids=lambda page: page.stem)
@@ -217,6 +220,39 @@ def test_every_figure_was_measured(page):
 def test_no_time_or_gain_is_typed_by_hand(page):
     prose = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert not re.findall(r"\d[\d.,]* ?(?:ms|µs|ns|milliseconds|microseconds|nanoseconds|times faster)\b", prose)
+
+
+def test_what_depends_on_python_was_measured_on_several_and_is_said_within_bounds():
+    saved = json.loads((DOCS / "pythons.json").read_text("utf-8"))
+    assert {"3.11", "3.13"} <= {version.rpartition(".")[0] for version in saved}
+    for run in saved.values():
+        assert 0.9 < run["compiled"] < 1.4  # "hardly faster", on the page of rung 1
+        assert 0.1 < run["collector"] < 0.75  # worth an exercise, on the page of rung 0
+
+
+def test_the_profile_is_that_of_every_rung_and_bears_out_what_the_pages_say():
+    profile = profile_chart.saved()
+    assert list(profile["rungs"]) == RUNGS
+    for shares in profile["rungs"].values():
+        assert set(shares) <= set(profile_chart.COLORS)
+        assert 0.95 < sum(shares.values()) < 1.05
+    interpreted, fused = profile["rungs"]["interpreted"], profile["rungs"]["fused"]
+    assert interpreted["collector"] > 0.2 and "matrix products" not in interpreted
+    assert "collector" not in fused and fused["interpreter"] < 0.1
+
+
+@pytest.mark.parametrize("words", ["profile nobody", "pythons nothing"])
+def test_a_profile_or_range_that_was_not_measured_is_an_error(words):
+    with pytest.raises(excerpts_figures.FigureError, match=words):
+        excerpts_figures.figure(excerpts_figures.results(), words)
+
+
+@pytest.mark.parametrize("name", drawn.PICTURES)
+def test_a_picture_stays_within_its_frame(name):
+    svg = drawn.PICTURES[name]()
+    height = float(re.search(r'viewBox="-1 -1 402 ([\d.]+)"', svg)[1])
+    for x, y, width, box in re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', svg):
+        assert float(x) + float(width) <= 400 and float(y) + float(box) <= height
 
 
 def test_the_figures_are_those_of_all_five_rungs_with_the_same_bits():

@@ -91,18 +91,6 @@ def test_an_operation_of_ones_own_is_drawn_with_its_name(tmp_path, arguments):
     assert {box[0] for box in picture.boxes().values() if len(box) == 3} == {"w", "x", "b", "y"}
 
 
-@pytest.mark.parametrize("name", ["rope.py", "two_moons.py", "pendulum.py"])
-def test_a_recorded_example_prints_the_same_numbers_on_every_rung(tmp_path, name):
-    """The times go to standard error."""
-    shown = []
-    for way in (["--python"], ["--typed"], []):
-        command = [sys.executable, "-W", "error", EXAMPLES / name, "--steps", "2", *way]
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert re.fullmatch(r"\d+\.\d{3} ms of processor time a step.*\n", run.stderr)
-        shown.append(run.stdout)
-    assert shown[0] == shown[1] == shown[2] and shown[0].count("loss") == 2
-
-
 def test_the_readme_names_every_example():
     text = (EXAMPLES / "README.md").read_text("utf-8")
     linked = set(re.findall(r"\]\(([^)]*)\)", text))

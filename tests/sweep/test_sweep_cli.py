@@ -72,7 +72,7 @@ WRONG = [
     (["--n-embd", "0"], "--n-embd must be at least 1"),
     (["--n-embd", "8,-4"], "--n-embd must be at least 1"),
     (["--n-embd", "8,,16"], "--n-embd must be an integer, not ''"),
-    (["--n-embd", "8..16"], "--n-embd: 8..16: expected are"),
+    (["--n-embd", "8..16"], "--n-embd: 8..16: expected FIRST"),
     (["--n-layer", "3:1"], "--n-layer: 3:1: no values"),
     (["--n-layer", "0:3"], "--n-layer must be at least 1"),
     (["--n-layer", "1:2:0"], "--n-layer: 1:2:0: no values"),
@@ -82,7 +82,7 @@ WRONG = [
     (["--steps", "-5"], "--steps must be at least 0"),
     (["--lr", "0.1..0:log:3"], "--lr must be a number above 0"),
     (["--lr", "0.1..0.2:log:1"], "a count from 2"),
-    (["--lr", "0.1..0.2:cubic:3"], "--lr: 0.1..0.2:cubic:3: expected are"),
+    (["--lr", "0.1..0.2:cubic:3"], "--lr: 0.1..0.2:cubic:3: expected FIRST"),
     (["--lr", "fast"], "--lr must be a number, not 'fast'"),
     (["--lr", "inf"], "--lr must be a number above 0"),
     (["--schedule", "linear,wild"], "--schedule must be one of linear, cosine, constant, not 'wild'"),
@@ -96,7 +96,7 @@ WRONG = [
     (["--jobs", "0"], "--jobs must be at least 1"),
     (["--random", "0"], "--random must be at least 1"),
     (["--random", "7", "--seed", "0:3", "--lr", "0.1,0.2"], "7 combinations cannot be drawn from 6"),
-    (["--seed", "0:1000", "--lr", "0.1..0.2:linear:1000"], "1,000,000 runs: --yes begins so many"),
+    (["--seed", "0:1000", "--lr", "0.1..0.2:linear:1000"], "1,000,000 runs: --yes allows so many"),
     (["--n-head", "3"], "n_embd must be a multiple of n_head"),
     (["--n-embd", "4000000", "--n-layer", "1000"], "of memory, but only"),
     (["--threads", "2"], "unknown: --threads"),
@@ -106,25 +106,25 @@ WRONG = [
     (["--space", "nothing.toml"], "nothing.toml: No such file"),
     (["--space", "unknown.toml"], "unknown.toml: unknown: --n-embedding"),
     (["--space", "typed.toml"], "typed.toml: --n-embd must be an integer, not 'wide'"),
-    (["--space", "table.toml"], "table.toml: model: a number, a text or a list of these is expected"),
-    (["--space", "empty.toml"], "empty.toml: lr: a number, a text or a list of these is expected"),
-    (["--space", "broken.toml"], "broken.toml: no TOML"),
-    (["--space", "nested.toml"], "nested.toml: lr: a number, a text or a list"),
-    (["--space", "again.toml"], "again.toml: space: a file of options cannot name another"),
-    (["--space", "dates.toml"], "dates.toml: lr: a number, a text or a list"),
-    (["--out", "swept", "--seed", "0:4"], "swept: holds a sweep of another space (seed, steps, lr)"),
+    (["--space", "table.toml"], "table.toml: model: expected a number, a text or a list of these"),
+    (["--space", "empty.toml"], "empty.toml: lr: expected a number, a text or a list of these"),
+    (["--space", "broken.toml"], "sweep: broken.toml: not TOML"),
+    (["--space", "nested.toml"], "sweep: nested.toml: lr: expected a number, a text or a list"),
+    (["--space", "again.toml"], "sweep: again.toml: space: a file of options cannot name another"),
+    (["--space", "dates.toml"], "dates.toml: lr: expected a number, a text or a list"),
+    (["--out", "swept", "--seed", "0:4"], "swept: holds a sweep of another search space (seed, steps, lr)"),
     (["--out", "swept", "--seed", "0:3", "--lr", "0.01,0.1", "--steps", "5", "--random", "3"], "the random draw"),
     (["--out", "swept", "--data", "other.txt"], "swept: holds a sweep over other documents"),
     (["--out", "documents.txt"], "documents.txt: File exists"),
     (["--out", "runs"], "runs: has runs.jsonl, but no sweep.json"),
     (["--out", "strange"], "not the description of a sweep"),
     (["--out", "older"], "of another version of microgpt (microgpt sweep 0)"),
-    (["--out", "version"], f"begun with microgpt 0.0.1, and this is {__version__}"),
+    (["--out", "version"], f"started with microgpt 0.0.1, and this is {__version__}"),
     (
         ["--out", "damaged", "--seed", "0:3", "--lr", "0.01,0.1", "--steps", "5"],
-        "runs.jsonl: line 2 is none of a sweep",
+        "runs.jsonl: line 2 does not belong to a sweep",
     ),
-    (["--cluster", "tcp://127.0.0.1:9", "--jobs", "2"], "--jobs is of this machine"),
+    (["--cluster", "tcp://127.0.0.1:9", "--jobs", "2"], "--jobs is for this machine"),
 ]
 
 
@@ -181,7 +181,7 @@ def test_the_same_again_trains_what_is_missing(here, capsys):
     (here / "swept" / "runs.jsonl").write_bytes(b"".join(lines[:2]) + lines[3][:40])
     capsys.readouterr()
     assert main([*SWEEP, "--out", "swept"]) == 0
-    assert "2 of 6 runs are done already" in capsys.readouterr().err
+    assert "2 of 6 runs are already done" in capsys.readouterr().err
     again = results(here / "swept")
     assert (here / "swept" / "runs.jsonl").read_bytes().startswith(b"".join(lines[:2]))
     assert untimed(again) == untimed(map(json.loads, lines))

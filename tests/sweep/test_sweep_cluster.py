@@ -137,7 +137,7 @@ def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
     assert time.monotonic() - began < 60  # a second on a machine that has nothing else to do
     assert process.returncode == 130
     count = len(results(tmp_path / "swept"))
-    assert stderr.decode() == f"stopped at {count} of 60 runs; the same command goes on\n"
+    assert stderr.decode() == f"stopped at {count} of 60 runs; run the same command to continue\n"
 
 
 def test_a_worker_with_another_microgpt_is_refused(cluster, tmp_path):

@@ -111,7 +111,7 @@ def test_a_signal_ends_it_at_once_with_what_is_finished(here, name, status, step
     took = time.monotonic() - began
     assert process.returncode == status
     count = len(lines(here / "swept")) - 1
-    assert stderr.decode() == f"stopped at {count} of 200 runs; the same command goes on\n"
+    assert stderr.decode() == f"stopped at {count} of 200 runs; run the same command to continue\n"
     assert took < 60  # a second on a machine that has nothing else to do
 
 
@@ -122,7 +122,7 @@ def test_a_worker_that_is_killed_is_one_line_and_the_same_again_goes_on(here):
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     assert stderr.decode() == (
-        "microgpt sweep: a worker process was killed, for want of memory perhaps; the same command goes on\n"
+        "microgpt sweep: a worker was killed, perhaps for lack of memory; run the same command to continue\n"
     )
     assert microgpt(*SWEEP, *LONGER, "--out", "swept", cwd=here).returncode == 0
     assert microgpt(*SWEEP, *LONGER, "--out", "whole", cwd=here).returncode == 0

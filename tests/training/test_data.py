@@ -185,6 +185,6 @@ def test_an_answer_that_breaks_off_is_an_oserror(monkeypatch):
     with HTTPServer(("127.0.0.1", 0), BrokenAnswer) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        with pytest.raises(OSError, match="breaks off 996 bytes before its end"):
+        with pytest.raises(OSError, match="the download ends 996 bytes before its end"):
             load_documents(f"http://127.0.0.1:{server.server_port}/names.txt")
         thread.join()

@@ -270,7 +270,7 @@ def test_resuming_with_more_steps_goes_on_at_the_rates_of_the_longer_run(tmp_pat
     long.train()
     assert everything(short) == everything(long)
     short.save(tmp_path)
-    with pytest.raises(ValueError, match="9 steps are taken already"):
+    with pytest.raises(ValueError, match="9 steps are already done"):
         Trainer.resume(tmp_path, DOCUMENTS, num_steps=8)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 DESCRIPTION = """\
 Run a variant of the 200-line microgpt.py, unchanged, with the same output, byte for byte, many times faster.
-What is shown to mean the same is swapped for compiled code; all else runs as it is.
+Code that is proved equal is swapped for compiled code; everything else runs as it is.
 """
 
 
@@ -33,8 +33,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="do not say on standard error what was swapped and left")
-    parser.add_argument("--explain", action="store_true", help="say also where the script differs, line by line")
+    parser.add_argument("--quiet", action="store_true", help="do not report what was swapped and left")
+    parser.add_argument("--explain", action="store_true", help="also report where the script differs, line by line")
     parser.add_argument(
         "--rung",
         type=int,
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check",
         type=steps,
         metavar="N",
-        help="run N steps in both ways instead, and compare every printed line and the bits of every loss",
+        help="run N steps both ways instead, and compare every printed line and the bits of every loss",
     )
     parser.add_argument(
         "--any-order",

@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
         "losses have the same bits, and print what a step takes on each.",
         epilog="Example: `microgpt bench --out ladder` also writes ladder/report.html, ladder.svg and bench.json",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: done within 20 seconds")
+    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: takes less than 20 seconds")
     parser.add_argument("--out", metavar="DIR", help=f"write {PAGE}, {PICTURE} and {FIGURES} into this folder")
     parser.add_argument(
         "--with",
@@ -48,14 +48,16 @@ def add_parser(commands: Any) -> None:
         help="a row for the class Value of your own module, such as value.so; may be given again",
     )
     parser.add_argument(
-        "--steps", metavar="N", type=whole(1), help=f"names to train on, a step each (default: {STEPS})"
+        "--steps", metavar="N", type=whole(1), help=f"number of names to train on, one step each (default: {STEPS})"
     )
-    parser.add_argument("--rounds", metavar="N", type=whole(1), help=f"times to measure all (default: {ROUNDS})")
+    parser.add_argument(
+        "--rounds", metavar="N", type=whole(1), help=f"how often to measure every rung (default: {ROUNDS})"
+    )
     for name, default, what in (
         ("--n-layer", 1, "layers of the model"),
         ("--n-embd", 16, "its width"),
         ("--n-head", 4, "its attention heads; divides --n-embd"),
-        ("--block-size", 16, "letters that it sees at a time"),
+        ("--block-size", 16, "longest context, in letters"),
     ):
         parser.add_argument(name, metavar="N", type=whole(1), default=default, help=f"{what} (default: {default})")
 

@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     except CheckpointError as error:
         raise Refused(str(error)) from None
     if not options.out and os.path.lexists(out):
-        raise Refused(f"{out}: there is such a file already; name one with --out to replace it")
+        raise Refused(f"{out}: this file exists; name it with --out to replace it")
     replace_file(out, FORMATS[options.format](kept))
     note(f"{kept.config.num_params:,} parameters of step {kept.step} written to {out}")
     return 0

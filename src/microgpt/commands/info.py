@@ -24,7 +24,7 @@ GRAPH = 100_000  # nodes, enough that what a block of them has left over counts 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "info",
-        help="say what is installed, or what a checkpoint holds",
+        help="show what is installed, or what a checkpoint holds",
         description="Say which version runs, how, and with how much memory; or what a checkpoint holds.",
     )
     parser.add_argument("source", metavar="DIR", nargs="?", help="the folder of a checkpoint, as given by --out")

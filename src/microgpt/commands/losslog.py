@@ -32,7 +32,7 @@ class LossLog:
         if resumed_at is not None and there:
             os.truncate(path, self._read_until(resumed_at))
         elif there and there.st_size:
-            raise Refused(f"--log {path}: there is something in this file already; name another, or remove it")
+            raise Refused(f"--log {path}: this file is not empty; name another, or remove it")
         self._file = open(path, "a", encoding="ascii")  # noqa: SIM115
 
     def write(self, first: int, losses: Sequence[float], eval_loss: float | None = None) -> None:
@@ -60,7 +60,7 @@ class LossLog:
                     break  # killed in the middle of it
                 entry = _entry(line)
                 if entry is None:
-                    raise Refused(f"--log {self.path}: line {number} is none of such a log; name another file")
+                    raise Refused(f"--log {self.path}: line {number} does not belong to such a log; name another file")
                 if entry[0] > step:
                     break
                 self.before.append(entry[1])

@@ -71,5 +71,5 @@ def read(kept: Checkpoint) -> dict[str, Any]:
             try:
                 found[name] = check(name, found[name])
             except (TypeError, ValueError) as error:
-                raise CheckpointError(f"notes that this program does not write: {error}") from None
+                raise CheckpointError(f"unexpected notes: {error}") from None
     return found

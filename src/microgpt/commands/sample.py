@@ -31,7 +31,7 @@ ABOUT = {
 GROUPS = {
     "": (
         Option("--from", "DIR", path, "the folder that was given as --out", required=True, dest="source"),
-        Option("--num", "N", whole(0), "how many (default: 20)", 20),
+        Option("--num", "N", whole(0), "number of texts (default: 20)", 20),
         temperature_option(0.5),
         Option("--top-k", "K", whole(1), "choose among the K likeliest letters (default: all)"),
         Option("--prompt", "TEXT", text, "how every text begins", ""),
@@ -50,12 +50,12 @@ def main(options: Options) -> int:
     except ValueError as error:
         raise Refused(f"--prompt {options.prompt!r}: {error}") from None
     if len(prompt) >= kept.config.block_size:
-        raise Refused(f"--prompt: {len(prompt)} letters, and the model sees {kept.config.block_size} at a time")
+        raise Refused(f"--prompt: {len(prompt)} letters, but the model's context is {kept.config.block_size}")
     model = GPT(kept.config)
     model.load_state_dict(kept.weights)
     seed = random.randrange(SEEDS) if options.seed is None else options.seed
     if options.seed is None and options.temperature:
-        note(f"the same again: --seed {seed}")
+        note(f"to repeat this: --seed {seed}")
     rng, output = random.Random(seed), Output()
 
     def one() -> str:

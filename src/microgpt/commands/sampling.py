@@ -21,4 +21,4 @@ def drawn(draw: Callable[[], str], temperature: float) -> str:
     try:
         return draw()
     except (ArithmeticError, ValueError) as error:
-        raise Refused(f"no text can be drawn at --temperature {temperature}: {error}") from None
+        raise Refused(f"no text can be sampled at --temperature {temperature}: {error}") from None

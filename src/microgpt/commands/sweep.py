@@ -37,29 +37,29 @@ def _several(option: Option, help: str | None = None) -> Option:
 _of_train = {option.dest: option for options in train.GROUPS.values() for option in options}
 _GROUPS = {
     "": (
-        Option("--out", "DIR", path, "keep the results here; what is there already is not done again"),
+        Option("--out", "DIR", path, "save the results here; runs already saved are not repeated"),
         Option("--space", "FILE.toml", path, "a file with these options, such as n-embd = [8, 16]"),
     ),
     "data": tuple(_of_train[name] for name in ("data", "data_limit", "data_timeout", "tokenizer")),
     "size of the model, one value or many": tuple(map(_several, train.GROUPS["size of the model"])),
     "training, one value or many": (
         *(_several(option) for option in train.GROUPS["training"] if option.dest in OPTIONS),
-        _several(_of_train["holdout"], "documents kept back to evaluate on (default: 0)"),
+        _several(_of_train["holdout"], "documents held out to evaluate on (default: 0)"),
     ),
     "the sweep": (
-        Option("--random", "N", whole(1), "train so many of the combinations, drawn at random"),
-        Option("--random-seed", "N", whole(), "of that draw (default: 42)"),
-        Option("--jobs", "N", whole(1), "processes (default: one a core)"),
+        Option("--random", "N", whole(1), "train N of the combinations, drawn at random"),
+        Option("--random-seed", "N", whole(), "seed of that draw (default: 42)"),
+        Option("--jobs", "N", whole(1), "processes (default: one per core)"),
         Option("--cluster", "tcp://HOST:8786", text, "train on a Dask cluster instead"),
         Option("--keep", "WHICH", one_of(("best", "all", "none")), "checkpoints: best, all or none (default: best)"),
         Option(
             "--objective",
             "WHAT",
             one_of(OBJECTIVES),
-            "what is to be least: loss, holdout or seconds (default: holdout if there is any, else loss)",
+            "what to minimise: loss, holdout or seconds (default: holdout if there is any, else loss)",
         ),
         Option("--dry-run", None, bool, "say how many runs that is, and how long"),
-        Option("--yes", None, bool, f"also begin more than {UNASKED:,} runs"),
+        Option("--yes", None, bool, f"allow more than {UNASKED:,} runs"),
     ),
 }
 
@@ -122,9 +122,9 @@ def _arguments(path: str) -> Iterator[str]:
         with open(path, "rb") as file:
             table = tomllib.load(file)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"{path}: no TOML: {error}") from None
+        raise Refused(f"not TOML: {error}") from None
     if "space" in table:
-        raise Refused(f"{path}: space: a file of options cannot name another")
+        raise Refused("space: a file of options cannot name another")
     for name, value in table.items():
         option = f"--{name.replace('_', '-')}"
         if value is True:
@@ -134,7 +134,7 @@ def _arguments(path: str) -> Iterator[str]:
             if not items or not all(
                 isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in items
             ):
-                raise Refused(f"{path}: {name}: a number, a text or a list of these is expected")
+                raise Refused(f"{name}: expected a number, a text or a list of these")
             yield f"{option}={','.join(map(str, items))}"
 
 
@@ -162,14 +162,14 @@ def _sweep(options: Any) -> int:
     if options.out is None and not options.dry_run:
         raise Refused("--out DIR is missing: where to keep the results (see microgpt sweep --help)")
     if options.jobs and options.cluster:
-        raise Refused("--jobs is of this machine; with --cluster, its workers count")
+        raise Refused("--jobs is for this machine; with --cluster, the number of workers counts")
     documents, source = train._read(options.data, options)
     corpus = Corpus(documents, options.tokenizer)
     try:
         space = _space(options)
         objective = _objective(options, space)
         if len(space) > UNASKED and not options.yes:
-            raise Refused(f"{len(space):,} runs: --yes begins so many, --random N draws from them")
+            raise Refused(f"{len(space):,} runs: --yes allows so many, --random N draws some of them")
         runs, left_out = plan(space, corpus)
     except (TypeError, ValueError) as error:
         raise Refused(str(error)) from None

@@ -45,13 +45,13 @@ class Sweep:
             folder = opened.enter_context(closing(Folder(path, about)))
             todo = [numbered for numbered in self.runs if numbered[0] not in folder.done]
             if folder.done:
-                note(f"{len(folder.done):,} of {len(self.runs):,} runs are done already")
+                note(f"{len(folder.done):,} of {len(self.runs):,} runs are already done")
             stop = opened.enter_context(Stop())
             if todo or self.keep != "none":
                 engine = cluster(address, self.corpus) if address else local(jobs, self.corpus)
                 self._train(folder, todo, opened.enter_context(engine), stop)
             if stop.signum is not None:
-                note(f"stopped at {len(folder.done):,} of {len(self.runs):,} runs; the same command goes on")
+                note(f"stopped at {len(folder.done):,} of {len(self.runs):,} runs; run the same command to continue")
                 return stop.status
             Output().write(summary.text(list(folder.done.values()), self.objective, self.space.varied))
         return 0
@@ -73,10 +73,10 @@ class Sweep:
         except BrokenExecutor:
             if stop.signum is not None:
                 return
-            raise Refused("a worker process was killed, for want of memory perhaps; the same command goes on") from None
+            raise Refused("a worker was killed, perhaps for lack of memory; run the same command to continue") from None
         except (CancelledError, ConnectionError) as error:
             what = f"the cluster has gone, or all workers that had the documents ({type(error).__name__})"
-            raise ClusterError(f"{what}; the same command goes on") from None
+            raise ClusterError(f"{what}; run the same command to continue") from None
 
     def _keep_best(self, folder: Folder, engine: Engine, stop: Stop) -> None:
         """Train the best once more, for its checkpoint: sending those of all would take longer."""

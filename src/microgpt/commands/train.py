@@ -50,35 +50,35 @@ ABOUT = {
 GROUPS = {
     "data": (
         Option("--data", "FILE|URL|-", path, "a text in UTF-8, one document a line; - for standard input"),
-        Option("--holdout", "N", whole(0), "documents kept back for --eval-every (then: a tenth, at most 500)"),
+        Option("--holdout", "N", whole(0), "documents held out for --eval-every (default there: a tenth, at most 500)"),
         Option("--tokenizer", "KIND", one_of(TOKENIZERS), "a token for each: char or word (default: char)"),
-        Option("--data-limit", "MIB", whole(1), "most that is read from an address or a pipe (default: 1024)"),
+        Option("--data-limit", "MIB", whole(1), "largest download or piped text (default: 1024)"),
         Option("--data-timeout", "SECONDS", positive, "longest that a download may take (default: 600)"),
     ),
     "size of the model": (
         Option("--n-layer", "N", whole(1), "layers (default: 1)"),
-        Option("--n-embd", "N", whole(1), "width: numbers by which the model knows a letter (default: 16)"),
+        Option("--n-embd", "N", whole(1), "width: numbers that represent a letter (default: 16)"),
         Option("--n-head", "N", whole(1), "attention heads a layer; divides --n-embd (default: 4)"),
-        Option("--block-size", "N", whole(1), "letters that it sees at a time (default: 16)"),
+        Option("--block-size", "N", whole(1), "longest context, in letters (default: 16)"),
     ),
     "training": (
         Option("--steps", "N", whole(0), "length of the run (default: 1000)"),
-        Option("--seed", "N", whole(), "of all random numbers: same seed, same run (default: 42)"),
-        Option("--lr", "RATE", positive, "learning rate at the beginning (default: 0.01)"),
+        Option("--seed", "N", whole(), "seed of all random numbers: same seed, same run (default: 42)"),
+        Option("--lr", "RATE", positive, "initial learning rate (default: 0.01)"),
         Option("--schedule", "KIND", one_of(SCHEDULES), f"of the rate: {', '.join(SCHEDULES)} (default: linear, to 0)"),
         Option("--batch-size", "N", whole(1), "documents a step (default: 1)"),
-        Option("--clip-norm", "NORM", positive, "longest gradient (default: any)"),
-        Option("--threads", "N", whole(1), "that share the documents of a step (default: 1)", 1),
-        Option("--init-from", "DIR", path, "begin with the parameters, tokens and sizes of the model saved there"),
+        Option("--clip-norm", "NORM", positive, "scale longer gradients down to this norm (default: never)"),
+        Option("--threads", "N", whole(1), "threads that share the documents of a step (default: 1)", 1),
+        Option("--init-from", "DIR", path, "start from the parameters, tokens and sizes of the model saved there"),
     ),
     "results": (
         Option("--out", "DIR", path, "save the run in this folder: regularly, at the end, on Ctrl-C"),
-        Option("--resume", "DIR", path, "go on with the run saved there, as if it had never stopped"),
+        Option("--resume", "DIR", path, "continue the run saved there, as if it had never stopped"),
         Option("--save-every", "N", whole(1), "steps between checkpoints (default: 10 s)"),
-        Option("--eval-every", "N", whole(1), "steps between looks at held-out documents"),
+        Option("--eval-every", "N", whole(1), "steps between evaluations on held-out documents"),
         Option("--keep-best", None, bool, f"also keep the model of the lowest held-out loss, in DIR/{BEST_NAME}", None),
-        Option("--patience", "N", whole(1), "stop after so many looks without a lower held-out loss"),
-        Option("--log", "FILE", path, "every loss, as a json line a step"),
+        Option("--patience", "N", whole(1), "stop after N evaluations without a lower held-out loss"),
+        Option("--log", "FILE", path, "write every loss here, a JSON line for each step"),
         Option("--plot", "FILE.png", path, "a picture of the losses (needs matplotlib)"),
         Option("--samples", "N", whole(0), "texts to generate at the end (default: 20)"),
         temperature_option(None),
@@ -120,11 +120,11 @@ def _check_looks(options: Options, trainer: Trainer, noted: dict[str, Any]) -> N
     """Refuses looks at held-out documents where there are none, and what needs looks where there are none."""
     if noted["eval_every"] and not trainer.held_out:
         if options.resume:
-            raise Refused(f"--eval-every: the run in {options.resume} has held out no documents to look at")
-        raise Refused("--eval-every needs documents to look at, and --holdout 0 leaves none")
+            raise Refused(f"--eval-every: the run in {options.resume} held out no documents")
+        raise Refused("--eval-every needs held-out documents, and --holdout 0 leaves none")
     for name in ("keep_best", "patience"):
         if noted[name] and not noted["eval_every"]:
-            raise Refused(f"--{name.replace('_', '-')} needs --eval-every N, which looks at held-out documents")
+            raise Refused(f"--{name.replace('_', '-')} needs --eval-every N, which evaluates held-out documents")
     if options.keep_best and not (options.out or options.resume):
         raise Refused("--keep-best needs --out DIR")
 
@@ -157,7 +157,7 @@ def _tell(session: Session, options: Options) -> None:
     if options.data is None:
         note(f"training on {source or 'the names that come with microgpt'}")
     if options.resume:
-        note(f"going on at step {trainer.step} of {trainer.num_steps}")
+        note(f"resuming at step {trainer.step} of {trainer.num_steps}")
     cut, beyond, tokens = trainer.cut
     if cut:
         count, size = len(trainer.documents) + len(trainer.held_out), trainer.config.block_size
@@ -264,7 +264,7 @@ def _read(data: str | None, options: Options, keep_invisible: bool = False) -> t
 
 def _resumed(options: Options) -> tuple[Trainer, dict[str, Any]]:
     if options.init_from:
-        raise Refused("--init-from begins a run and --resume goes on with one: give one of them")
+        raise Refused("--init-from starts a run and --resume continues one: give only one of them")
     kept = _loaded(options.resume)
     _refuse_changes(options, kept)
     noted = notes.read(kept)
@@ -317,12 +317,12 @@ def _refuse_changes(options: Options, kept: Checkpoint) -> None:
         if name != "steps":
             _refuse_other(name, getattr(options, name), kept.settings.get(field), what)
     if options.tokenizer and not isinstance(kept.tokenizer, TOKENIZERS[options.tokenizer]):
-        raise Refused(f"--tokenizer {options.tokenizer}: {what} another, and goes on with it")
+        raise Refused(f"--tokenizer {options.tokenizer}: {what} another, and keeps it")
 
 
 def _refuse_other(name: str, given: Any, value: Any, what: str) -> None:
     if given is not None and given != value:
-        raise Refused(f"--{name.replace('_', '-')} {given}: {what} {value}, and goes on with it")
+        raise Refused(f"--{name.replace('_', '-')} {given}: {what} {value}, and keeps it")
 
 
 def _resumed_folder(options: Options, opened: ExitStack) -> Folder | None:

@@ -96,13 +96,13 @@ def _locked(path: str) -> FolderLock:
 
 def _refuse_another(path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     if old["microgpt"] != new["microgpt"]:
-        raise SweepError(f"{path}: begun with microgpt {old['microgpt']}, and this is {new['microgpt']}")
+        raise SweepError(f"{path}: started with microgpt {old['microgpt']}, and this is {new['microgpt']}")
     if old["data_digest"] != new["data_digest"]:
         raise SweepError(f"{path}: holds a sweep over other documents, or other tokens; name another folder")
     if old["space"] != json.loads(json.dumps(new["space"])):
         axes = new["space"]["axes"]
         differ = [name for name in axes if old["space"]["axes"].get(name) != list(axes[name])] or ["the random draw"]
-        raise SweepError(f"{path}: holds a sweep of another space ({', '.join(differ)}); name another folder")
+        raise SweepError(f"{path}: holds a sweep of another search space ({', '.join(differ)}); name another folder")
 
 
 # ---- reading ----
@@ -152,6 +152,6 @@ def read_runs(path: str) -> tuple[dict[int, Result], int]:
                     raise ValueError
                 found[number] = result
             except (KeyError, TypeError, ValueError, RecursionError):
-                raise SweepError(f"{name}: line {count} is none of a sweep") from None
+                raise SweepError(f"{name}: line {count} does not belong to a sweep") from None
             end += len(text)
     return found, end

@@ -173,8 +173,20 @@ def _scatter(
         *labels,
         *dots,
         tag("path", d=path, class_="curve top front"),
+        *_to_scale(shown, BOTTOM + 70),
     ]
-    return _svg(BOTTOM + 50, f"{words} at {front[-1][0]:,.0f}.", *content)
+    return _svg(BOTTOM + 90, f"{words} at {front[-1][0]:,.0f}.", *content)
+
+
+def _to_scale(values: Sequence[float], y: float) -> Iterator[Markup]:
+    """The same values on a linear axis from zero, a tick each."""
+    for value in values:
+        x = LEFT + (RIGHT - LEFT) * value / max(values)
+        yield _line(x, y - 8, x, y, "axis")
+    yield _line(LEFT, y, RIGHT, y, "axis")
+    yield _text(LEFT, y + 15, "0", class_="soft", anchor="middle")
+    yield _text((LEFT + RIGHT) / 2, y + 15, "to scale", class_="soft", anchor="middle")
+    yield _text(RIGHT, y + 15, figures.compact(round(max(values))), class_="soft", anchor="end")
 
 
 def _told(run: Result) -> str:

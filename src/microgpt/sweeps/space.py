@@ -58,7 +58,7 @@ def _item(item: str, parse: Callable[[str], Any]) -> Iterable[Any]:
             raise ValueError(f"{item}: {'no' if not numbers else 'too many'} values (FIRST:END:STEP, without END)")
         return [parse(str(number)) for number in numbers]
     if ":" in item or ".." in item:
-        raise ValueError(f"{item}: expected are FIRST:END, FIRST:END:STEP, LEAST..MOST:log:COUNT or :linear:COUNT")
+        raise ValueError(f"{item}: expected FIRST:END, FIRST:END:STEP, LEAST..MOST:log:COUNT or :linear:COUNT")
     return [parse(item)]
 
 
@@ -67,7 +67,7 @@ def _scale(item: str, first: Any, last: Any, kind: str, count: int) -> Iterator[
     if isinstance(first, str) or not 2 <= count <= MOST_VALUES:
         raise ValueError(f"{item}: a scale has two numbers and a count from 2 to {MOST_VALUES}")
     if kind == "log" and min(first, last) <= 0:
-        raise ValueError(f"{item}: a log scale is between numbers above 0")
+        raise ValueError(f"{item}: a log scale needs numbers above 0")
     yield first
     for place in range(1, count - 1):
         part = place / (count - 1)
