@@ -20,8 +20,8 @@ from pathlib import Path
 from microgpt import GPTConfig
 from microgpt.data import Tokenizer, embedded_names
 from microgpt.ladder import machine
-from microgpt.ladder.measure import deep_recursion, fresh_parameters
-from microgpt.ladder.rungs import LADDER
+from microgpt.ladder.measure import deep_recursion
+from microgpt.ladder.rungs import LADDER, fresh_parameters
 
 PROFILE = Path(__file__).parent.parent / "docs" / "profile.json"
 SECONDS = 4.0  # of processor time on each rung

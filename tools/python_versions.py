@@ -20,8 +20,8 @@ from microgpt.commands.bench import STEPS
 from microgpt.data import Tokenizer, embedded_names
 from microgpt.ladder import machine
 from microgpt.ladder.graph import Graph
-from microgpt.ladder.measure import Plan, deep_recursion, fresh_parameters, frozen_heap
-from microgpt.ladder.rungs import LADDER
+from microgpt.ladder.measure import Plan, deep_recursion, frozen_heap
+from microgpt.ladder.rungs import LADDER, fresh_parameters
 
 PYTHONS = Path(__file__).parent.parent / "docs" / "pythons.json"
 ROUNDS = 5
