@@ -4,8 +4,8 @@
     python examples/rope.py --typed     the same in Python over the compiled Value
     python examples/rope.py --python    the same over the interpreted class
 
-All three print the same losses, to the last digit. What comes from the package: the class, softmax (the script's own looks
-at `.data`, which ends a recording), Adam, and `table`, of which tokens choose rows.
+All three print the same losses, to the last digit. What comes from the package: the class, softmax (the script's own
+looks at `.data`, which ends a recording), Adam, and `table`, of which tokens choose rows.
 """
 
 import argparse
