@@ -49,6 +49,7 @@ cdef extern from "kernels/fused.h":
         size_t positions
     ctypedef struct Generator:
         double *logits
+        double *first
     ctypedef struct FusedKernels:
         void (*logits)(const Sizes *, const double *, const Document *, Workspace *) noexcept nogil
         int (*loss)(const Sizes *, const double *, const Document *, Workspace *, double *) noexcept nogil
@@ -68,6 +69,7 @@ cdef enum:
     FIRST_POSITIONS = 16                # room of a fresh workspace; it doubles when a longer document comes
     MAX_TOKEN = 0x7fffffff              # tokens are stored in 32 bits
     WORK_BETWEEN_SIGNALS = 2_000_000    # weights times positions: about a millisecond
+    WORK_UNDER_GIL = 200_000            # likewise
 
 cdef size_t MAX_PARAMS = SIZE_MAX // 1024   # so that no size counted in bytes overflows
 
@@ -145,6 +147,11 @@ cdef int raise_status(int status) except -1:
     return raise_adam(status)
 
 
+cdef struct Sampling:                   # how tokens are drawn
+    double inverse_temperature          # 0 for the most probable token each time
+    size_t top_k                        # 0 for all
+
+
 cdef class GPT:
     """The script's GPT with its Adam: a decoder-only transformer, trained document by document.
 
@@ -172,6 +179,7 @@ cdef class GPT:
     cdef list helpers                   # Workers for train_batch
     cdef void *generator_memory
     cdef Generator generator
+    cdef size_t work_under_gil          # see is_short
     cdef bint busy
 
     def __cinit__(self, config, *args, **kwargs):
@@ -228,6 +236,7 @@ cdef class GPT:
             self.main.status = adam_step(settings, lr, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
                                          self.second.at, self.params.at)
         if self.main.status == FUSED_OK:
+            self.params.may_have_changed = True
             self.t += 1
 
     cdef void differentiate(self, Worker worker) noexcept nogil:
@@ -300,6 +309,7 @@ cdef class GPT:
                 self.main.status = adam_step(&settings, rate, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
                                              self.second.at, self.params.at)
             raise_status(self.main.status)
+            self.params.may_have_changed = True
             self.t += 1
             return losses
         finally:
@@ -392,68 +402,84 @@ cdef class GPT:
         prompt       tokens the document begins with; they are not drawn
         bos          the token at both ends, vocab_size - 1 if None
         """
-        return self.generate_many(1, rng, temperature, top_k=top_k, prompt=prompt, bos=bos)[0]
+        return self.generate_documents(1, rng, temperature, top_k, prompt, bos)[0]
 
     def generate_many(self, count, rng, temperature=0.5, *, top_k=None, prompt=(), bos=None):
         """`count` new documents: those that as many calls of `generate` would give, one after the other, in less time.
 
         The matrices are transposed once, and what all documents begin with (bos and the prompt) goes through the model once.
         """
-        cdef double inverse_temperature
-        cdef size_t k, n_prompt
-        temperature = checks.temperature("temperature", temperature)
-        inverse_temperature = temperature ** -1 if temperature else 0.0
+        return self.generate_documents(checks.integer("count", count), rng, temperature, top_k, prompt, bos)
+
+    cdef list generate_documents(self, Py_ssize_t count, rng, temperature, top_k, prompt, bos):
+        cdef Sampling how
+        cdef size_t n_prompt
+        how.inverse_temperature = inverse_temperature_of(temperature)
         prompt = list(prompt)
-        count = checks.integer("count", count)
-        if top_k is not None:
-            top_k = checks.at_least_one("top_k", top_k)
+        how.top_k = 0 if top_k is None else min(checks.at_least_one("top_k", top_k), self.sizes.vocab)
         n_prompt = len(prompt)
         if n_prompt > self.sizes.block:
             raise ValueError(f"the prompt has {n_prompt} tokens, the model sees {self.sizes.block}")
-        k = 0 if top_k is None else min(top_k, self.sizes.vocab)
         bos = self.sizes.vocab - 1 if bos is None else bos
         self.begin()
         try:
             self.main.reserve(max(<size_t>1, n_prompt))
             read_tokens([bos, *prompt], n_prompt + 1, self.sizes.vocab, self.main.tokens)
-            self.start_generator()
-            first = self.first_weights(n_prompt, inverse_temperature, k)
-            return [self.sample(first, prompt, bos, inverse_temperature, k, rng) for _ in range(count)]
+            self.place_generator()
+            if self.is_short(n_prompt + 2):
+                self.start_generator(n_prompt, &how)
+            else:
+                with nogil:
+                    self.start_generator(n_prompt, &how)
+            return [self.sample(prompt, bos, &how, rng) for _ in range(count)]
         finally:
             self.busy = False
 
-    cdef Doubles first_weights(self, size_t n_prompt, double inverse_temperature, size_t k):
-        """Takes bos and the prompt, of which main.tokens consists, through the model: the weights of the first token drawn."""
-        cdef Doubles weights = Doubles(self.sizes.vocab)
-        cdef size_t p
-        with nogil:
-            for p in range(min(n_prompt + 1, self.sizes.block)):
-                kernels.generate_step(&self.sizes, self.params.at, self.main.tokens[p], p, &self.generator)
-            if inverse_temperature > 0.0:
-                kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
-        memcpy(weights.at, self.generator.logits, self.sizes.vocab * sizeof(double))
-        return weights
+    cdef bint is_short(self, size_t positions) noexcept:
+        """Whether to keep the GIL while so many positions go through the model. Letting it go and taking it back costs a tenth
+        of a small model's position; so that is done only when enough work has come together."""
+        self.work_under_gil += positions * self.params.n
+        if self.work_under_gil <= WORK_UNDER_GIL:
+            return True
+        self.work_under_gil = 0
+        return False
 
-    cdef list sample(self, Doubles first, list prompt, Py_ssize_t bos, double inverse_temperature, size_t k, rng):
-        """One document, drawn token after token. first: the weights after the prompt, which is in the cache already.
+    cdef void start_generator(self, size_t n_prompt, const Sampling *how) noexcept nogil:
+        """Takes bos and the prompt, of which main.tokens consists, through the model: generator.first has what the first token
+        is drawn from."""
+        cdef size_t p, n = min(n_prompt + 1, self.sizes.block)
+        if self.params.may_have_changed:
+            kernels.generate_start(&self.sizes, self.params.at, &self.generator)
+            self.params.may_have_changed = self.params.views > 0
+        for p in range(n):
+            kernels.generate_step(&self.sizes, self.params.at, self.main.tokens[p], p, &self.generator)
+        weigh(self.sizes.vocab, how, &self.generator)
+        memcpy(self.generator.first, self.generator.logits, self.sizes.vocab * sizeof(double))
 
-        inverse_temperature: 0 for the most probable token each time; weights are logits then.
-        """
+    cdef void next_token(self, size_t token, size_t p, const Sampling *how) noexcept nogil:
+        """Takes a token through the model: generator.logits has what the next one is drawn from."""
+        kernels.generate_step(&self.sizes, self.params.at, token, p, &self.generator)
+        weigh(self.sizes.vocab, how, &self.generator)
+
+    cdef list sample(self, list prompt, Py_ssize_t bos, const Sampling *how, rng):
+        """One document, drawn token after token; the prompt is in the cache already."""
         cdef size_t p, token = 0, n_prompt = len(prompt)
         cdef Py_ssize_t drawn
         cdef list document = prompt[:]
-        uniform = rng.random if inverse_temperature > 0.0 and n_prompt < self.sizes.block else None
-        memcpy(self.generator.logits, first.at, self.sizes.vocab * sizeof(double))
+        cdef const double *weights = self.generator.first
+        uniform = rng.random if how.inverse_temperature > 0.0 and n_prompt < self.sizes.block else None
         for p in range(n_prompt, self.sizes.block):
             if p > n_prompt:
-                with nogil:
-                    kernels.generate_step(&self.sizes, self.params.at, token, p, &self.generator)
-                    if inverse_temperature > 0.0:
-                        kernels.generate_weights(self.sizes.vocab, inverse_temperature, k, &self.generator)
-            if inverse_temperature > 0.0:
-                drawn = draw(self.sizes.vocab, self.generator.logits, uniform)
+                if self.is_short(1):
+                    self.next_token(token, p, how)
+                else:
+                    with nogil:
+                        self.next_token(token, p, how)
+                weights = self.generator.logits
+            if how.inverse_temperature > 0.0:
+                drawn = draw(self.sizes.vocab, weights, uniform)
             else:
-                drawn = most_probable(self.sizes.vocab, self.generator.logits)
+                drawn = most_probable(self.sizes.vocab, weights)
             if drawn == bos:
                 break
             token = drawn
@@ -500,12 +526,6 @@ cdef class GPT:
             generator_place(&self.sizes, at, &self.generator)
         return 0
 
-    cdef int start_generator(self) except -1:
-        self.place_generator()
-        with nogil:
-            kernels.generate_start(&self.sizes, self.params.at, &self.generator)
-        return 0
-
     # ---- state ----
 
     def state_dict(self):
@@ -543,6 +563,7 @@ cdef class GPT:
                 raise ValueError("v has a negative second moment")
         self.begin()
         memcpy(self.params.at, params.at, params.n * sizeof(double))
+        self.params.may_have_changed = True
         if m is not None:
             memcpy(self.first.at, first.at, first.n * sizeof(double))
         if v is not None:
@@ -595,13 +616,20 @@ cdef Py_ssize_t most_probable(size_t n, const double *logits) except -1:
     return best
 
 
-cdef Py_ssize_t draw(size_t n, double *weights, uniform) except -1:
-    """One of range(n) as random.choices(range(n), weights) draws it; the weights become their running totals."""
-    cdef size_t i, low = 0, high = n - 1, middle
-    cdef double total, point
-    for i in range(1, n):
-        weights[i] += weights[i - 1]
-    total = weights[n - 1] + 0.0
+cdef void weigh(size_t n, const Sampling *how, Generator *generator) noexcept nogil:
+    """Logits into what a token is drawn from: running totals of the weights, as random.choices makes them. For temperature 0
+    they stay."""
+    cdef size_t i
+    if how.inverse_temperature > 0.0:
+        kernels.generate_weights(n, how.inverse_temperature, how.top_k, generator)
+        for i in range(1, n):
+            generator.logits[i] += generator.logits[i - 1]
+
+
+cdef Py_ssize_t draw(size_t n, const double *totals, uniform) except -1:
+    """One of range(n) as random.choices(range(n), weights) draws it."""
+    cdef size_t low = 0, high = n - 1, middle
+    cdef double total = totals[n - 1] + 0.0, point
     if total <= 0.0:
         raise ValueError("Total of weights must be greater than zero")
     if not isfinite(total):
@@ -609,7 +637,7 @@ cdef Py_ssize_t draw(size_t n, double *weights, uniform) except -1:
     point = uniform() * total
     while low < high:
         middle = (low + high) // 2
-        if point < weights[middle]:
+        if point < totals[middle]:
             high = middle
         else:
             low = middle + 1

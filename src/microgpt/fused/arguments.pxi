@@ -37,6 +37,14 @@ cdef double rate_of(lr) except -1.0:
     return rate if 0.0 <= rate < INFINITY else checks.not_negative("lr", lr)
 
 
+cdef double inverse_temperature_of(temperature) except -1.0:
+    """temperature ** -1; 0 for 0."""
+    cdef double value = temperature if type(temperature) is float else -1.0
+    if not 1e-300 < value < INFINITY:
+        value = checks.temperature("temperature", temperature)
+    return pow(value, -1.0) if value else 0.0
+
+
 cdef int read_settings(AdamStep *step, betas, eps) except -1:
     """betas and eps into `step`; what Adam refuses is refused."""
     step.beta1, step.beta2 = checks.betas(betas)

@@ -14,8 +14,11 @@ cdef class Doubles:
     cdef void *memory
     cdef double *at
     cdef size_t n
+    cdef size_t views
+    cdef bint may_have_changed          # for who keeps something made from these numbers; for ever while there are views
 
     def __cinit__(self, size_t n):
+        self.may_have_changed = True
         self.at = <double *>allocate((n + 8) * sizeof(double), &self.memory)  # a register read at the end stays inside
         self.n = n
 
@@ -24,6 +27,11 @@ cdef class Doubles:
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, self.at, self.n * sizeof(double), False, flags)
+        self.views += 1
+        self.may_have_changed = True
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.views -= 1
 
 
 cdef dict matrices(config, Doubles numbers):

@@ -88,7 +88,8 @@ typedef struct {
     double *keys;           /* layers x width x block, padded */
     double *values;         /* layers x block x width */
     double *x, *normed, *qkv, *attended, *hidden, *logits, *spare;
-    double *weights, *totals, *inverse; /* of attention: heads x positions, and a number a head */
+    double *first;          /* vocab: what the first token of every document is drawn from */
+    double *weights;        /* of attention: heads x positions */
     double mean_factor, score_factor; /* as in Workspace */
 } Generator;
 

@@ -38,34 +38,33 @@ static void linear_transposed(size_t rows, size_t columns, const double *transpo
 
 static void normalise_one(size_t width, double mean_factor, const double *x, double *out)
 {
-    double sum = 0.0, base[LANES] = {0}, scale[LANES];
+    double sum = 0.0;
+    Vec scale;
     for (size_t j = 0; j < width; j++)
         sum += x[j] * x[j];
-    base[0] = sum * mean_factor + 1e-5;
-    power_m05_each(1, base, scale);
-    for (size_t j = 0; j < width; j++)
-        out[j] = x[j] * scale[0];
+    scale = broadcast(one_power_m05(sum * mean_factor + 1e-5));
+    for (size_t j = 0; j < width; j += LANES)
+        store(out + j, load(x + j) * scale);
 }
 
-/* x minus its maximum; zeros behind it, to fill the register. Lane by lane, as maxima may be taken in any order: a nan that gets
-   lost on the way makes the sum of the exps nan all the same. */
-static void subtract_max(size_t n, double *x)
+/* x * factor minus its maximum; zeros behind it, to fill the register. Lane by lane, as maxima may be taken in any order: a nan
+   that gets lost on the way makes the sum of the exps nan all the same. */
+static void scale_and_subtract_max(size_t n, double factor, double *x)
 {
     double lanes[LANES];
-    Vec max;
-    for (size_t i = n; i % LANES != 0; i++)
-        x[i] = x[0];
-    max = load(x);
-    for (size_t i = LANES; i < n; i += LANES)
-        max = blend(greater(load(x + i), max), load(x + i), max);
+    const Vec first = broadcast(x[0]) * broadcast(factor);
+    Vec max = first;
+    for (size_t i = 0; i < n; i += LANES) {
+        const Vec scaled = blend(lanes_from(min_size(n - i, LANES)), first, load(x + i) * broadcast(factor));
+        store(x + i, scaled);
+        max = blend(greater(scaled, max), scaled, max);
+    }
     store(lanes, max);
     for (size_t half = LANES / 2; half > 0; half /= 2)
         for (size_t i = 0; i < half; i++)
             lanes[i] = lanes[i + half] > lanes[i] ? lanes[i + half] : lanes[i];
     for (size_t i = 0; i < n; i += LANES)
-        store(x + i, load(x + i) + broadcast(-lanes[0]));
-    for (size_t i = n; i % LANES != 0; i++)
-        x[i] = 0.0;
+        store(x + i, zero_unless(load(x + i) + broadcast(-lanes[0]), ~lanes_from(min_size(n - i, LANES))));
 }
 
 static double sum_in_order(size_t n, const double *x)
@@ -76,19 +75,18 @@ static double sum_in_order(size_t n, const double *x)
     return total;
 }
 
-/* Softmax in place of `count` rows of n numbers, each row `stride` (a multiple of LANES) behind the one before. All rows
-   together, so that the waiting times of one are filled by the others. totals, inverse: room for count numbers, padded. */
-static void softmax_rows(size_t count, size_t n, size_t stride, double *x, double *totals, double *inverse)
+/* softmax(x * factor) in place of `count` rows of n numbers, each row `stride` (a multiple of LANES) behind the one before. All
+   rows together, so that the waiting times of one are filled by the others. */
+static void softmax_rows(size_t count, size_t n, size_t stride, double factor, double *x)
 {
     for (size_t r = 0; r < count; r++)
-        subtract_max(n, x + r * stride);
+        scale_and_subtract_max(n, factor, x + r * stride);
     exp_each(count * stride, x, x);
-    for (size_t r = 0; r < count; r++)
-        totals[r] = sum_in_order(n, x + r * stride);
-    power_m1_each(count, totals, inverse);
-    for (size_t r = 0; r < count; r++)
-        for (size_t i = 0; i < n; i++)
-            x[r * stride + i] *= inverse[r];
+    for (size_t r = 0; r < count; r++) {
+        const Vec inverse = broadcast(one_power_m1(sum_in_order(n, x + r * stride)));
+        for (size_t i = 0; i < n; i += LANES)
+            store(x + r * stride + i, load(x + r * stride + i) * inverse);
+    }
 }
 
 /* All heads at position p: keys are features x positions, values positions x features. */
@@ -96,13 +94,9 @@ static void attend_one(const Sizes *sizes, size_t p, const double *keys, const d
 {
     const size_t d = sizes->width, head_dim = d / sizes->heads, block = padded_to_widest(sizes->block);
     const size_t stride = padded_to_lanes(p + 1);
-    for (size_t h = 0; h < sizes->heads; h++) {
-        double *scores = gen->weights + h * stride;
-        multiply_row(p + 1, head_dim, gen->qkv + h * head_dim, keys + h * head_dim * block, block, scores);
-        for (size_t t = 0; t <= p; t++)
-            scores[t] *= gen->score_factor;
-    }
-    softmax_rows(sizes->heads, p + 1, stride, gen->weights, gen->totals, gen->inverse);
+    for (size_t h = 0; h < sizes->heads; h++)
+        multiply_row(p + 1, head_dim, gen->qkv + h * head_dim, keys + h * head_dim * block, block, gen->weights + h * stride);
+    softmax_rows(sizes->heads, p + 1, stride, gen->score_factor, gen->weights);
     /* What a head's last register writes beyond it is overwritten by the next head; behind the last one is gen->hidden. */
     for (size_t h = 0; h < sizes->heads; h++)
         multiply_row(head_dim, p + 1, gen->weights + h * stride, values + h * head_dim, d, gen->attended + h * head_dim);
@@ -120,15 +114,12 @@ static void layer_one(const Sizes *sizes, size_t p, const double *transposed, do
     memcpy(values + p * d, gen->qkv + 2 * d, d * sizeof(double));
     attend_one(sizes, p, keys, values, gen);
     linear_transposed(d, d, wo, gen->attended, gen->normed);
-    for (size_t j = 0; j < d; j++)
-        gen->x[j] += gen->normed[j];
+    add_each(d, gen->normed, gen->x);
     normalise_one(d, gen->mean_factor, gen->x, gen->normed);
     linear_transposed(4 * d, d, fc1, gen->normed, gen->hidden);
-    for (size_t j = 0; j < 4 * d; j++)
-        gen->hidden[j] = gen->hidden[j] > 0.0 ? gen->hidden[j] : 0.0;
+    relu_each(4 * d, gen->hidden);
     linear_transposed(d, 4 * d, fc2, gen->hidden, gen->normed);
-    for (size_t j = 0; j < d; j++)
-        gen->x[j] += gen->normed[j];
+    add_each(d, gen->normed, gen->x);
 }
 
 /* Transposes the matrices; the wq, wk and wv of a layer become one. */
@@ -156,8 +147,8 @@ static void generate_step(const Sizes *sizes, const double *params, size_t token
 {
     const Layout at = layout_of(sizes);
     const size_t d = sizes->width, block = padded_to_widest(sizes->block), size = transposed_layer_size(sizes);
-    for (size_t j = 0; j < d; j++)
-        gen->normed[j] = params[at.wte + token * d + j] + params[at.wpe + p * d + j];
+    for (size_t j = 0; j < d; j += LANES)
+        store(gen->normed + j, load(params + at.wte + token * d + j) + load(params + at.wpe + p * d + j));
     normalise_one(d, gen->mean_factor, gen->normed, gen->x);
     for (size_t l = 0; l < sizes->layers; l++)
         layer_one(sizes, p, gen->transposed + l * size, gen->keys + l * d * block, gen->values + l * d * block, gen);
@@ -168,9 +159,7 @@ static void generate_step(const Sizes *sizes, const double *params, size_t token
    keep their weight, of equal ones the first. */
 static void generate_weights(size_t vocab, double inverse_temperature, size_t top_k, Generator *gen)
 {
-    for (size_t o = 0; o < vocab; o++)
-        gen->logits[o] *= inverse_temperature;
-    softmax_rows(1, vocab, padded_to_lanes(vocab), gen->logits, gen->totals, gen->inverse);
+    softmax_rows(1, vocab, padded_to_lanes(vocab), inverse_temperature, gen->logits);
     if (top_k > 0 && top_k < vocab)
         keep_largest(vocab, top_k, gen->logits, gen->spare);
 }

@@ -79,6 +79,25 @@ INLINE Vec power_m15(Vec x, unsigned active)
     return round_or_libm(times(times(root, root), root), x, active, libm_m15);
 }
 
+/* One number alone: the same steps, but scalar divisions and roots take half the time of those of a register. */
+INLINE double round_one_or_libm(double power, double rest, double x, double (*libm)(double))
+{
+    const double high = power + rest, low = (power - high) + rest;
+    return fma(low, MARGIN, high) == high && high > 0x1p-86 && high < 0x1p86 ? high : libm(x);
+}
+
+static double one_power_m1(double x)
+{
+    const double quotient = 1.0 / x;
+    return round_one_or_libm(quotient, fma(-quotient, x, 1.0) * quotient, x, libm_m1);
+}
+
+static double one_power_m05(double x)
+{
+    const double root = 1.0 / sqrt(x), square = root * root, square_low = fma(root, root, -square);
+    return round_one_or_libm(root, root * 0.5 * fma(-square_low, x, fma(-square, x, 1.0)), x, libm_m05);
+}
+
 /* e ** x = 2 ** (k / 16) * e ** r with |r| <= log(2) / 32: a table of 16 double-doubles for the one, a polynomial of degree 8
    for the other. */
 INLINE Vec vec_exp(Vec x, unsigned active)
@@ -134,6 +153,8 @@ LIBM_ONLY(power_m05, libm_m05)
 LIBM_ONLY(power_m15, libm_m15)
 LIBM_ONLY(vec_exp, exp)
 #undef LIBM_ONLY
+#define one_power_m1 libm_m1
+#define one_power_m05 libm_m05
 #endif
 
 /* Over arrays, which are read and written up to a whole register. */

@@ -117,9 +117,8 @@ size_t generator_place(const Sizes *sizes, void *memory, Generator *gen)
     gen->hidden = bump_alloc(&bump, 1, padded_to_widest(4 * d) * item);
     gen->logits = bump_alloc(&bump, 1, padded_to_widest(sizes->vocab) * item);
     gen->spare = bump_alloc(&bump, 1, padded_to_widest(sizes->vocab) * item);
+    gen->first = bump_alloc(&bump, 1, padded_to_widest(sizes->vocab) * item);
     gen->weights = bump_alloc(&bump, sizes->heads, block * item);
-    gen->totals = bump_alloc(&bump, 1, padded_to_widest(sizes->heads) * item);
-    gen->inverse = bump_alloc(&bump, 1, padded_to_widest(sizes->heads) * item);
     gen->mean_factor = mean_factor(sizes);
     gen->score_factor = score_factor(sizes);
     return bump.overflow ? 0 : bump.used;
