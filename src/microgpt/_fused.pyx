@@ -58,7 +58,7 @@ cdef extern from "kernels/fused.h":
         void (*generate_start)(const Sizes *, const double *, Generator *) noexcept nogil
         void (*generate_step)(const Sizes *, const double *, size_t, size_t, Generator *) noexcept nogil
         void (*generate_weights)(size_t, double, size_t, Generator *) noexcept nogil
-        void (*functions[5])(size_t, const double *, double *) noexcept nogil
+        void (*functions[7])(size_t, const double *, double *) noexcept nogil
         double (*spin)(size_t) noexcept nogil
     const FusedKernels *fused_kernels(int isa) noexcept
     size_t workspace_place(const Sizes *, size_t, void *, Workspace *) noexcept nogil
@@ -666,8 +666,9 @@ class _use_instruction_set:
 
 
 def _apply(name, double[::1] values):
-    """A list of the kernels' own exp, or of their powers "-0.5", "-1", "-1.5", "-2", of some doubles."""
-    cdef int which = ["-0.5", "-1", "-1.5", "-2", "exp"].index(name)
+    """A list of the kernels' own exp, or of their powers "-0.5", "-1", "-1.5", "-2", of some doubles; "-0.5 alone" and
+    "-1 alone" are taken of one number at a time."""
+    cdef int which = ["-0.5", "-1", "-1.5", "-2", "exp", "-0.5 alone", "-1 alone"].index(name)
     cdef size_t i, n = values.shape[0]
     cdef Doubles given = Doubles(n), result = Doubles(n)
     for i in range(n):

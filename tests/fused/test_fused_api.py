@@ -264,6 +264,40 @@ def test_the_generator_sees_changed_parameters():
     ]
 
 
+def documents_of(model):
+    return model.generate_many(100, random.Random(0), 0.5)
+
+
+@pytest.mark.parametrize("views_stay", [False, True])
+def test_the_generator_sees_what_is_written_through_views(views_stay):
+    model, kept = model_of(), []
+    seen = [documents_of(model)]
+    for seed in range(1, 5):
+        other = model_of(seed)
+        views = kept or list(model.state_dict().values())
+        for to, source in zip(views, other.state_dict().values()):
+            to.cast("B")[:] = source.cast("B")
+        kept = views if views_stay else []
+        del to, views
+        assert documents_of(model) == documents_of(model) == documents_of(other)
+        seen.append(documents_of(other))
+    assert len({str(documents) for documents in seen}) == 5
+
+
+def test_the_generator_sees_what_training_changed():
+    model = model_of()
+    for step in range(4):
+        before = [list(model.generate(random.Random(seed), 2.0)) for seed in range(30)]
+        if step % 2:
+            model.train_step([0, 1, 2, 3, 0], 1.0)
+        else:
+            model.train_batch([[0, 1, 2], [1, 3]], 1.0)
+        copied = GPT(CONFIG)
+        copied.load_state_dict(model.state_dict())
+        after = [copied.generate(random.Random(seed), 2.0) for seed in range(30)]
+        assert [model.generate(random.Random(seed), 2.0) for seed in range(30)] == after != before
+
+
 # ---- state ----------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from effort import at_length
 from microgpt import _fused
 
 TRIES = at_length(1000, 5000)
-EXPONENTS = {"-0.5": -0.5, "-1": -1, "-1.5": -1.5, "-2": -2}
+EXPONENTS = {"-0.5": -0.5, "-1": -1, "-1.5": -1.5, "-2": -2, "-0.5 alone": -0.5, "-1 alone": -1}
 EDGES = [0.0, -0.0, 1.0, 2.0, 4.0, 0.25, 1 + 2**-52, 1 - 2**-53, 1e-5, 16.0, 27.0, 3.0, 7.0, math.pi]
 
 

@@ -6,7 +6,7 @@
    it does not matter which one it is. Only where they differ, in about one lane of a thousand, is pow asked.
 
    A register takes one of three ways. Nearly all take the pipeline of update_registers. One with a number so small that a
-   product would be subnormal, which costs a microcode assist on Intel, is computed by update_tiny: that is what a weight comes
+   product would be subnormal, which costs a microcode assist on Intel, is computed by update_still or update_tiny: that is what a weight comes
    to whose gradient is 0 for thousands of steps. Lanes that neither can be sure of go through update_scalar. */
 #include "adam.h"
 
@@ -156,25 +156,39 @@ static void update_register(const AdamStep *step, const Factors *f, const double
     stage_update(step, f, 0, grad, 0, &p, m, v, data);
 }
 
+/* x * y, not negative and below 2**52, rounded to a whole number; product is x * y rounded. Without FMA that is a second
+   rounding, which matters only if the first one ended halfway between two whole numbers: what it cut off decides then. */
+INLINE Vec whole_product(Vec x, Vec y, Vec product)
+{
+    const Vec shift = broadcast(0x1p52);
+#if HAVE_FMA
+    (void)product;
+    return vec_fma(x, y, shift) - shift;
+#else
+    const Vec zero = broadcast(0.0), one = broadcast(1.0);
+    Vec rounded = (product + shift) - shift;
+    const Vec left = product - rounded;
+    if (!all_zero(equal(vec_abs(left), broadcast(0.5)))) {
+        const Vec cut_off = product_residual(x, y, product);
+        rounded += zero_unless(one, equal(left, broadcast(0.5)) & greater(cut_off, zero));
+        rounded -= zero_unless(one, equal(left, broadcast(-0.5)) & greater(zero, cut_off));
+    }
+    return rounded;
+#endif
+}
+
 /* beta * x, correctly rounded, without an operation on subnormals; for |x| < TINY and 0 <= beta < 1.
 
    Counted in units of 2**-1074, x is a normal double, and so is the product. Where the product itself would be subnormal, it is
-   rounded to a whole number of units, by adding and subtracting 2**52. It was rounded to 53 bits before, which matters only if
-   that ended halfway between two whole numbers: then what the rounding cut off decides. The bits of a subnormal are its count. */
+   rounded to a whole number of units, by adding and subtracting 2**52. The bits of a subnormal are its count. */
 INLINE Vec decay(Vec x, Vec beta)
 {
-    const Vec shift = broadcast(0x1p52), zero = broadcast(0.0);
+    const Vec shift = broadcast(0x1p52);
     const Mask bits = as_integers(vec_abs(x)), exponent = broadcast_int((int64_t)1074 << 52);
     const Vec of_subnormal = as_doubles(bits | as_integers(shift)) - shift, of_normal = as_doubles(bits + exponent);
     const Vec count = blend(greater(broadcast(0x1p-1022), as_doubles(bits)), of_subnormal, of_normal);
     const Vec product = count * beta;
-    Vec rounded = (product + shift) - shift;
-    const Vec left = product - rounded;
-    if (!all_zero(equal(vec_abs(left), broadcast(0.5)))) {
-        const Vec cut_off = product_residual(count, beta, product), one = broadcast(1.0);
-        rounded += zero_unless(one, equal(left, broadcast(0.5)) & greater(cut_off, zero));
-        rounded -= zero_unless(one, equal(left, broadcast(-0.5)) & greater(zero, cut_off));
-    }
+    const Vec rounded = whole_product(count, beta, product);
     const Mask subnormal = as_integers(rounded + shift) - as_integers(shift);
     const Vec normal = as_doubles(as_integers(product) - exponent);
     const Vec result = blend(greater(shift, product), as_doubles(subnormal), normal);
@@ -195,33 +209,42 @@ INLINE Vec decayed_v(Vec v, const Factors *f)
     return all_zero(tiny) ? kept : blend(tiny, decay(zero_unless(v, tiny), f->beta2), kept);
 }
 
-/* A register with something tiny in it.
+/* A lane is still if it has no gradient and a first moment that is tiny or 0: it keeps its parameter, as lr * m_hat / (root + eps)
+   is below 2**40 * 2**-400 * 2**54 * 2**44, and half a unit of a parameter of 2**-200 or more is 2**-254. Its moments decay. */
+INLINE Mask still_lanes(Vec g, Vec m, Vec v, Vec data)
+{
+    return equal(g, broadcast(0.0)) & greater(broadcast(TINY), vec_abs(m)) & greater(broadcast(V_HAT_MAX), v)
+           & greater(vec_abs(data), broadcast(0x1p-200));
+}
 
-   A lane is still if it has no gradient and a first moment that is tiny or 0: it keeps its parameter, as lr * m_hat / (root + eps)
-   is below 2**40 * 2**-400 * 2**54 * 2**44, and half a unit of a parameter of 2**-200 or more is 2**-254. Its moments decay. If
-   all lanes are still, this is all. Else the other lanes take the stages, where zeros stand for those that are still, so that no
-   subnormal comes up; and update_scalar does the lanes where something tiny meets a gradient or a tiny parameter. */
+/* A register whose lanes are all still. False, with nothing done, for another. */
+static int update_still(const Factors *f, const double *grad, double *m, double *v, const double *data)
+{
+    const Vec g = load(grad), old_m = load(m), old_v = load(v);
+    if (sign_bits(still_lanes(g, old_m, old_v, load(data))) != ALL_LANES)
+        return 0;
+    store(m, decay(old_m, f->beta1) + f->one_minus_beta1 * g);
+    store(v, decayed_v(old_v, f));
+    return 1;
+}
+
+/* A register with something tiny in it, whose lanes are not all still. The others take the stages, where zeros stand for those
+   that are still, so that no subnormal comes up; and update_scalar does the lanes where something tiny meets a gradient or a
+   tiny parameter. */
 static void update_tiny(const AdamStep *step, const Factors *f, const double *grad, double *m, double *v, double *data)
 {
     const Vec g = load(grad), old_m = load(m), old_v = load(v);
-    const Mask small_m = greater(broadcast(TINY), vec_abs(old_m));
-    const Mask still = equal(g, broadcast(0.0)) & small_m & greater(broadcast(V_HAT_MAX), old_v)
-                       & greater(vec_abs(load(data)), broadcast(0x1p-200));
-    const Vec new_m = decay(zero_unless(old_m, small_m), f->beta1) + f->one_minus_beta1 * zero_unless(g, still);
-    if (sign_bits(still) == ALL_LANES) {
-        store(m, new_m);
-        store(v, decayed_v(old_v, f));
-    } else {
-        const Mask others = ~still & (is_below(g, TINY) | is_below(old_m, TINY) | is_below(old_v, TINY));
-        double lanes[4][LANES];
-        store(lanes[0], zero_unless(g, ~(still | others)));
-        store(lanes[1], zero_unless(old_m, ~(still | others)));
-        store(lanes[2], zero_unless(old_v, ~(still | others)));
-        store(lanes[3], load(data));
-        update_register(step, f, lanes[0], lanes[1], lanes[2], lanes[3]);
-        update_lanes(step, sign_bits(others), grad, blend(still, new_m, load(lanes[1])),
-                     blend(still, decayed_v(zero_unless(old_v, still), f), load(lanes[2])), load(lanes[3]), m, v, data);
-    }
+    const Mask still = still_lanes(g, old_m, old_v, load(data));
+    const Mask others = ~still & (is_below(g, TINY) | is_below(old_m, TINY) | is_below(old_v, TINY));
+    const Vec still_m = decay(zero_unless(old_m, still), f->beta1) + f->one_minus_beta1 * zero_unless(g, still);
+    double lanes[4][LANES];
+    store(lanes[0], zero_unless(g, ~(still | others)));
+    store(lanes[1], zero_unless(old_m, ~(still | others)));
+    store(lanes[2], zero_unless(old_v, ~(still | others)));
+    store(lanes[3], load(data));
+    update_register(step, f, lanes[0], lanes[1], lanes[2], lanes[3]);
+    update_lanes(step, sign_bits(others), grad, blend(still, still_m, load(lanes[1])),
+                 blend(still, decayed_v(zero_unless(old_v, still), f), load(lanes[2])), load(lanes[3]), m, v, data);
 }
 
 /* A register has to wait for its root and its quotient. So that others are worked on meanwhile, each turn of the loop takes three
@@ -235,10 +258,10 @@ INLINE void update_registers(const AdamStep *step, const Factors *f, int bias1_i
         if (i < registers) {
             const size_t at = i * LANES;
             p.done[i % BLOCK] = any_tiny(load(grad + at), load(m + at), TINY);
-            if (p.done[i % BLOCK])
-                update_tiny(step, f, grad + at, m + at, v + at, data + at);
-            else
+            if (!p.done[i % BLOCK])
                 stage_moments(f, bias2_is_1, grad + at, m + at, v + at, i % BLOCK, &p);
+            else if (!update_still(f, grad + at, m + at, v + at, data + at))
+                update_tiny(step, f, grad + at, m + at, v + at, data + at);
         }
         if (second < registers && !p.done[second % BLOCK])
             stage_sqrt(f, grad + second * LANES, second % BLOCK, &p);

@@ -108,8 +108,8 @@ typedef struct {
     /* gen->logits into probabilities at a temperature; with top_k > 0 only the top_k largest are kept, others become 0. */
     void (*generate_weights)(size_t vocab, double inverse_temperature, size_t top_k, Generator *);
     /* For tests: x ** -0.5, x ** -1, x ** -1.5, x ** -2 and e ** x as the kernels take them, of arrays that are read and
-       written up to a whole register. */
-    void (*functions[5])(size_t n, const double *x, double *out);
+       written up to a whole register; and the first two as they are taken of one number. */
+    void (*functions[7])(size_t n, const double *x, double *out);
     double (*spin)(size_t depth); /* for benchmarks: see product_body.h */
 } FusedKernels;
 

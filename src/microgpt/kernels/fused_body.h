@@ -25,6 +25,6 @@ static size_t padded_to_lanes(size_t n) { return (n + LANES - 1) / LANES * LANES
 
 const FusedKernels KERNELS = {
     logits, padded_to_lanes, loss, backward, generate_start, generate_step, generate_weights,
-    {power_m05_each, power_m1_each, power_m15_each, power_m2_each, exp_each}, spin,
+    {power_m05_each, power_m1_each, power_m15_each, power_m2_each, exp_each, one_power_m05_each, one_power_m1_each}, spin,
 };
 #endif

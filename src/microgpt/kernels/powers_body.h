@@ -172,3 +172,14 @@ OVER_ARRAY(power_m05_each, power_m05)
 OVER_ARRAY(power_m15_each, power_m15)
 OVER_ARRAY(exp_each, vec_exp)
 #undef OVER_ARRAY
+
+/* For tests: the powers of one number, one after the other. */
+#define EACH_ALONE(name, function)                            \
+    static void name(size_t n, const double *x, double *out) \
+    {                                                         \
+        for (size_t i = 0; i < n; i++)                        \
+            out[i] = function(x[i]);                          \
+    }
+EACH_ALONE(one_power_m05_each, one_power_m05)
+EACH_ALONE(one_power_m1_each, one_power_m1)
+#undef EACH_ALONE
