@@ -10,6 +10,7 @@ Each record's `extra_info` says what the programs that read a run need to know:
     reference_ns            the same for the pure-Python engine, in the same rounds
     floats_ns               the same on plain floats without a graph
     peak_ns                 what the same multiplications and additions take from registers alone
+    ordinary_ns             of a step without gradients: an ordinary step
     nodes                   Values that the script's class makes for it
     bytes, bytes_per_node   of memory, where memory was measured
 """

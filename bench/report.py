@@ -24,9 +24,12 @@ def time(ns: float | None) -> str:
 
 
 def gain(record: Record | None) -> str:
-    """How many times faster than the reference; of the kernels, the part of the peak."""
+    """How many times faster than the reference; of the kernels, the part of the peak; of a step without gradients, what part
+    of an ordinary one it takes."""
     if record is None:
         return ""
+    if (found := ratio(record, "ordinary")) is not None:
+        return f"{found:.2f} of a step"
     if record["layer"] in ALONE:
         return time(record["ns"] - record["reference_ns"])
     if (found := ratio(record, "reference")) is not None:

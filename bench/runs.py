@@ -22,7 +22,7 @@ TITLES = {
     "import": "Starting Python (reference); starting it and importing the package (compiled)",
     "command": "End to end: starting Python (reference); a whole command from start to exit (compiled)",
 }
-BASELINES = ("reference", "floats", "peak")  # what a variant is compared with, in the same run
+BASELINES = ("reference", "floats", "peak", "ordinary")  # what a variant is compared with, in the same run
 
 Record = dict[str, Any]  # the extra_info of one benchmark
 Key = tuple[str, str, str]  # layer, what, variant
