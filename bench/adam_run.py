@@ -1,7 +1,8 @@
 """The compiled Adam alone: `adam_run.py ROUNDS` prints the seconds of steps, then those of steps without gradients.
 
-The first 300 are not timed, in which a bias correction is on its way to 1. All gradients stay 0 from there on. The moments decay, the first ones into the subnormals after some 4,000 steps, on
-which CPUs may be slow; `zero` has the last ROUNDS steps before 100, 1,000 and 10,000 of them.
+The first 300 are not timed, in which a bias correction is on its way to 1. All gradients stay 0 from there on. The
+moments decay, the first ones into the subnormals after some 4,000 steps, on which CPUs may be slow; `zero` has the last
+ROUNDS steps before 100, 1,000 and 10,000 of them.
 
 A process of its own, because the instruction set (MICROGPT_ISA) is chosen when the package is imported.
 """

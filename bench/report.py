@@ -24,8 +24,8 @@ def time(ns: float | None) -> str:
 
 
 def gain(record: Record | None) -> str:
-    """How many times faster than the reference; of the kernels, the part of the peak; of a step without gradients, what part
-    of an ordinary one it takes."""
+    """How many times faster than the reference; of the kernels, the part of the peak; of a step without gradients, the
+    part of an ordinary one."""
     if record is None:
         return ""
     if (found := ratio(record, "ordinary")) is not None:
