@@ -199,6 +199,7 @@ cdef class GPT:
 
     def __init__(self, config, rng=None):
         fill_normal(self.params, _INIT_STD, random.Random() if rng is None else rng)
+        self.params.may_have_changed = True
 
     def __dealloc__(self):
         free(self.generator_memory)

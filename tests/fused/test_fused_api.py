@@ -284,6 +284,13 @@ def test_the_generator_sees_what_is_written_through_views(views_stay):
     assert len({str(documents) for documents in seen}) == 5
 
 
+def test_the_generator_sees_a_model_that_is_made_anew():
+    model = model_of()
+    before = documents_of(model)
+    model.__init__(CONFIG, random.Random(7))
+    assert documents_of(model) == documents_of(model_of(7)) != before
+
+
 def test_the_generator_sees_what_training_changed():
     model = model_of()
     for step in range(4):
