@@ -48,7 +48,7 @@ INLINE void transpose_square(const double *from, size_t from_row, double *to, si
 #endif
 
 /* to[c][r] = from[r][c]. Rows of `from` are read up to a whole register. */
-static void transpose(size_t rows, size_t columns, const double *from, size_t from_row, double *to, size_t to_row)
+OUT_OF_LINE void transpose(size_t rows, size_t columns, const double *from, size_t from_row, double *to, size_t to_row)
 {
     const size_t squares = rows / LANES * LANES;
     for (size_t c = 0; c < columns; c += LANES) {
