@@ -76,7 +76,7 @@ def by_instruction_set(instruction_set: str, measured: Measured) -> Any:
 def test_adam_by_instruction_set(
     instruction_set: str, without: int, measured: Measured, record: Callable[..., None]
 ) -> None:
-    """With gradients, held against the loop in Python, timed above; after so many steps without any, held against those."""
+    """With gradients, held against the loop in Python, timed above; after steps without any, held against those."""
     everything, count = measured("adam", lambda: all_ways(measured.rounds(41)))
     found = by_instruction_set(instruction_set, measured)
     if without:
