@@ -1,6 +1,6 @@
 """docs/profile.json: where the processor is during training steps on every rung, by what the functions are for.
 
-    .venv/bin/python tools/profile_rungs.py [RUNG]        the functions of one rung as well; needs Linux's `perf`
+    .venv/bin/python tools/profile_rungs.py [RUNG...]     needs Linux's `perf`; of the rungs not named the saved ones stay
 
 Samples of processor time (cpu-clock, user space), taken while a process does nothing but train.
 """
@@ -21,7 +21,7 @@ from microgpt import GPTConfig
 from microgpt.data import Tokenizer, embedded_names
 from microgpt.ladder import machine
 from microgpt.ladder.measure import deep_recursion
-from microgpt.ladder.rungs import LADDER, fresh_parameters
+from microgpt.ladder.rungs import LADDER, Fused, fresh_parameters
 
 PROFILE = Path(__file__).parent.parent / "docs" / "profile.json"
 SECONDS = 4.0  # of processor time on each rung
@@ -49,12 +49,14 @@ def train(rung: str) -> None:
     config = GPTConfig(tokenizer.vocab_size)
     with deep_recursion():
         model = LADDER[rung].make(config, fresh_parameters(config))
-        model.run(documents, [1e-3] * len(documents))
+        # Fused.run also times the parts one by one; that is not a step.
+        steps = model.model.train_steps if isinstance(model, Fused) else model.run
+        steps(documents, [1e-3] * len(documents))
         print(flush=True)
         input()
         end = time.process_time() + SECONDS
         while time.process_time() < end:
-            model.run(documents, [1e-3] * len(documents))
+            steps(documents, [1e-3] * len(documents))
 
 
 def sampled(rung: str) -> Counter[str]:
@@ -97,17 +99,17 @@ def main() -> int:
     if sys.argv[1:2] == ["--train"]:
         train(sys.argv[2])
         return 0
-    rungs = {}
-    for rung in LADDER:
+    named = sys.argv[1:]
+    rungs = json.loads(PROFILE.read_text("utf-8"))["rungs"] if named else {}
+    for rung in named or LADDER:
         functions = sampled(rung)
         if not functions:
             print("profile_rungs: perf has taken no samples", file=sys.stderr)
             return 1
         rungs[rung] = shares(functions)
         print(f"{rung}: {sum(functions.values())} samples, {rungs[rung]}")
-        if rung in sys.argv[1:]:
-            for function, count in functions.most_common(50):
-                print(f"  {count:6}  {group_of(function):24} {function}")
+        for function, count in functions.most_common(20 if named else 0):
+            print(f"  {count:6}  {group_of(function):24} {function}")
     about = {"cpu": machine.machine(None)["cpu"], "cores": os.cpu_count(), **machine.software()}
     text = json.dumps({"command": "tools/profile_rungs.py", **about, "rungs": rungs}, indent=1)
     PROFILE.write_text(text + "\n", "utf-8")
