@@ -1,6 +1,6 @@
 """docs/profile.json: where the processor is during training steps on every rung, by what the functions are for.
 
-    .venv/bin/python tools/profile_rungs.py [RUNG...]     needs Linux's `perf`; of the rungs not named the saved ones stay
+    .venv/bin/python tools/profile_rungs.py [RUNG...]     needs `perf`; of the rungs not named, the saved figures stay
 
 Samples of processor time (cpu-clock, user space), taken while a process does nothing but train.
 """
