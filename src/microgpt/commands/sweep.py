@@ -117,7 +117,7 @@ def _arguments(path: str) -> Iterator[str]:
     try:
         tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     except ImportError:
-        raise Refused("--space needs tomli, which is not installed: pip install 'microgpt[sweep]'") from None
+        raise Refused("--space needs tomli, which is not installed: pip install 'microgpt-engine[sweep]'") from None
     try:
         with open(path, "rb") as file:
             table = tomllib.load(file)

@@ -29,7 +29,7 @@ def cluster(address: str, corpus: Corpus) -> Iterator[Engine]:
         distributed = import_module("distributed")
     except ImportError:
         raise ClusterError(
-            "--cluster needs distributed, which is not installed: pip install 'microgpt[sweep]'"
+            "--cluster needs distributed, which is not installed: pip install 'microgpt-engine[sweep]'"
         ) from None
     for name in [*logging.root.manager.loggerDict]:
         if name.partition(".")[0] == "distributed":
@@ -42,7 +42,7 @@ def cluster(address: str, corpus: Corpus) -> Iterator[Engine]:
     try:
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
-        except TimeoutError:
+        except distributed.TimeoutError:  # on Python 3.10 not the builtin one
             raise ClusterError(f"--cluster {address}: the scheduler has no workers") from None
         try:
             source = client.scatter(corpus, broadcast=True, hash=False)
