@@ -85,6 +85,7 @@ class Source:
 SOURCES = (
     Source("numpy", (2, 0), "numpy_gpt", "NumpyGPT"),  # vecdot
     Source("torch", (2, 4), "torch_gpt", "TorchGPT"),  # the fused Adam on CPUs
+    Source("jax", (0, 4), "jax_gpt", "JaxGPT"),
 )
 
 

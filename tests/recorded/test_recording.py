@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import random
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,8 +13,20 @@ from typing import Any
 
 import pytest
 from bits import bits
+from effort import at_length
 
-from microgpt import NotRecorded, RecordedWarning, Value, cross_entropy, linear, mean, recorded, softmax, table
+from microgpt import (
+    NotRecorded,
+    RecordedWarning,
+    Value,
+    cross_entropy,
+    linear,
+    mean,
+    memory,
+    recorded,
+    softmax,
+    table,
+)
 
 
 @pytest.fixture
@@ -426,6 +439,21 @@ def test_memory_stays_flat(params: list[Value]) -> None:
         if k % 2:
             kept[0].backward()
     assert fast.stats()["recordings"][0]["bytes"] < 20_000
+
+
+@pytest.mark.slow  # and so not under sanitizers, which keep what is freed
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="read from the kernel's account of the process")
+def test_many_replays_leave_the_process_as_large_as_it_was(params: list[Value]) -> None:
+    fast = recorded(lambda x: (lambda y: (y.tanh(), y))(sum(p * x for p in params)))
+    replays, sizes = at_length(40_000, 1_000_000), []
+    for k in range(replays):
+        loss, inner = fast(0.001 * (k % 1000))
+        if k % 3:
+            loss.backward()
+        if k in (replays // 10, replays - 1):
+            sizes.append(memory.resident())
+    assert bits(inner.data) == bits(sum(p.data * (0.001 * (k % 1000)) for p in params))
+    assert sizes[1] - sizes[0] < 2_000_000  # bytes
 
 
 def test_a_result_outlives_its_recording(params: list[Value]) -> None:
