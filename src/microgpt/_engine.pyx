@@ -26,7 +26,8 @@ from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, l
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 from microgpt.engine.arena cimport (
-    arena_bytes, arena_start, graph_begins, leaf_append, local_grad_next, local_grads_next, result_append, results_reserve,
+    arena_bytes, arena_start, data_written, graph_begins, leaf_append, local_grad_next, local_grads_next, nodes_made, result_append,
+    results_reserve,
 )
 from microgpt.engine.backward cimport backward_from
 from microgpt.engine.collect cimport collect
@@ -362,6 +363,8 @@ cdef class Value:
         if unlikely(recording):
             watch(self, "calls backward()")
         if backward_from(&arena, self.id) < 0:
+            if arena.walk_stale:
+                late_grads("its .data changed between an operation and backward()")
             if arena.walk_spent & SPENT_INNER:
                 raise RuntimeError("backward() came to one of several results of a recorded function, on which another depends: "
                                    "compute with it inside of the function, or return it alone")
@@ -456,6 +459,24 @@ def set_kinds(float_data=False, float_grad=False, float_ones=False, float_zero=F
         while block != NULL:
             memset(block.int_grads, not float_grad, sizeof(block.int_grads))
             block = block.next
+
+
+def set_late_grads(refuse):
+    """The script's class takes local gradients when backward() runs, this one when a node is made. Call refuse(why) where that
+    could make a difference: data of any node were written in between, or a local gradient raises an exception."""
+    global late_grads
+    late_grads = refuse
+    arena.late_grads = refuse is not None
+
+
+def note_data_written():
+    """Data were written by another module."""
+    data_written(&arena)
+
+
+def count_nodes():
+    """How many nodes were made so far, constants beside Values included."""
+    return nodes_made(&arena)
 
 
 def arena_stats():

@@ -18,12 +18,13 @@ from .guards.class_guard import class_shows, extra_shows, graph_reads, graph_sho
 from .guards.escapes import methods_shown, needs_subclass
 from .guards.program_guard import opaque
 from .guards.value_guard import strange_number
+from .recognise.counters import counters_show
 from .recognise.forms import KINDS, METHODS
-from .recognise.micrograd import NOTE, convert, mentions
+from .recognise.micrograd import LOCAL_GRADS, NOTE, Older, convert, find_older
 from .recognise.optimiser import LoopSite, find_loop, finding, looks_like_update, swap_loop
 from .recognise.value_class import ClassPlan, dropped, find_class, keep_instead
 from .recognise.vectors import COMPILED, Swaps
-from .syntax.calls import helper
+from .syntax.calls import call, helper, later, placed
 from .syntax.match import Match
 from .syntax.powers import number_powers
 from .syntax.program import Program
@@ -90,21 +91,28 @@ def rewrite_compiled(
     source: bytes | str, file: str, code: CodeType, options: Options, numbering: Numbering
 ) -> Rewritten:
     """The same for a script that compiles to `code`. Raises RecursionError for expressions of a depth beyond us."""
-    tree = ast.parse(source, file)
-    older = convert(tree) if options.any_order and options.rung >= TYPED else None
-    program = Program(tree, file)
-    project = Project(program, options.folder)
+    older: list[Older] = []
+
+    def read(source: bytes | str, file: str) -> Program:
+        tree = ast.parse(source, file)
+        if options.rung >= TYPED and (found := convert(tree, options.any_order)):
+            older.append(found)
+        return Program(tree, file)
+
+    program = read(source, file)
+    project = Project(program, options.folder, read)
     plan, owner = find_in_project(project)
     if plan is None:
         return Rewritten(code, None, [], [Finding(0, "the script", "no class in it reads like the script's Value")])
-    plan.older = older is not None
+    plan.older = any(each.node is plan.node for each in older)
+    plan.unordered = any(each.node is plan.node and each.unordered for each in older)
     why = reason_to_leave(project, owner, plan, options)
     if why:
         left = Finding(
             plan.node.lineno, f"class {plan.name}", why, detail=explain_class(plan), file=beside(program, owner)
         )
         watch = options.watched and owner is program
-        return Rewritten(watched(program, plan) if watch else code, plan, [], [left])
+        return Rewritten(watched(source, file, plan) if watch else code, plan, [], [left])
     made = Rewritten(code, plan)
     others = [each for each in [program, *project.modules.values()] if each is not owner]
     for each in [owner, *others]:
@@ -160,9 +168,8 @@ def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: 
         return "asked to stay on the interpreted rung"
     programs = [owner, *(p for p in [project.script, *project.modules.values()] if p is not owner)]
     why = next(filter(None, map(opaque, programs)), "") or plan.why_not
-    if why and mentions(plan.node, {"_backward", "_prev"}):
-        remedy = "" if options.any_order else ": --any-order swaps it if it can"
-        why = f"it is of micrograd's form, whose closures compute local gradients in backward{remedy}"
+    if why and not plan.older and (older := find_older(owner.tree)):
+        why = why_older_stays(older, options)
     if project.unreadable:
         why = why or f"it imports {project.unreadable}, which cannot be looked into"
     if why:
@@ -172,11 +179,21 @@ def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: 
     why = next(filter(None, (look_at(program, plan, project) for program in programs)), "")
     plan.subclass = plan.subclass or (options.shared and not is_wholly_ours(plan))
     plan.mask_rpow = "__rpow__" not in plan.kept and not all(number_powers(program, set()) for program in programs)
+    if plan.counters:
+        plan.why_scalar = plan.why_scalar or f"every node is counted in {', '.join(sorted(plan.counters))}"
+        why = why or ("it counts its nodes, and others use the class too" if options.shared else "")
     if options.shared and plan.kinds:
         why = why or f"{KINDS[min(plan.kinds)]}, which is not so in the class that others use too"
     if plan.subclass:
         plan.why_scalar = plan.why_scalar or "the class is derived from ours"
     return why
+
+
+def why_older_stays(older: Older, options: Options) -> str:
+    """Why a class of micrograd's form was not brought into the script's, and what to do about it."""
+    if older.unordered and not options.any_order:
+        return f"it keeps children in a set, in no order: write self.{older.children} = {older.given}, or --any-order"
+    return "not all of its closures add a local gradient times out.grad to each child in turn"
 
 
 def what_is_changed(program: Program, plan: ClassPlan, modules: set[str]) -> str:
@@ -199,6 +216,7 @@ def look_at(program: Program, plan: ClassPlan, project: Project) -> str:
         or extra_shows(program, plan)
         or class_shows(program, plan)
         or strange_number(program, plan)
+        or counters_show(program, plan.node, plan.counters)
     )
     of_subclass = needs_subclass(program, plan)
     plan.subclass = plan.subclass or bool(of_subclass)
@@ -217,8 +235,10 @@ def settle_methods(programs: list[Program], plan: ClassPlan) -> None:
         keep |= {"backward"}
     if any(graph_reads(program, plan) for program in programs) or "backward" not in plan.ours - keep:
         keep |= plan.numbers_only
-    if plan.patched & {*METHODS, "*"}:
+    if plan.patched & {*METHODS, "*"} or plan.counters:
         keep |= plan.run_alike
+    if plan.counters and plan.float_root:
+        keep |= {"backward"}  # ours would make a node for it
     keep_instead(plan, keep)
     programs[0].forget(dropped(plan))
 
@@ -238,11 +258,13 @@ def is_wholly_ours(plan: ClassPlan) -> bool:
     return not (plan.kept or plan.missing or plan.float_root) and set(plan.fields) == set(plan.fields.values())
 
 
-def watched(program: Program, plan: ClassPlan) -> CodeType:
+def watched(source: bytes | str, file: str, plan: ClassPlan) -> CodeType:
     """The script as it is, but for a decorator of the class that shows it to Support.on_class."""
-    decorator = helper_at("watch", plan.node)
-    plan.node.decorator_list.insert(0, decorator)
-    return compile(program.tree, program.file, "exec", dont_inherit=True)
+    tree = ast.parse(source, file)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and (node.name, node.lineno) == (plan.name, plan.node.lineno):
+            node.decorator_list.insert(0, helper_at("watch", node))
+    return compile(tree, file, "exec", dont_inherit=True)
 
 
 def helper_at(name: str, at: ast.AST) -> ast.expr:
@@ -297,6 +319,8 @@ class Rewriter:
         if isinstance(node, ast.FunctionDef) and node in self.whole:
             node.body = self.swaps.guard(node, *self.whole[node])
             return node
+        if isinstance(node, ast.Assign) and self.is_counter(node.targets[0]):
+            node.value = self.counted("uncounted", node.targets[0], node.value)
         self.children(node)
         return node
 
@@ -325,10 +349,21 @@ class Rewriter:
         swapped = self.swaps.expression(node)
         if swapped is not None:
             return swapped
+        if self.is_counter(node) and isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
+            return self.counted("counted", node, node)
         if isinstance(node, ast.Call) and self.program.is_class(node.func):
             self.arguments(node)
         self.children(node)
         return node
+
+    def is_counter(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Attribute) and node.attr in self.plan.counters and self.program.is_class(node.value)
+
+    def counted(self, helper: str, counter: ast.expr, number: ast.expr) -> ast.expr:
+        """A number with the nodes made so far, or without them."""
+        made = call(helper, [number, ast.Constant(self.plan.counters[counter.attr])])  # type: ignore[attr-defined]
+        placed(made, number)
+        return made
 
     def arguments(self, node: ast.Call) -> None:
         """The constructor's arguments in our order and by our names, without those that nobody reads."""
@@ -384,7 +419,7 @@ class Rewriter:
         if not isinstance(statement, ast.FunctionDef):
             return statement if statement in self.plan.kept.values() else None
         if statement in self.plan.kept.values() or statement.name in self.plan.shown:
-            return statement
+            return Late().visit(statement) if self.plan.older else statement  # type: ignore[no-any-return]
         notes = [argument.annotation for argument in parameters(statement)] + [statement.returns]
         if all(note is None or isinstance(note, ast.Constant) for note in notes):
             return None
@@ -431,11 +466,22 @@ class Rewriter:
         return "it differs from the script's"
 
 
+class Late(ast.NodeTransformer):
+    """Local gradients that closures would have computed later: what they raise is not the script's (see micrograd.py)."""
+
+    def visit_keyword(self, node: ast.keyword) -> ast.keyword:
+        if node.arg == LOCAL_GRADS and isinstance(node.value, ast.Tuple):
+            made = call("local_grads", [later([node.value])])
+            placed(made, node.value)
+            node.value = made
+        return node
+
+
 def class_note(plan: ClassPlan) -> str:
     """What stays the user's, in words."""
     changed = sorted(name for name in plan.kept if name in METHODS)
     added = sorted(name for name in plan.kept if name not in METHODS)
-    parts = [NOTE] if plan.older else []
+    parts = [NOTE] if plan.unordered else []
     if changed:
         parts.append(f"with its own {', '.join(changed)}")
     if added:

@@ -22,7 +22,7 @@ from microgpt.engine.layout cimport (
     BLOCK_NODES, CACHE_LINE, COLLECT_FROM, GRAD, LEAF, LEAVES, RESULTS, Arena, Block, Children, likely,
 )
 from microgpt.engine.lifetime cimport reclaim_candidates
-from microgpt.engine.pool cimport block_allocate, block_open, table_grow
+from microgpt.engine.pool cimport block_allocate, block_in_use, block_open, table_grow
 from microgpt.engine.references cimport block_prepare
 
 
@@ -119,6 +119,7 @@ cdef inline uint32_t leaf_append(Arena *arena, double data) noexcept:
     else:
         place = block.used
         block.used += 1
+    arena.leaves_made += 1
     block.numbers[place] = data
     block.numbers[GRAD + place] = 0.0
     block.children[place] = Children(0, 0)
@@ -126,6 +127,26 @@ cdef inline uint32_t leaf_append(Arena *arena, double data) noexcept:
     block.int_grads[place] = not arena.kinds.float_grad
     block.spans[place] = 1
     return block.first_id + place
+
+
+cdef inline void data_written(Arena *arena) noexcept:
+    """Data of nodes are written: results that are there already were computed from other numbers."""
+    arena.written_serial, arena.written_place = arena.open[RESULTS].serial, arena.open[RESULTS].used
+
+
+cdef inline uint64_t nodes_made(Arena *arena) noexcept:
+    """How many nodes there have been so far. On the typed rung, that is how often the script's constructor would have run."""
+    cdef uint64_t n = arena.leaves_made + arena.results_gone
+    cdef Block *block = arena.pool[RESULTS]
+    cdef uint32_t number
+    while block != NULL:
+        n += block.used
+        block = block.next
+    for number in range(0, 2 * arena.n_numbers[RESULTS], 2):
+        block = block_in_use(arena, number)
+        if block != NULL:
+            n += block.used
+    return n
 
 
 cdef inline int arena_start(Arena *arena) noexcept:

@@ -340,6 +340,26 @@ cdef inline void unvisit(Arena *arena, size_t n) noexcept nogil:
                 terms_done(block, node & PLACE_MASK)[0] = terms_emitted(block, node & PLACE_MASK)[0] = 0
 
 
+cdef inline bint is_stale(Arena *arena, size_t n) noexcept nogil:
+    """Whether a result among the n entries of the list was there before data were written last."""
+    cdef uint64_t *list = arena.scratch
+    cdef uint32_t first
+    cdef Block *block
+    while n > 0:
+        n -= 1
+        first = <uint32_t>(list[n] >> 32)
+        if <uint32_t>list[n] == 0:
+            n -= 1                                          # terms of this dot product
+        block = block_of(arena, first)
+        if first & IN_LEAF_BLOCK:
+            continue
+        if block.serial < arena.written_serial:
+            return True
+        if block.serial == arena.written_serial and (first & PLACE_MASK) < arena.written_place:
+            return True
+    return False
+
+
 cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
     """The script's Value.backward. -1 without memory; then no gradient has changed."""
     cdef Block *block = block_of(arena, root)
@@ -352,7 +372,8 @@ cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
         arena.walk_number += 1
         arena.walk_failed, arena.walk_spent = False, 0
         n = walk_from(arena, root)
-        if arena.walk_failed or arena.walk_spent:
+        arena.walk_stale = arena.late_grads and is_stale(arena, n)
+        if arena.walk_failed or arena.walk_spent or arena.walk_stale:
             unvisit(arena, n)
             return -1
     block.numbers[GRAD + place] = 1.0

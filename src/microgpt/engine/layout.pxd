@@ -240,6 +240,12 @@ ctypedef struct Arena:
     size_t dot_terms                    # of all dot products in them
     uint32_t collect_at                 # mark and sweep when so many are alive
     uint64_t last_serial                # of blocks
+    uint64_t leaves_made                # by the constructor, so far
+    uint64_t results_gone               # results that stood in blocks which were emptied or freed: see nodes_made
+    uint64_t written_serial             # where the open block of results stood when data were written last: its serial ...
+    uint32_t written_place              # ... and the places in use
+    bint late_grads                     # a graph with nodes from before that must not be walked: see set_late_grads
+    bint walk_stale                     # the running walk has found such a graph
     uint64_t walk_number                # of the last walk
     size_t side_bytes                   # held by Operands records, chunks, `targets` and `classes`
     bint relinked                       # children were assigned: IN_LEAF_BLOCK and spans no longer hold

@@ -94,6 +94,8 @@ cdef inline Block *block_allocate(Arena *arena, uint32_t number) noexcept:
 cdef inline void block_free(Arena *arena, Block *block) noexcept:
     arena.side_bytes -= block.targets_capacity * sizeof(Block *) + (BLOCK_NODES * sizeof(uint16_t) if block.classes else 0)
     number_give_back(arena, block.first_id >> BLOCK_BITS)
+    if not block.first_id & IN_LEAF_BLOCK:
+        arena.results_gone += block.used
     PyMem_RawFree(block.targets)
     PyMem_RawFree(block.classes)
     PyMem_RawFree(block.allocation)
@@ -116,6 +118,8 @@ cdef inline void block_start(Arena *arena, Block *block) noexcept:
     """Reset a block that is taken into use, or stays in use after its nodes died."""
     arena.last_serial += 1
     block.serial = arena.last_serial
+    if not block.first_id & IN_LEAF_BLOCK:
+        arena.results_gone += block.used
     memset(&block.numbers[GRAD], 0, block.used * sizeof(double))
     memset(block.int_grads, not arena.kinds.float_grad, block.used)
     if block.first_id & IN_LEAF_BLOCK:

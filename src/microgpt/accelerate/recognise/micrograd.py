@@ -1,169 +1,222 @@
-"""The older form of the class, of micrograd: `_prev`, a set, and a closure `_backward` in every node.
+"""The older form of the class, of micrograd: a closure `_backward` in every node, its children in a tuple or in a set.
 
     out = Value(E, (self, other), "op")
     def _backward():                                     ->   data = E
-        self.grad += A * out.grad                             return Value(data, (self, other), (A, B))
+        self.grad += A * out.grad                             return Value(data, (self, other), "op", local_grads=(A, B))
         other.grad += B * out.grad
 
-Such a class walks its graph in the order of a set, which no run has in common with the next, so the last bits of its
-sums have no defined value. That is why it is turned into the script's form only when asked (--any-order), and why this
-is said. Local gradients are then taken when a node is made; a closure takes them when `backward` runs.
+A class of this form is brought into the script's, and then looked at as any other. Two things differ:
+
+Closures compute A and B when backward runs, from the data of that time. The engine refuses a graph that has nodes from
+before data were written last, and a local gradient that raises an exception (_engine.set_late_grads).
+
+A set of nodes is walked in the order of their addresses, which no run has in common with the next: the last bits of such
+sums have no defined value. Children in a set are therefore kept in order only when asked (--any-order).
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+from typing import Any
 
-from ..syntax.match import Pattern, plain_statements
+from ..syntax.match import plain_statements
+from ..syntax.record import Record
 from ..syntax.scopes import bound_names
-from .forms import METHOD_SOURCES
 
 NOTE = "its sums have no defined order (--any-order)"
-DATA = "__microgpt_data__"
-PARTS = {"_prev", "_backward", "_op", "label"}
-
-BACKWARD = Pattern(
-    """
-def backward(self):
-    topo = []
-    visited = set()
-    def build_topo(v):
-        if v not in visited:
-            visited.add(v)
-            for child in v._prev:
-                build_topo(child)
-            topo.append(v)
-    build_topo(self)
-    self.grad = START
-    for v in reversed(topo):
-        v._backward()
-""",
-    {"START": lambda node: isinstance(node, ast.Constant) and node.value == 1},
-)
+DATA, CHILD, LOCAL_GRAD = "__microgpt_data__", "__microgpt_child__", "__microgpt_local_grad__"
+LOCAL_GRADS = "local_grads"  # the constructor's new parameter; its field has an underscore in front
+CALLED = {"float", "int", "max", "min", "abs", "bool"}  # in local gradients, besides functions of math
+LINK = """
+for {child}, {local_grad} in zip({node}.{children}, {node}._{local_grads}):
+    {child}.grad += {local_grad} * {node}.grad
+"""
 
 
-def convert(tree: ast.Module) -> ast.ClassDef | None:
-    """Bring a class of the older form into the script's, in the tree. None where there is none that can be."""
+class Older(Record):
+    """A class of this form. closure, children: its names for them; given: the children's name in the constructor;
+    unordered: they become a set."""
+
+    node: ast.ClassDef
+    closure: str
+    children: str
+    given: str
+    unordered: bool
+
+
+def find_older(tree: ast.Module) -> Older | None:
+    """The class of this form in a module, as far as its constructor tells."""
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and mentions(node, {"_prev", "_backward"}):
-            others = [part for part in tree.body if part is not node]
-            if any(mentions(part, PARTS) for part in others) or not convert_class(node):
-                return None
-            return node
+        init = method(node, "__init__") if isinstance(node, ast.ClassDef) else None
+        if isinstance(node, ast.ClassDef) and init is not None and len(init.args.args) > 2:
+            links = dict(stores(init))
+            closure = next((name for name, value in links.items() if ast.unparse(value) == "lambda: None"), "")
+            given = init.args.args[2].arg
+            made = {f"set({given})": True, f"tuple({given})": False, f"list({given})": False, given: False}
+            children = next((name for name, value in links.items() if ast.unparse(value) in made), "")
+            if closure and children:
+                return Older(node, closure, children, given, made[ast.unparse(links[children])])
     return None
 
 
+def method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next((part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == name), None)
+
+
+def stores(init: ast.FunctionDef) -> list[tuple[str, ast.expr]]:
+    """(attribute, value) of every assignment to an attribute."""
+    found = []
+    for statement in plain_statements(init.body):
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute):
+            found.append((statement.targets[0].attr, statement.value))
+    return found
+
+
+def convert(tree: ast.Module, any_order: bool) -> Older | None:
+    """Bring a class of the older form into the script's, in the tree. None where there is none that can be."""
+    older = find_older(tree)
+    if older is None or (older.unordered and not any_order):
+        return None
+    shown = {older.closure, *([older.children] if older.unordered else [])}
+    if any(mentions(part, shown) for part in tree.body if part is not older.node):
+        return None
+    made = [converted(older, statement) for statement in older.node.body]
+    if any(statement is None for statement in made):
+        return None
+    older.node.body = made  # type: ignore[assignment]
+    return older
+
+
 def mentions(tree: ast.AST, names: set[str]) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr in names for node in ast.walk(tree))
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in names)
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names)
+        for node in ast.walk(tree)
+    )
 
 
-def convert_class(node: ast.ClassDef) -> bool:
-    made: list[ast.stmt] = []
-    for statement in node.body:
-        if isinstance(statement, ast.FunctionDef):
-            converted = convert_method(node.name, statement)
-            if converted is None:
-                return False
-            made.append(converted)
-        elif not (isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__slots__"):
-            made.append(statement)
-    node.body = made
-    return True
+def converted(older: Older, statement: ast.stmt) -> ast.stmt | None:
+    """A statement of the class in the script's form; None if it is in neither form."""
+    if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__slots__":
+        return renamed_slot(older, statement)
+    if not isinstance(statement, ast.FunctionDef):
+        return statement
+    if statement.name == "__init__":
+        return constructor(older, statement)
+    if statement.name == "backward":
+        made = Calls(older).visit(copy.deepcopy(statement))
+    elif mentions(statement, {older.closure}):
+        return convert_closure(older, statement)
+    else:
+        made = statement
+    return None if mentions(made, {older.closure}) else made
 
 
-def convert_method(kind: str, method: ast.FunctionDef) -> ast.FunctionDef | None:
-    """The method in the script's form; None if it is in neither form."""
-    if method.name == "__init__":
-        return placed(METHOD_SOURCES["__init__"], method) if is_constructor(method) else None
-    if method.name == "backward":
-        found = BACKWARD.match_statements(plain_statements([method]), builtin_name)
-        start = found.holes["START"] if found is not None else None
-        if start is None:
-            return None
-        return placed(METHOD_SOURCES["backward"].replace("self.grad = 1", f"self.grad = {ast.unparse(start)}"), method)
-    if not mentions(method, {"_backward"}):
-        return None if mentions(method, PARTS) else method
-    return convert_closure(kind, method)
-
-
-def builtin_name(node: ast.expr) -> str | None:
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def placed(source: str, at: ast.FunctionDef) -> ast.FunctionDef:
-    made = ast.parse(source).body[0]
-    assert isinstance(made, ast.FunctionDef)
+def renamed_slot(older: Older, statement: ast.Assign) -> ast.stmt:
+    made = copy.deepcopy(statement)
     for part in ast.walk(made):
-        if "lineno" in part._attributes:
+        if isinstance(part, ast.Constant) and part.value == older.closure:
+            part.value = f"_{LOCAL_GRADS}"
+    return made
+
+
+def constructor(older: Older, init: ast.FunctionDef) -> ast.FunctionDef:
+    """With local gradients in the place of the closure."""
+    made = copy.deepcopy(init)
+    made.args.args.append(ast.arg(LOCAL_GRADS))
+    made.args.defaults.append(ast.Tuple([], ast.Load()))
+    for statement in made.body:
+        if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Attribute):
+            continue
+        target = statement.targets[0]
+        if target.attr == older.closure:
+            target.attr, statement.value = f"_{LOCAL_GRADS}", ast.Name(LOCAL_GRADS, ast.Load())
+        elif target.attr == older.children and older.unordered:
+            statement.value = ast.Name(older.given, ast.Load())
+    return placed(made, init)
+
+
+def placed(made: Any, at: ast.stmt) -> Any:
+    """Give a place in the source to what has none."""
+    for part in ast.walk(made):
+        if "lineno" in part._attributes and not hasattr(part, "lineno"):
             ast.copy_location(part, at)
     return made
 
 
-def is_constructor(method: ast.FunctionDef) -> bool:
-    """Stores of data, 0, an empty closure, set(children), and whatever else is only stored."""
-    names = [argument.arg for argument in method.args.args]
-    if len(names) < 3 or method.args.kwonlyargs or method.args.vararg or method.args.kwarg:
-        return False
-    stored = {}
-    for statement in plain_statements(method.body):
-        if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Attribute):
-            return False
-        stored[statement.targets[0].attr] = ast.unparse(statement.value)
-    empty = ast.unparse(ast.parse("lambda: None"))  # Python 3.10 has a space in it
-    expected = {"data": {names[1]}, "grad": {"0", "0.0"}, "_prev": {f"set({names[2]})"}, "_backward": {empty}}
-    allowed = set(expected) | PARTS
-    return set(stored) <= allowed and all(stored.get(name) in values for name, values in expected.items())
+class Calls(ast.NodeTransformer):
+    """`v._backward()` by what the closure does with local gradients."""
+
+    def __init__(self, older: Older) -> None:
+        self.older = older
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        call = node.value
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and not call.args):
+            return node
+        if call.func.attr != self.older.closure or not isinstance(call.func.value, ast.Name):
+            return node
+        names = {"child": CHILD, "local_grad": LOCAL_GRAD, "local_grads": LOCAL_GRADS}
+        source = LINK.format(node=call.func.value.id, children=self.older.children, **names)
+        made = ast.parse(source).body[0]
+        for part in ast.walk(made):
+            if "lineno" in part._attributes:
+                ast.copy_location(part, node)
+        return made
 
 
-def convert_closure(kind: str, method: ast.FunctionDef) -> ast.FunctionDef | None:
-    """before...; out = Value(E, children, op); def _backward(): ...; out._backward = _backward; return out"""
+def convert_closure(older: Older, method: ast.FunctionDef) -> ast.FunctionDef | None:
+    """before...; out = Value(E, children, ...); def _backward(): ...; out._backward = _backward; return out"""
     body = plain_statements(method.body)
     if len(body) < 4:
         return None
     make, closure, link, end = body[-4:]
-    if not (
-        isinstance(make, ast.Assign) and isinstance(make.targets[0], ast.Name) and isinstance(make.value, ast.Call)
-    ):
+    if not (isinstance(make, ast.Assign) and isinstance(make.targets[0], ast.Name)):
         return None
     out, call = make.targets[0].id, make.value
-    if not (isinstance(call.func, ast.Name) and call.func.id == kind and 2 <= len(call.args) <= 3):
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == older.node.name):
         return None
     if not isinstance(closure, ast.FunctionDef) or closure.args.args or bound_names(closure):
         return None
-    if ast.unparse(link) != f"{out}._backward = {closure.name}" or ast.unparse(end) != f"return {out}":
+    if ast.unparse(link) != f"{out}.{older.closure} = {closure.name}" or ast.unparse(end) != f"return {out}":
         return None
-    children = call.args[1]
-    grads = local_grads(closure, out)
-    if grads is None or not isinstance(children, ast.Tuple):
+    grads = local_grads(method, closure, out)
+    children = children_of(older, call)
+    if grads is None or not call.args or [name for name, _ in grads] != children:
         return None
-    if [name for name, _ in grads] != [ast.unparse(child) for child in children.elts]:
-        return None
-    data = ast.Assign([ast.Name(DATA, ast.Store())], call.args[0])
     values = ast.Tuple([DataOf(out).visit(copy.deepcopy(grad)) for _, grad in grads], ast.Load())
-    result = ast.Return(ast.Call(call.func, [ast.Name(DATA, ast.Load()), children, values], []))
-    for new in (data, result):
-        for part in ast.walk(new):
-            if "lineno" in part._attributes:
-                ast.copy_location(part, make)
+    data = ast.Assign([ast.Name(DATA, ast.Store())], call.args[0])
+    keywords = [*call.keywords, ast.keyword(LOCAL_GRADS, values)]
+    result = ast.Return(ast.Call(call.func, [ast.Name(DATA, ast.Load()), *call.args[1:]], keywords))
     made = copy.copy(method)
-    made.body = [*body[:-4], data, result]
+    made.body = [*body[:-4], placed(data, make), placed(result, make)]
     return made
 
 
-def local_grads(closure: ast.FunctionDef, out: str) -> list[tuple[str, ast.expr]] | None:
+def children_of(older: Older, call: ast.Call) -> list[str] | None:
+    """The names of the children that the constructor is given, in order."""
+    given = [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg == older.given)]
+    if len(given) != 1 or not isinstance(given[0], ast.Tuple):
+        return None
+    return [ast.unparse(child) for child in given[0].elts]
+
+
+def local_grads(method: ast.FunctionDef, closure: ast.FunctionDef, out: str) -> list[tuple[str, ast.expr]] | None:
     """(child, local gradient) for every `child.grad += local_grad * out.grad` of a closure."""
     found: list[tuple[str, ast.expr]] = []
-    for statement in closure.body:
-        if not (isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add)):
+    for statement in plain_statements(closure.body):
+        if not isinstance(statement, ast.AugAssign) or not isinstance(statement.op, (ast.Add, ast.Sub)):
             return None
-        target, value = statement.target, statement.value
-        if not (isinstance(target, ast.Attribute) and target.attr == "grad"):
+        target = statement.target
+        if not (isinstance(target, ast.Attribute) and target.attr == "grad" and isinstance(target.value, ast.Name)):
             return None
-        factor = factor_of(value, f"{out}.grad")
-        if factor is None:
+        factor = factor_of(statement.value, f"{out}.grad")
+        if factor is None or not is_settled(factor, bound_names(method)):
             return None
-        found.append((ast.unparse(target.value), factor))
+        if isinstance(statement.op, ast.Sub):
+            factor = ast.UnaryOp(ast.USub(), factor)
+        found.append((target.value.id, factor))
     return found
 
 
@@ -173,9 +226,22 @@ def factor_of(value: ast.expr, grad: str) -> ast.expr | None:
         return ast.Constant(1)
     if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult):
         for factor, other in ((value.left, value.right), (value.right, value.left)):
-            if ast.unparse(other) == grad and grad not in ast.unparse(factor):
+            if ast.unparse(other) == grad:
                 return factor
     return None
+
+
+def is_settled(factor: ast.expr, local: set[str]) -> bool:
+    """Whether a local gradient is the same whenever it is computed, as long as no data change."""
+    called = {part.func for part in ast.walk(factor) if isinstance(part, ast.Call)}
+    for part in ast.walk(factor):
+        if isinstance(part, ast.Attribute):
+            if part.attr != "data" and not (isinstance(part.value, ast.Name) and part.value.id == "math"):
+                return False
+        elif isinstance(part, ast.Name) and part.id not in {*local, "math"}:
+            if part not in called or part.id not in CALLED:
+                return False
+    return all(isinstance(function, (ast.Name, ast.Attribute)) for function in called)
 
 
 class DataOf(ast.NodeTransformer):
@@ -187,4 +253,5 @@ class DataOf(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if isinstance(node.value, ast.Name) and node.value.id == self.out and node.attr == "data":
             return ast.Name(DATA, ast.Load())
+        self.generic_visit(node)
         return node

@@ -28,6 +28,7 @@ from .behaviour import (
     is_tame_backward,
     same_backward,
 )
+from .counters import find_counters, without_counting
 from .forms import METHOD_FORMS, METHOD_SOURCES, METHODS, reference_class
 from .sandbox import Sandbox
 from .symbolic import Unknown
@@ -55,6 +56,7 @@ class ClassPlan(Record):
     parameters    the constructor's names for data, children and local_grads
     signature     all of the constructor's parameters, in order
     extra         attributes beside FIELDS that it stores, which nobody reads
+    counters      class attributes to which the constructor adds a number for every node
     kinds         where numbers are floats that are ints in the script, and the other way round: see forms.KINDS
     ours          methods that the compiled class stands for
     run_alike     those of them that were recognised by what they do
@@ -67,6 +69,7 @@ class ClassPlan(Record):
     stubs         methods of ours whose annotations are evaluated all the same
     float_root    backward starts with 1.0
     older         it was of the form of micrograd.py
+    unordered     its children were a set
     has_slots     instances have no attributes but FIELDS
     subclass      it becomes a class derived from ours, instead of ours itself
     shared        others use our class too, which then is not reshaped
@@ -80,6 +83,7 @@ class ClassPlan(Record):
     parameters: tuple[str, str, str] = ("data", "children", "local_grads")
     signature: tuple[str, ...] = ("data", "children", "local_grads")
     extra: set[str] = fresh(set())
+    counters: dict[str, int] = fresh({})
     kinds: set[str] = fresh(set())
     ours: set[str] = fresh(set())
     run_alike: set[str] = fresh(set())
@@ -92,6 +96,7 @@ class ClassPlan(Record):
     stubs: set[str] = fresh(set())
     float_root: bool = False
     older: bool = False
+    unordered: bool = False
     has_slots: bool = False
     subclass: bool = False
     shared: bool = False
@@ -112,6 +117,7 @@ class ClassPlan(Record):
             for target in statement.targets
             if isinstance(target, ast.Name)
         }
+        bound -= set(self.counters)
         bound |= {s.name for s in self.node.body if isinstance(s, ast.FunctionDef) and s.name not in METHODS}
         return [node.attr for node in dropped(self) if isinstance(node, ast.Attribute) and node.attr in bound]
 
@@ -173,8 +179,9 @@ def read_class(program: Program, plan: ClassPlan) -> str:
         return "it has a base class"
     if program.scopes.binders(node.name, program.home) != [node]:
         return f"the name {node.name} is bound more than once"
+    plan.counters = find_counters(program, node)
     try:
-        construction = Construction(program, node)
+        construction = Construction(program, without_counting(program, node, plan.counters))
     except (Exception, RecursionError) as error:
         return not_constructed(node, error)
     plan.fields = {name: construction.fields[name] for name in FIELDS}

@@ -31,6 +31,11 @@ class Refusals:
         self.words = f"{what} is {description(thing)}, which the compiled class cannot hold as yours does"
         raise Refused(self.words)
 
+    def late(self, why: str) -> None:
+        """A graph that closures would differentiate otherwise (see recognise/micrograd.py). Raises Refused."""
+        self.words = f"your closures compute local gradients in backward(), the compiled class does before, and {why}"
+        raise Refused(self.words)
+
     def say(self) -> bool:
         """Whether something was refused; it is said now, unless it was before."""
         if self.words and not self.said:

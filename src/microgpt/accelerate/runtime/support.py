@@ -30,6 +30,7 @@ class Support:
         self.math = math
         self.plans: list[ClassPlan] = []
         self.loops: list[ParamLoop] = []
+        self.first_node = 0
         self.on_class: Callable[[type], None] = lambda kind: None
         for name, function in vector_functions().items():
             setattr(self, name, function)
@@ -63,6 +64,22 @@ class Support:
     def loop(self, number: int, params: Any) -> Iterable[Any]:
         return self.loops[number].rest(params)
 
+    def counted(self, number: int, step: int) -> int:
+        """A counter of nodes, as the script would read it."""
+        return number + step * (_engine.count_nodes() - self.first_node)
+
+    def uncounted(self, number: int, step: int) -> int:
+        """What a counter holds that reads as this number now."""
+        return number - step * (_engine.count_nodes() - self.first_node)
+
+    def local_grads(self, compute: Callable[[], tuple[tuple[Any, ...]]]) -> tuple[Any, ...]:
+        """What a closure would compute when backward runs."""
+        try:
+            return compute()[0]
+        except Exception as error:
+            refusals.late(f"a local gradient raises {type(error).__name__}, in yours only when backward() runs")
+            raise
+
     def failed(self) -> None:
         """In the handler of an exception that the user's code will raise again, if it is its own."""
         error = sys.exc_info()[1]
@@ -87,6 +104,7 @@ class Support:
             for loop in self.loops:
                 loop.kind = kind
             self.on_class(kind)
+            self.first_node = _engine.count_nodes()
             return kind
 
         return decorate
@@ -98,6 +116,8 @@ def be_the_script_s(plan: ClassPlan) -> None:
     _engine.rename(plan.name)
     _engine.set_number_guard(refusals.strange)
     _functional.disable_fallback()
+    if plan.older:
+        _engine.set_late_grads(refusals.late)
     if plan.kinds:
         _engine.set_kinds(**dict.fromkeys(plan.kinds, True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from .program import STRANGE_NUMBERS, Program
 
@@ -13,8 +14,8 @@ class Project:
     unreadable: a module that is there but cannot be looked into, "" if none.
     """
 
-    def __init__(self, script: Program, folder: str) -> None:
-        self.script, self.folder = script, folder
+    def __init__(self, script: Program, folder: str, make: Callable[[bytes, str], Program] = Program) -> None:
+        self.script, self.folder, self.make = script, folder, make
         self.modules: dict[str, Program] = {}
         self.unreadable = ""
         todo = [(script, "")]
@@ -64,7 +65,7 @@ class Project:
     def read(self, name: str, file: str) -> Program | None:
         try:
             with open(file, "rb") as source:
-                return Program(source.read(), file)
+                return self.make(source.read(), file)
         except (OSError, SyntaxError, ValueError, RecursionError):
             self.unreadable = self.unreadable or name
             return None

@@ -175,6 +175,26 @@ cdef inline int power(double base, double exponent, double *result) except -1:
     return 0
 
 
+cdef object late_grads = None           # see set_late_grads
+
+
+cdef int refuse_late(object error) except -1:
+    if late_grads is not None:
+        late_grads(f"a local gradient raises {type(error).__name__}, in yours only when backward() runs")
+    return 0
+
+
+cdef inline int power_of_grad(double base, double exponent, double *result) except -1:
+    """power() for a local gradient."""
+    if likely(not arena.late_grads):
+        return power(base, exponent, result)
+    try:
+        return power(base, exponent, result)
+    except ArithmeticError as error:
+        refuse_late(error)
+        raise
+
+
 cdef double real_result(object result) except? -1.0:
     """The float of what `**` gave on the numbers themselves."""
     cdef double value
@@ -201,7 +221,7 @@ cdef object raise_to(object self, object exponent):
         read_number(exponent, &number, &is_int)
         if PyFloat_CheckExact(exponent) or is_int:
             power(base.numbers[0], number, &data)
-            power(base.numbers[0], number - 1.0, &deriv)
+            power_of_grad(base.numbers[0], number - 1.0, &deriv)
             return unary(self, data, number * deriv, 0, OP_POW)
     return raise_objects(self, exponent)
 
@@ -215,7 +235,12 @@ cdef object raise_objects(object self, object exponent):
     if isinstance(raised, complex):
         real_result(raised)
     require_number(raised, "the result of **", &data, &data_int)
-    require_number(exponent * number ** (exponent - 1), "a local gradient", &deriv, &deriv_int)
+    try:
+        deriv_number = exponent * number ** (exponent - 1)
+    except ArithmeticError as error:
+        refuse_late(error)
+        raise
+    require_number(deriv_number, "a local gradient", &deriv, &deriv_int)
     return unary(self, data, deriv, data_flag(data_int) | GRAD0_INT * deriv_int, OP_POW)
 
 
@@ -350,7 +375,7 @@ cdef inline uint32_t inverted(Handle *value, double inverse, double deriv) noexc
 cdef inline int inverse_of(Handle *value, double *inverse, double *deriv) except -1:
     """x**-1 and -1 * x**-2."""
     power(value.numbers[0], -1.0, inverse)
-    power(value.numbers[0], -2.0, deriv)
+    power_of_grad(value.numbers[0], -2.0, deriv)
     deriv[0] = -1.0 * deriv[0]
     return 0
 
