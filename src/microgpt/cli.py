@@ -60,6 +60,8 @@ def _run(name: str | None, arguments: list[str]) -> int:
 
         every = [option for group in modules[name].GROUPS.values() for option in group]
         options = read_pairs(every, arguments[1:])
+    if name is not None and hasattr(modules[name], "read"):
+        options = modules[name].read(arguments[1:])
     if options is None:
         from .commands.parser import parser_of
 

@@ -6,17 +6,21 @@ the loss; the call after the N-th ends the process, so that all of N steps' outp
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
 
 from .report import say
 from .syntax.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from types import SimpleNamespace
+    from typing import Any
 
 START = (
     "import sys; sys.path[:0] = [sys.argv.pop(1)]; from microgpt.accelerate.check import recorded; sys.exit(recorded())"
@@ -34,7 +38,7 @@ class Outcome(Record):
     error: str
 
 
-def check(args: argparse.Namespace) -> int:
+def check(args: argparse.Namespace | SimpleNamespace) -> int:
     """Compare the runs and say how it went. Returns 0 if they are alike, 1 if not."""
     with tempfile.TemporaryDirectory() as folder:
         plain, fast = (record(args, rung, os.path.join(folder, str(rung))) for rung in (0, args.rung))
@@ -52,7 +56,7 @@ def check(args: argparse.Namespace) -> int:
     return 0
 
 
-def record(args: argparse.Namespace, rung: int, file: str) -> Outcome:
+def record(args: argparse.Namespace | SimpleNamespace, rung: int, file: str) -> Outcome:
     """Run the script on one rung for so many steps."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     settings = [str(rung), str(args.check), file, str(int(args.any_order))]

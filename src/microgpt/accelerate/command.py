@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+import gc
 import os
 import sys
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from types import SimpleNamespace
+    from typing import Any
 
 DESCRIPTION = """\
 Run a variant of the 200-line microgpt.py, unchanged, with the same output, byte for byte, many times faster.
@@ -21,6 +26,8 @@ NO_SCRIPTS = {
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Add `run` to a program's subcommands."""
+    import argparse
+
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "run",
         help="run your own variant of microgpt.py, unchanged, many times faster",
@@ -33,6 +40,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    import argparse
+
     parser.add_argument("--quiet", action="store_true", help="do not report what was swapped and left")
     parser.add_argument("--explain", action="store_true", help="also report where the script differs, line by line")
     parser.add_argument(
@@ -61,13 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def steps(text: str) -> int:
     """A number of steps, at least 1."""
+    import argparse
+
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"at least 1 step is needed, not {number}")
     return number
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: argparse.Namespace | SimpleNamespace) -> int:
     """Run the script. Returns the exit status; what the script itself raises to end the process passes through."""
     from . import hook
     from .report import report, say
@@ -81,9 +92,11 @@ def main(args: argparse.Namespace) -> int:
         from .check import check
 
         return check(args)
+    gc.disable()  # trees are many objects, none of them garbage
     from .runtime.prepare import prepare
 
     code, findings = prepare(source, args.script, args.rung, args.any_order)
+    gc.enable()
     if code is None:
         return 1
     if not args.quiet:
@@ -116,6 +129,8 @@ def source_of(path: str) -> bytes | str:
 
 def run_alone(arguments: list[str] | None = None) -> int:
     """`python -m microgpt.accelerate script.py`."""
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="python -m microgpt.accelerate",
         description=DESCRIPTION,

@@ -12,16 +12,22 @@ import ast
 import importlib.machinery
 import os
 import sys
-import sysconfig
 from collections.abc import Sequence
 from types import CodeType, ModuleType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-OUTSIDE = (
-    os.path.join(PACKAGE, ""),
-    *(os.path.join(sysconfig.get_path(key), "") for key in ("stdlib", "platstdlib", "purelib", "platlib")),
-)
+
+
+def outside() -> tuple[str, ...]:
+    """Folders of the interpreter, of installed packages, and of this one."""
+    import sysconfig
+
+    keys = ("stdlib", "platstdlib", "purelib", "platlib")
+    return (os.path.join(PACKAGE, ""), *(os.path.join(sysconfig.get_path(key), "") for key in keys))
 
 
 class Loader(importlib.machinery.SourceFileLoader):
@@ -44,7 +50,7 @@ class Finder:
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader or spec.origin is None:
             return None
-        if os.path.abspath(spec.origin).startswith(OUTSIDE) or not mentions_a_class(spec.loader, spec.origin):
+        if not mentions_a_class(spec.loader, spec.origin) or os.path.abspath(spec.origin).startswith(outside()):
             return None
         spec.loader = Loader(fullname, spec.origin)
         return spec

@@ -31,6 +31,7 @@ from .syntax.program import Program
 from .syntax.project import Project
 from .syntax.record import Record, fresh
 from .syntax.scopes import parameters
+from .syntax.tree import walk
 
 INTERPRETED, TYPED, BULK = 0, 2, 3  # rungs of the ladder
 THE_SCRIPT_S_OWN = ("linear", "softmax", "rmsnorm")
@@ -245,8 +246,7 @@ def settle_methods(programs: list[Program], plan: ClassPlan) -> None:
 
 def has_pairs(call: ast.Call, plan: ClassPlan) -> bool:
     """Whether this makes a node with as many local gradients as children, for all that can be seen."""
-    given: dict[str | None, ast.expr] = dict(zip(plan.signature, call.args))
-    given |= {keyword.arg: keyword.value for keyword in call.keywords}
+    given = plan.given(call)
     links = [given.get(name) for name in plan.parameters[1:]]
     if links == [None, None]:
         return not any(isinstance(argument, ast.Starred) for argument in call.args)
@@ -261,7 +261,7 @@ def is_wholly_ours(plan: ClassPlan) -> bool:
 def watched(source: bytes | str, file: str, plan: ClassPlan) -> CodeType:
     """The script as it is, but for a decorator of the class that shows it to Support.on_class."""
     tree = ast.parse(source, file)
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.ClassDef) and (node.name, node.lineno) == (plan.name, plan.node.lineno):
             node.decorator_list.insert(0, helper_at("watch", node))
     return compile(tree, file, "exec", dont_inherit=True)
@@ -270,7 +270,7 @@ def watched(source: bytes | str, file: str, plan: ClassPlan) -> CodeType:
 def helper_at(name: str, at: ast.AST) -> ast.expr:
     """`__microgpt__.name`, at a place in the source."""
     made = helper(name)
-    for part in ast.walk(made):
+    for part in walk(made):
         ast.copy_location(part, at)
     return made
 
@@ -292,11 +292,10 @@ class Rewriter:
         self.whole: dict[ast.AST, tuple[str, tuple[int, ...]]] = {}  # functions handed over as a whole
 
     def module(self, tree: ast.Module) -> ast.Module:
-        for node in self.program.nodes:
-            if isinstance(node, ast.FunctionDef):
-                found = self.swaps.function(node)
-                if found is not None:
-                    self.whole[node] = found
+        for node in self.program.of(ast.FunctionDef):
+            found = self.swaps.function(node)
+            if found is not None:
+                self.whole[node] = found
         tree.body = self.statements(tree.body)
         return tree
 
@@ -371,7 +370,10 @@ class Rewriter:
         ours = dict(zip(plan.parameters, ("data", "children", "local_grads")))
         if plan.signature[:3] != plan.parameters and len(node.args) > 1:
             named = zip(plan.signature[1:], node.args[1:])
-            node.keywords = [*(ast.keyword(name, value) for name, value in named), *node.keywords]
+            node.keywords = [
+                *(ast.copy_location(ast.keyword(name, value), value) for name, value in named),
+                *node.keywords,
+            ]
             del node.args[1:]
         del node.args[3:]
         node.keywords = [k for k in node.keywords if k.arg is None or k.arg in ours or k.arg not in plan.signature]
@@ -406,7 +408,7 @@ class Rewriter:
             node.bases = [helper_at("Value", node)]
         node.body = self.class_body(kept) or [ast.copy_location(ast.Pass(), node)]
         decorator = ast.Call(helper_at("adopt", node), [ast.Constant(self.numbering.classes)], [])
-        for part in ast.walk(decorator):
+        for part in walk(decorator):
             ast.copy_location(part, node)
         node.decorator_list = [decorator]
         self.findings.append(
@@ -419,7 +421,7 @@ class Rewriter:
         if not isinstance(statement, ast.FunctionDef):
             return statement if statement in self.plan.kept.values() else None
         if statement in self.plan.kept.values() or statement.name in self.plan.shown:
-            return Late().visit(statement) if self.plan.older else statement  # type: ignore[no-any-return]
+            return Late().visit(statement) if self.plan.older else statement
         notes = [argument.annotation for argument in parameters(statement)] + [statement.returns]
         if all(note is None or isinstance(note, ast.Constant) for note in notes):
             return None
@@ -432,7 +434,7 @@ class Rewriter:
         if not self.plan.has_slots:
             return []
         made = ast.parse("__slots__ = ()").body
-        for part in ast.walk(made[0]):
+        for part in walk(made[0]):
             ast.copy_location(part, node)
         return list(made)
 
@@ -450,8 +452,8 @@ class Rewriter:
         """Functions with the script's names that were not handed over."""
         lines = {one.line for one in self.swaps.findings}
         found = []
-        for node in self.program.nodes:
-            if not isinstance(node, ast.FunctionDef) or node.name not in THE_SCRIPT_S_OWN or node in self.whole:
+        for node in self.program.of(ast.FunctionDef):
+            if node.name not in THE_SCRIPT_S_OWN or node in self.whole:
                 continue
             inside = any(node.lineno <= line <= (node.end_lineno or 0) for line in lines)
             if not (node.name == "linear" and inside):
@@ -467,7 +469,7 @@ class Rewriter:
 
 
 class Late(ast.NodeTransformer):
-    """Local gradients that closures would have computed later: what they raise is not the script's (see micrograd.py)."""
+    """Local gradients that closures would have computed later: what they raise is not the script's."""
 
     def visit_keyword(self, node: ast.keyword) -> ast.keyword:
         if node.arg == LOCAL_GRADS and isinstance(node.value, ast.Tuple):

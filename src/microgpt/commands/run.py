@@ -1,20 +1,40 @@
 """`microgpt run`: the user's own script, swapped where that is safe. All of it is in microgpt.accelerate."""
 
-import argparse
+from __future__ import annotations
+
 import ast
 import os
 from importlib.machinery import PathFinder
-from typing import NoReturn
+from types import SimpleNamespace
 
 from .. import __file__ as package_file
 from ..accelerate import command
 from ..accelerate.command import add_parser
 from ..accelerate.report import say
 
-__all__ = ["add_parser", "main"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import NoReturn
+
+__all__ = ["add_parser", "main", "read"]
 
 
-def main(options: argparse.Namespace) -> NoReturn:
+def read(arguments: list[str]) -> SimpleNamespace | None:
+    """The options of a usual command line; None for argparse, whose import takes longer than most scripts' own."""
+    options = SimpleNamespace(quiet=False, explain=False, rung=3, check=None, any_order=False)
+    for k, argument in enumerate(arguments):
+        if argument in ("--quiet", "--explain", "--any-order"):
+            setattr(options, argument[2:].replace("-", "_"), True)
+        elif argument.startswith("-"):
+            return None
+        else:
+            options.script, options.arguments = argument, arguments[k + 1 :]
+            return options
+    return None
+
+
+def main(options: argparse.Namespace | SimpleNamespace) -> NoReturn:
     """Run the script, and end the process at once: nothing of the program's own comes after it."""
     if not options.quiet and (line := namesake_imported(options.script)):
         say(f"line {line} imports the microgpt beside the script; this package: from microgpt_engine import ...")

@@ -26,7 +26,9 @@ def strange_children(program: Program, plan: ClassPlan, looked_at: bool) -> str:
         if links and not dropped and not is_stored_by_constructor(program, plan, target):
             return f"line {target.lineno} gives a node other children"
     for call in program.class_calls():
-        for argument in [*call.args[1:], *(k.value for k in call.keywords if k.arg in plan.parameters[1:])]:
+        for name, argument in plan.given(call).items():
+            if name not in plan.parameters[1:] and not isinstance(argument, ast.Starred):
+                continue
             if is_tuple(program, argument):
                 continue
             if looked_at:

@@ -13,6 +13,7 @@ from ..recognise.forms import METHODS
 from ..recognise.value_class import FIELDS, ClassPlan
 from ..syntax.match import is_simple
 from ..syntax.program import Program
+from ..syntax.tree import walk
 from .children import strange_children
 from .escapes import is_type_of_error
 from .reach import may_be_value
@@ -57,18 +58,18 @@ def class_shows(program: Program, plan: ClassPlan) -> str:
 
 def extra_shows(program: Program, plan: ClassPlan) -> str:
     """Why attributes that the constructor stores beside the script's four cannot be left out, or ""."""
-    for node in program.nodes:
-        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
-        if isinstance(name, str) and name in plan.extra and not is_slot(program, plan, node):
+    for node, name in program.said():
+        if name in plan.extra and not is_slot(program, plan, node):
             return f"line {line_of(node)} uses {name}, for which the compiled class has no room"
     if plan.signature == plan.parameters:
         return ""
     for call in program.class_calls():
-        extra = [*call.args[3:], *(k.value for k in call.keywords if k.arg not in plan.parameters)]
-        if any(isinstance(argument, ast.Starred) or not is_simple(argument) for argument in [*extra, *call.args[1:1]]):
+        extra = [value for name, value in plan.given(call).items() if name not in plan.parameters]
+        if not all(map(is_simple, extra)):
             return f"line {call.lineno} computes an argument that the script's constructor has not"
-        if len(call.args) > 1 and plan.signature[:3] != plan.parameters and call.keywords:
-            return f"line {call.lineno} mixes arguments by place and by name"
+        unnamed = any(isinstance(argument, ast.Starred) for argument in call.args)
+        if unnamed or any(keyword.arg is None for keyword in call.keywords):
+            return f"line {call.lineno} unpacks the constructor's arguments"
     return ""
 
 
@@ -88,10 +89,9 @@ def asks_for_what_differs(program: Program, plan: ClassPlan) -> str:
             return f"line {call.lineno} asks for the identity of what may be a Value"
     for value in program.values("id"):
         return f"line {value.lineno} hands on id"
-    for node in program.nodes:
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            for _ in program.may_mean(node) & CLASS_CALLS:
-                return f"line {node.lineno} asks for what differs: {ast.unparse(node)}"
+    for node, meant in program.meant():
+        if meant & CLASS_CALLS:
+            return f"line {node.lineno} asks for what differs: {ast.unparse(node)}"
     for node in program.mentions(*CLASS_ATTRIBUTES):
         return f"it uses {spelling(node)} (line {line_of(node)})"
     for node in program.mentions("__slots__", "__doc__", "__annotations__"):
@@ -101,7 +101,7 @@ def asks_for_what_differs(program: Program, plan: ClassPlan) -> str:
         if isinstance(node, ast.Attribute) and not isinstance(program.parents.get(node), ast.Call):
             return f"line {node.lineno} looks at a constructor"
     if "logging" in program.roots:
-        shown = [node for node in program.nodes if isinstance(node, ast.keyword) and node.arg == "exc_info"]
+        shown = [node for node in program.of(ast.keyword) if node.arg == "exc_info"]
         for node in [*program.mentions("exception"), *shown]:
             return f"line {line_of(node)} shows the frames of an exception"
     for node in program.values("getattr", "setattr", "hasattr", "delattr", "vars", "dir"):
@@ -118,8 +118,8 @@ def pickles(program: Program) -> str:
 
 def collects(program: Program) -> str:
     """Looks at Python's garbage collector, which finds other things to collect."""
-    for node in program.nodes:
-        for name in program.may_mean(node):
+    for node, meant in program.meant():
+        for name in meant:
             if not name.startswith("gc."):
                 continue
             call = program.parents.get(node)
@@ -130,8 +130,8 @@ def collects(program: Program) -> str:
 
 
 def is_derived(program: Program) -> str:
-    for node in program.nodes:
-        if isinstance(node, ast.ClassDef) and any(program.is_class(base) for base in node.bases):
+    for node in program.of(ast.ClassDef):
+        if any(program.is_class(base) for base in node.bases):
             used = [*program.mentions(node.name), *program.calls("globals", "vars", "locals")]
             if not used and len(node.bases) == 1 and not (node.keywords or node.decorator_list):
                 continue
@@ -145,8 +145,8 @@ def class_changes(program: Program, plan: ClassPlan) -> str:
     changed |= plan.patched & {"__eq__", "__hash__", "__class__", "__bool__", "__len__", *plan.fields.values()}
     for name in sorted(changed):
         return f"{name} of the class is replaced later"
-    for node in program.nodes:
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Del) and node.attr in plan.fields.values():
+    for node in program.of(ast.Attribute):
+        if isinstance(node.ctx, ast.Del) and node.attr in plan.fields.values():
             return f"line {node.lineno} deletes an attribute of an instance"
     for call in program.calls("delattr"):
         return f"line {call.lineno} may delete an attribute of an instance"
@@ -165,9 +165,8 @@ def class_is_looked_at(program: Program, plan: ClassPlan) -> str:
         if not is_type_of_error(program, node):
             return f"it uses {spelling(node)} (line {line_of(node)})"
     absent = {name for name in plan.missing if name.startswith("__")} | REFLECTED
-    for node in program.nodes:
-        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
-        if isinstance(name, str) and name in absent:
+    for node, name in program.said():
+        if name in absent:
             return f"it uses {name} (line {line_of(node)})"
     return ""
 
@@ -175,9 +174,8 @@ def class_is_looked_at(program: Program, plan: ClassPlan) -> str:
 def names_of_ours(program: Program, plan: ClassPlan) -> str:
     """Names of ours that instances of the user's class do not have, and attributes looked up in the class itself."""
     lacking = set(FIELDS) - set(plan.fields.values())
-    for node in program.nodes:
-        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
-        if isinstance(name, str) and name in lacking:
+    for node, name in program.said():
+        if name in lacking:
             return f"line {line_of(node)} asks for {name}, which is called otherwise here"
         if isinstance(node, ast.Attribute) and node.attr in plan.fields.values() and program.is_class(node.value):
             return f"line {node.lineno} asks the class for {node.attr}"
@@ -197,10 +195,9 @@ def is_command_line(program: Program, node: ast.Name) -> bool:
     """Whether a name is assigned `parser.parse_args()`, and nothing else."""
     values = [
         statement.value
-        for statement in program.nodes
-        if isinstance(statement, ast.Assign)
-        and any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(statement))
-        and not any(part is node for part in ast.walk(statement.value))
+        for statement in program.of(ast.Assign)
+        if any(isinstance(part, ast.Name) and part.id == node.id for part in walk(statement))
+        and not any(part is node for part in walk(statement.value))
     ]
     return bool(values) and all(
         isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "parse_args"
@@ -211,8 +208,8 @@ def is_command_line(program: Program, node: ast.Name) -> bool:
 def calls_by_keyword(program: Program, plan: ClassPlan) -> str:
     """Arguments by names that ours have not: of methods, and of a constructor whose own names cannot be translated."""
     renamed = set(plan.parameters) - {"data", "children", "local_grads"}
-    for node in program.nodes:
-        if not isinstance(node, ast.Call) or not node.keywords:
+    for node in program.of(ast.Call):
+        if not node.keywords:
             continue
         if isinstance(node.func, ast.Attribute) and node.func.attr in plan.ours:
             return f"line {node.lineno} calls {node.func.attr} with a name for its argument"
@@ -231,9 +228,8 @@ def is_plain_data(program: Program, node: ast.expr) -> bool:
         scope = program.scopes.meaning(node)
         values = [
             statement.value
-            for statement in program.nodes
-            if isinstance(statement, ast.Assign)
-            and any(isinstance(t, ast.Name) and t.id == node.id for t in statement.targets)
+            for statement in program.of(ast.Assign)
+            if any(isinstance(t, ast.Name) and t.id == node.id for t in statement.targets)
         ]
         return scope is not None and bool(values) and all(is_plain_data(program, value) for value in values)
     if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
@@ -256,8 +252,8 @@ def graph_reads(program: Program, plan: ClassPlan) -> list[ast.AST]:
     """Where children and local gradients are named outside the methods that are ours."""
     names = {plan.fields[name] for name in FIELDS[2:]} | set(FIELDS[2:])
     found = [node for node in program.mentions(*names) if isinstance(node, ast.Attribute)]
-    constants = [node for node in program.nodes if isinstance(node, ast.Constant) and node.value in names]
-    slots = {node for statement in plan.node.body for node in ast.walk(statement) if isinstance(statement, ast.Assign)}
+    constants = [node for node in program.of(ast.Constant) if node.value in names]
+    slots = {node for statement in plan.node.body for node in walk(statement) if isinstance(statement, ast.Assign)}
     return found + [node for node in constants if node not in slots]
 
 
@@ -277,9 +273,8 @@ def patched(program: Program, plan: ClassPlan) -> set[str]:
     """Methods of the class that are assigned or deleted from outside; {"*"} where they are computed."""
     names = {
         node.attr
-        for node in program.nodes
-        if isinstance(node, ast.Attribute)
-        and not isinstance(node.ctx, ast.Load)
+        for node in program.of(ast.Attribute)
+        if not isinstance(node.ctx, ast.Load)
         and (program.is_class(node.value) or node.attr in METHODS)  # the class may have other names
     }
     for call in program.calls("setattr", "delattr"):

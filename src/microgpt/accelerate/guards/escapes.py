@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ..recognise.forms import METHODS
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import Program
+from ..syntax.tree import walk
 from .reach import may_be_value
 
 TAKES_CLASSES = ("isinstance", "issubclass", "map", "filter")
@@ -36,7 +37,7 @@ def is_elsewhere(program: Program, plan: ClassPlan, target: ast.Attribute) -> bo
     if program.is_class(target.value) or not isinstance(target.value, ast.Name):
         return program.is_class(target.value)
     if target.value.id == "self":
-        return not any(node is target for node in ast.walk(plan.node))
+        return not any(node is target for node in walk(plan.node))
     return target.value.id in program.imports
 
 
@@ -93,17 +94,13 @@ def class_names(program: Program) -> Iterator[ast.Name]:
     """Every Name that is the class, `Other = Value` included."""
     others = {
         target.id
-        for node in program.nodes
-        if isinstance(node, ast.Assign) and program.is_class(node.value)
+        for node in program.of(ast.Assign)
+        if program.is_class(node.value)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in program.nodes:
-        if (
-            isinstance(node, ast.Name)
-            and isinstance(node.ctx, ast.Load)
-            and (program.is_class(node) or node.id in others)
-        ):
+    for node in program.of(ast.Name):
+        if isinstance(node.ctx, ast.Load) and (program.is_class(node) or node.id in others):
             yield node
 
 
@@ -133,7 +130,7 @@ def is_alias(program: Program, node: ast.AST | None) -> bool:
     if not isinstance(assign, ast.Assign) or not all(isinstance(target, ast.Name) for target in assign.targets):
         return False
     names = {target.id for target in assign.targets if isinstance(target, ast.Name)}
-    uses = [node for node in program.nodes if isinstance(node, ast.Name) and node.id in names]
+    uses = [node for node in program.of(ast.Name) if node.id in names]
     return all(not isinstance(use.ctx, ast.Load) or is_annotation(program, use) for use in uses)
 
 
@@ -154,9 +151,8 @@ def methods_shown(program: Program, plan: ClassPlan) -> set[str]:
     """Methods that are used as objects, as in `{"relu": Value.relu}`. They stay functions of the script's."""
     names = {
         node.attr
-        for node in program.nodes
-        if isinstance(node, ast.Attribute)
-        and (isinstance(node.ctx, ast.Load) or isinstance(program.parents.get(node), ast.AugAssign))
+        for node in program.of(ast.Attribute)
+        if (isinstance(node.ctx, ast.Load) or isinstance(program.parents.get(node), ast.AugAssign))
         and not is_called(program, node)
         and not program.may_mean(node)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from ..syntax.program import Program
+from ..syntax.tree import walk
 
 OPAQUE_NAMES = {"exec", "eval", "__import__", "__builtins__", "breakpoint"}
 OPAQUE_ATTRIBUTES = {
@@ -24,7 +25,7 @@ NAMESPACES = ("globals", "locals", "vars")
 
 def opaque(program: Program) -> str:
     """Why nothing can be shown about this program, or ""."""
-    for node in program.nodes:
+    for node in program.of(ast.Name, ast.Attribute, ast.ImportFrom):
         if isinstance(node, ast.Name) and node.id in OPAQUE_NAMES and isinstance(node.ctx, ast.Load):
             if node.id == "eval" and evaluates_constants(program, node):
                 continue
@@ -33,9 +34,9 @@ def opaque(program: Program) -> str:
             return f"it uses {node.attr} (line {node.lineno})"
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             return f"line {node.lineno} imports whatever there is"
-        if isinstance(node, ast.expr):
-            for found in program.may_mean(node) & SEARCHES:
-                return f"it uses {found} (line {node.lineno})"
+    for name, meant in program.meant():
+        for found in meant & SEARCHES:
+            return f"it uses {found} (line {name.lineno})"
     for module in sorted(program.used_modules()):
         if module in OPAQUE_MODULES or module.split(".")[0] in OPAQUE_MODULES:
             return f"it imports {module}"
@@ -52,13 +53,13 @@ def evaluates_constants(program: Program, name: ast.Name) -> bool:
         tree = ast.parse(text.strip(), mode="eval") if isinstance(text, str) else None
     except (SyntaxError, ValueError):
         return False
-    return tree is not None and not any(isinstance(part, (ast.Name, ast.Attribute)) for part in ast.walk(tree))
+    return tree is not None and not any(isinstance(part, (ast.Name, ast.Attribute)) for part in walk(tree))
 
 
 def changes_module(program: Program) -> str:
     """`math` may be looked up by attribute, and nothing else: it may be changed wherever else it goes."""
-    for node in program.nodes:
-        if isinstance(node, ast.Name) and "math" in program.may_mean(node) and isinstance(node.ctx, ast.Load):
+    for node, meant in program.meant():
+        if isinstance(node, ast.Name) and "math" in meant and isinstance(node.ctx, ast.Load):
             parent = program.parents.get(node)
             if not (isinstance(parent, ast.Attribute) and isinstance(parent.ctx, ast.Load)):
                 return f"line {node.lineno} may change the module math"

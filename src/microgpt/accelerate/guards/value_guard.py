@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import STRANGE_NUMBERS, Program
+from ..syntax.tree import child_nodes, walk
 
 CONVERSIONS = {"float", "int", "str", "len", "repr", "format", "print"}
 TO_PYTHON = {"item", "tolist"}
@@ -31,8 +32,8 @@ def strange_object(program: Program, plan: ClassPlan) -> str:
         for name, meaning in program.imports.items()
         if meaning.split(".")[0] in program.foreign() | STRANGE_NUMBERS
     }
-    for node in program.nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, complex):
+    for node in program.of(ast.Constant):
+        if isinstance(node.value, complex):
             return f"line {node.lineno} has a complex number"
     if not carriers:
         return ""
@@ -66,7 +67,7 @@ def flows(node: ast.AST) -> Iterator[tuple[ast.AST | None, list[str]]]:
     elif isinstance(node, ast.withitem) and node.optional_vars is not None:
         yield node.context_expr, stored_in(node.optional_vars)
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        for inner in ast.walk(node):
+        for inner in walk(node):
             if isinstance(inner, (ast.Return, ast.Yield)):
                 yield inner.value, [node.name]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -88,16 +89,15 @@ def stored_in(target: ast.AST) -> list[str]:
 def parameters_given(program: Program, carriers: set[str]) -> set[str]:
     """Parameters of the user's functions that are called with a carrier."""
     called = set()
-    for node in program.nodes:
-        if isinstance(node, ast.Call):
-            given = [*node.args, *(keyword.value for keyword in node.keywords)]
-            if any(carries(argument, carriers) for argument in given):
-                called.update(stored_in(node.func))
+    for node in program.of(ast.Call):
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if any(carries(argument, carriers) for argument in given):
+            called.update(stored_in(node.func))
     return {
         argument.arg
-        for node in program.nodes
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.name in called or "__init__" in called)
-        for argument in ast.walk(node.args)
+        for node in program.of(ast.FunctionDef, ast.AsyncFunctionDef)
+        if node.name in called or "__init__" in called
+        for argument in walk(node.args)
         if isinstance(argument, ast.arg)
     }
 
@@ -115,7 +115,7 @@ def carries(node: ast.AST | None, carriers: set[str]) -> bool:
         isinstance(node, ast.Attribute) and node.attr in carriers
     ):
         return True
-    return any(carries(child, carriers) for child in ast.iter_child_nodes(node))
+    return any(carries(child, carriers) for child in child_nodes(node))
 
 
 def sinks(program: Program, plan: ClassPlan) -> Iterator[ast.expr]:
@@ -126,7 +126,7 @@ def sinks(program: Program, plan: ClassPlan) -> Iterator[ast.expr]:
     for target, value in program.attribute_stores():
         if target.attr in plan.fields.values():
             yield value if value is not None else target
-    for node in program.nodes:
+    for node in program.of(ast.BinOp, ast.AugAssign):
         if isinstance(node, ast.BinOp) and not isinstance(node.left, ast.Constant):
             if not isinstance(node.right, ast.Constant):
                 yield node
@@ -140,12 +140,7 @@ def sinks(program: Program, plan: ClassPlan) -> Iterator[ast.expr]:
 def strange_store(program: Program, plan: ClassPlan) -> str:
     """`p.grad = None` and the like."""
     numeric = {plan.fields["data"], plan.fields["grad"]}
-    inside_others = {
-        inner
-        for node in program.nodes
-        if isinstance(node, ast.ClassDef) and node is not plan.node
-        for inner in ast.walk(node)
-    }
+    inside_others = {inner for node in program.of(ast.ClassDef) if node is not plan.node for inner in walk(node)}
     for target, value in program.attribute_stores():
         own = target in inside_others and isinstance(target.value, ast.Name) and target.value.id == "self"
         if target.attr in numeric and not own and value is not None and is_no_number(value):
@@ -166,8 +161,8 @@ def boolean_data(program: Program, plan: ClassPlan) -> str:
     """`Value(x > 0)`: its data would print as True."""
     booleans = {
         name
-        for node in program.nodes
-        if isinstance(node, (ast.Assign, ast.NamedExpr)) and may_be_boolean(node.value, set())
+        for node in program.of(ast.Assign, ast.NamedExpr)
+        if may_be_boolean(node.value, set())
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         for name in stored_in(target)
     }

@@ -11,12 +11,16 @@ from __future__ import annotations
 import ast
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ..syntax.match import plain
 from ..syntax.program import Program
+from ..syntax.tree import walk
 from .sandbox import Sandbox, is_tame
 from .symbolic import Number, Truth, Unknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LIKE_NUMBERS, LIKE_NODES = 1, 2
 DATA, GRAD, CHILDREN, LOCAL_GRADS = "data", "grad", "_children", "_local_grads"
@@ -132,7 +136,7 @@ def nodes_of(world: World, root: Any) -> list[Any]:
 
 # ---- contexts -------------------------------------------------------------------------------------------------------
 
-Build = Callable[[World], tuple[Any, list[Any]]]
+Build = Callable[[World], "tuple[Any, list[Any]]"]
 
 
 def in_company(world: World, result: Any, others: list[Any], first: bool) -> Any:
@@ -250,7 +254,7 @@ def alike(name: str, mine: World, reference: World) -> int:
 
 def is_tame_backward(method: ast.FunctionDef, fields: dict[str, str]) -> bool:
     """Whether what it does can depend on nothing but the shape of the graph: no numbers, no conditions on them."""
-    for node in ast.walk(plain(method) or method):
+    for node in walk(plain(method) or method):
         if isinstance(node, ast.Constant) and not isinstance(node.value, str) and node.value not in BACKWARD_CONSTANTS:
             return False
         if isinstance(node, ast.Attribute) and node.attr not in {*BACKWARD_METHODS, *fields.values()}:
@@ -332,6 +336,8 @@ class Construction:
         self.names = [argument.arg for argument in [*init.args.args, *init.args.kwonlyargs]][1:]
         if init.args.vararg or init.args.kwarg or init.args.posonlyargs or not self.names:
             raise Unknown("parameters")
+        if any(stores_elsewhere(part, init.args.args[0].arg) for part in walk(init)):
+            raise Unknown("more than stores")
         before = dict(vars(self.kind))
         a, b = (self.kind(tracer.symbol(name, 1.5)) for name in "ab")
         self.fields = self.find_fields(a, b, a * b, node)
@@ -372,7 +378,7 @@ class Construction:
             part.attr
             for method in node.body
             if isinstance(method, ast.FunctionDef) and method.name == "backward"
-            for part in ast.walk(method)
+            for part in walk(method)
             if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
         }
         zeros = [n for n, value in vars(a).items() if type(value) in (int, float) and value == 0 and n in stored]
@@ -432,6 +438,12 @@ class Construction:
                 raise Unknown("a number of its own for every node")
         if tracer.conditions or tracer.raising or dict(vars(self.kind)) != before:
             raise Unknown("more than stores")
+
+
+def stores_elsewhere(node: ast.AST, me: str) -> bool:
+    """Whether this stores an attribute of anything but the instance."""
+    stores = isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
+    return stores and not (isinstance(node.value, ast.Name) and node.value.id == me)  # type: ignore[attr-defined]
 
 
 def made_of(node: Any, construction: Construction, field: str) -> Any:

@@ -1,4 +1,4 @@
-"""Counters of nodes: a class attribute to which the constructor adds a number, and which nothing else in the class names.
+"""Counters of nodes: a class attribute that the constructor adds a number to, and nothing else in the class names.
 
     class Value:
         made = 0
@@ -15,6 +15,7 @@ import ast
 import copy
 
 from ..syntax.program import Program
+from ..syntax.tree import walk
 
 COPIES = {"copy", "pickle", "marshal", "shelve"}  # make nodes without the constructor
 
@@ -49,7 +50,7 @@ def is_counting(program: Program, statement: ast.stmt, names: set[str]) -> bool:
 
 def step_of(program: Program, node: ast.ClassDef, name: str) -> int:
     """What the constructor adds to this attribute; 0 where the class does anything else with it."""
-    mentions = [part for part in ast.walk(node) if getattr(part, "attr", getattr(part, "value", None)) == name]
+    mentions = [part for part in walk(node) if getattr(part, "attr", getattr(part, "value", None)) == name]
     init = constructor(node)
     counting = [s for s in init.body if is_counting(program, s, {name})] if init is not None else []
     if len(mentions) != 1 or len(counting) != 1:
@@ -76,10 +77,9 @@ def counters_show(program: Program, node: ast.ClassDef, counters: dict[str, int]
     """Why a counter cannot be kept by the engine, or ""."""
     if not counters:
         return ""
-    inside = set(ast.walk(node))
-    for part in program.nodes:
-        name = part.attr if isinstance(part, ast.Attribute) else getattr(part, "value", None)
-        if part in inside or not isinstance(name, str) or name not in counters:
+    inside = set(walk(node))
+    for part, name in program.said():
+        if part in inside or name not in counters:
             continue
         if not (isinstance(part, ast.Attribute) and program.is_class(part.value) and is_plain_use(program, part)):
             return f"line {getattr(part, 'lineno', 0)} uses {name} in a way that the engine's own count does not serve"

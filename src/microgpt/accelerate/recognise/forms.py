@@ -5,8 +5,6 @@ Each says what the arithmetic is, and in which order; the compiled functions do 
 
 from __future__ import annotations
 
-import textwrap
-
 from ..syntax.match import Pattern, is_simple
 
 # ---- the class: what each method has to be, so that ours stands for it ----
@@ -97,7 +95,7 @@ def reference_class(kinds: set[str]) -> str:
         methods = methods.replace("self.data = data", "self.data = float(data)")
     if "float_grad" in kinds:
         methods = methods.replace("self.grad = 0", "self.grad = 0.0")
-    return "class Value:\n" + textwrap.indent(methods, "    ")
+    return "class Value:\n" + methods.replace("\n", "\n    ")
 
 
 # ---- expressions over vectors; capitals stand for any simple expression ----

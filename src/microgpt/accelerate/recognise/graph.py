@@ -11,13 +11,17 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from itertools import permutations
-from typing import Any
 
 from ..syntax.calls import helper
 from ..syntax.match import is_simple
 from ..syntax.program import Program
+from ..syntax.tree import walk
 from .sandbox import Sandbox, is_tame, with_own_names
 from .symbolic import Number, Tracer, Unknown, as_float
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DECIDING = (ast.If, ast.While, ast.IfExp, ast.Compare, ast.BoolOp, ast.Assert, ast.Raise, ast.Break, ast.Continue)
 LARGEST_FUNCTION = 400  # nodes of its tree
@@ -162,7 +166,7 @@ class Renamed(ast.NodeTransformer):
 
 def may_be_followed(nodes: list[ast.stmt]) -> bool:
     """Whether nothing in this code depends on a condition."""
-    parts = [part for node in nodes for part in ast.walk(node)]
+    parts = [part for node in nodes for part in walk(node)]
     return len(parts) <= LARGEST_FUNCTION and all(
         not isinstance(part, DECIDING) and not (isinstance(part, ast.comprehension) and part.ifs) for part in parts
     )
@@ -170,7 +174,7 @@ def may_be_followed(nodes: list[ast.stmt]) -> bool:
 
 def has_sizes(nodes: list[ast.stmt]) -> bool:
     """Whether there is an int that may be a size: one at which something happens that does not at the sizes tried."""
-    constants = [part for node in nodes for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    constants = [part for node in nodes for part in walk(node) if isinstance(part, ast.Constant)]
     return any(isinstance(constant.value, int) and constant.value not in (0, 1, 2) for constant in constants)
 
 
@@ -240,7 +244,7 @@ class Holes(ast.NodeTransformer):
         self.found: dict[str, ast.expr] = {}
 
     def is_hole(self, node: ast.expr) -> bool:
-        names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+        names = [part for part in walk(node) if isinstance(part, ast.Name)]
         return is_simple(node) and bool(names) and not any(n.id in self.bound or self.known(n) for n in names)
 
     def generic_visit(self, node: ast.AST) -> Any:
@@ -260,7 +264,7 @@ def attention_holes(
     what the script's loop over the heads does."""
     if not may_be_followed(statements) or has_sizes(statements) or not all(map(is_tame, statements)):
         return None
-    bound = {n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound = {n.id for s in statements for n in walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
     def known(name: ast.Name) -> bool:
         return name.id == softmax.id or program.scopes.meaning(name) is None or program.meaning(name) is not None

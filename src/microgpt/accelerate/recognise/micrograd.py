@@ -1,8 +1,8 @@
 """The older form of the class, of micrograd: a closure `_backward` in every node, its children in a tuple or in a set.
 
     out = Value(E, (self, other), "op")
-    def _backward():                                     ->   data = E
-        self.grad += A * out.grad                             return Value(data, (self, other), "op", local_grads=(A, B))
+    def _backward():                          ->   data = E
+        self.grad += A * out.grad                  return Value(data, (self, other), "op", local_grads=(A, B))
         other.grad += B * out.grad
 
 A class of this form is brought into the script's, and then looked at as any other. Two things differ:
@@ -10,19 +10,20 @@ A class of this form is brought into the script's, and then looked at as any oth
 Closures compute A and B when backward runs, from the data of that time. The engine refuses a graph that has nodes from
 before data were written last, and a local gradient that raises an exception (_engine.set_late_grads).
 
-A set of nodes is walked in the order of their addresses, which no run has in common with the next: the last bits of such
-sums have no defined value. Children in a set are therefore kept in order only when asked (--any-order).
+A set of nodes is walked in the order of their addresses, which no run has in common with the next: the last bits of
+such sums have no defined value. Children in a set are therefore given an order only when asked (--any-order).
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-from typing import Any
 
+from ..syntax.calls import placed
 from ..syntax.match import plain_statements
 from ..syntax.record import Record
 from ..syntax.scopes import bound_names
+from ..syntax.tree import walk
 
 NOTE = "its sums have no defined order (--any-order)"
 DATA, CHILD, LOCAL_GRAD = "__microgpt_data__", "__microgpt_child__", "__microgpt_local_grad__"
@@ -92,7 +93,7 @@ def mentions(tree: ast.AST, names: set[str]) -> bool:
     return any(
         (isinstance(node, ast.Attribute) and node.attr in names)
         or (isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names)
-        for node in ast.walk(tree)
+        for node in walk(tree)
     )
 
 
@@ -115,13 +116,13 @@ def converted(older: Older, statement: ast.stmt) -> ast.stmt | None:
 
 def renamed_slot(older: Older, statement: ast.Assign) -> ast.stmt:
     made = copy.deepcopy(statement)
-    for part in ast.walk(made):
+    for part in walk(made):
         if isinstance(part, ast.Constant) and part.value == older.closure:
             part.value = f"_{LOCAL_GRADS}"
     return made
 
 
-def constructor(older: Older, init: ast.FunctionDef) -> ast.FunctionDef:
+def constructor(older: Older, init: ast.FunctionDef) -> ast.stmt:
     """With local gradients in the place of the closure."""
     made = copy.deepcopy(init)
     made.args.args.append(ast.arg(LOCAL_GRADS))
@@ -134,14 +135,7 @@ def constructor(older: Older, init: ast.FunctionDef) -> ast.FunctionDef:
             target.attr, statement.value = f"_{LOCAL_GRADS}", ast.Name(LOCAL_GRADS, ast.Load())
         elif target.attr == older.children and older.unordered:
             statement.value = ast.Name(older.given, ast.Load())
-    return placed(made, init)
-
-
-def placed(made: Any, at: ast.stmt) -> Any:
-    """Give a place in the source to what has none."""
-    for part in ast.walk(made):
-        if "lineno" in part._attributes and not hasattr(part, "lineno"):
-            ast.copy_location(part, at)
+    placed(made, init)
     return made
 
 
@@ -160,7 +154,7 @@ class Calls(ast.NodeTransformer):
         names = {"child": CHILD, "local_grad": LOCAL_GRAD, "local_grads": LOCAL_GRADS}
         source = LINK.format(node=call.func.value.id, children=self.older.children, **names)
         made = ast.parse(source).body[0]
-        for part in ast.walk(made):
+        for part in walk(made):
             if "lineno" in part._attributes:
                 ast.copy_location(part, node)
         return made
@@ -190,7 +184,9 @@ def convert_closure(older: Older, method: ast.FunctionDef) -> ast.FunctionDef | 
     keywords = [*call.keywords, ast.keyword(LOCAL_GRADS, values)]
     result = ast.Return(ast.Call(call.func, [ast.Name(DATA, ast.Load()), *call.args[1:]], keywords))
     made = copy.copy(method)
-    made.body = [*body[:-4], placed(data, make), placed(result, make)]
+    made.body = [*body[:-4], data, result]
+    placed(data, make)
+    placed(result, make)
     return made
 
 
@@ -233,14 +229,13 @@ def factor_of(value: ast.expr, grad: str) -> ast.expr | None:
 
 def is_settled(factor: ast.expr, local: set[str]) -> bool:
     """Whether a local gradient is the same whenever it is computed, as long as no data change."""
-    called = {part.func for part in ast.walk(factor) if isinstance(part, ast.Call)}
-    for part in ast.walk(factor):
+    called = {part.func for part in walk(factor) if isinstance(part, ast.Call)}
+    for part in walk(factor):
         if isinstance(part, ast.Attribute):
             if part.attr != "data" and not (isinstance(part.value, ast.Name) and part.value.id == "math"):
                 return False
-        elif isinstance(part, ast.Name) and part.id not in {*local, "math"}:
-            if part not in called or part.id not in CALLED:
-                return False
+        elif isinstance(part, ast.Name) and not (part.id in {*local, "math"} or (part in called and part.id in CALLED)):
+            return False
     return all(isinstance(function, (ast.Name, ast.Attribute)) for function in called)
 
 

@@ -16,16 +16,20 @@ from __future__ import annotations
 
 import ast
 import copy
-from typing import Any
 
 from ..findings import Finding
 from ..syntax.calls import attempt, call, placed
 from ..syntax.match import is_simple, plain_statements
 from ..syntax.program import Program, assigned
 from ..syntax.record import Record
+from ..syntax.tree import walk
 from .graph import Holes, may_be_followed, source_of
 from .sandbox import Sandbox, is_tame, with_own_names
 from .symbolic import Number, Tracer, Unknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DATA, GRAD = 0, 1  # registers; then the lists' cells, then the settings, then results
 ADD, SUB, MUL, DIV, POW, SQRT, NEG = range(7)
@@ -102,11 +106,11 @@ def looks_like_update(loop: ast.stmt, fields: dict[str, str]) -> bool:
     """Whether a loop stores data and reads gradients of what it runs over."""
     if not isinstance(loop, ast.For):
         return False
-    over = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    over = {n.id for n in walk(loop.target) if isinstance(n, ast.Name)}
     uses = {
         (node.attr, isinstance(node.ctx, ast.Store))
         for statement in loop.body
-        for node in ast.walk(statement)
+        for node in walk(statement)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in over
     }
     return (fields["data"], True) in uses and (fields["grad"], False) in uses
@@ -119,7 +123,7 @@ def find_loop(program: Program, loop: ast.For, fields: dict[str, str]) -> tuple[
     if names is None or loop.orelse or not may_be_followed(body) or not all(map(is_tame, body)):
         return None
     if not any(
-        isinstance(n, ast.Attribute) and n.attr in (fields["data"], fields["grad"]) for s in body for n in ast.walk(s)
+        isinstance(n, ast.Attribute) and n.attr in (fields["data"], fields["grad"]) for s in body for n in walk(s)
     ):
         return None
     try:
@@ -157,7 +161,7 @@ class Loop:
         self.sandbox = Sandbox(None, self.tracer)
 
     def read(self, body: list[ast.stmt]) -> tuple[LoopSite, list[ast.expr]] | None:
-        bound = {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        bound = {n.id for s in body for n in walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         if bound & set(self.names):
             return None
         holes = Holes(bound | set(self.names), self.is_known)
@@ -181,7 +185,7 @@ class Loop:
         found = {
             node.value.id
             for statement in body
-            for node in ast.walk(statement)
+            for node in walk(statement)
             if isinstance(node, ast.Subscript)
             and isinstance(node.value, ast.Name)
             and isinstance(node.slice, ast.Name)
@@ -443,16 +447,16 @@ def is_private(program: Program, moments: ast.expr, loop: ast.For) -> bool:
         return False
     if scope is not program.scopes.module and moments.id not in scope_names(scope.node):
         return False
-    inside = set(ast.walk(loop))
+    inside = set(walk(loop))
     outside = [name for name in program.scopes.occurrences(moments.id, scope) if name not in inside]
     return bool(outside) and all(is_fresh_list(program, name) for name in outside)
 
 
 def scope_names(node: ast.AST) -> set[str]:
     """Names that are assigned in a function, parameters left out."""
-    return {
-        inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
-    } - {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
+    return {inner.id for inner in walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)} - {
+        inner.arg for inner in walk(node) if isinstance(inner, ast.arg)
+    }
 
 
 def is_fresh_list(program: Program, name: ast.Name) -> bool:

@@ -10,11 +10,15 @@ import ast
 import builtins
 import copy
 from collections.abc import Iterable
-from typing import Any
 
 from ..syntax.match import plain
 from ..syntax.program import Program
+from ..syntax.tree import walk
 from .symbolic import Mathematics, Tracer, Unknown, kinds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NOBODY_KNOWS = object()  # what a name of the outside stands for, where that cannot be told
 MOST_STEPS = 20_000
@@ -43,7 +47,7 @@ HIDDEN = {"format", "format_map", "mro", "tracer"}
 
 def is_tame(node: ast.AST) -> bool:
     """Whether nothing but computing is done by this code, as far as its form tells, annotations left out."""
-    return all(isinstance(part, NODES) and is_tame_alone(part) for part in ast.walk(plain(node) or ast.Pass()))
+    return all(isinstance(part, NODES) and is_tame_alone(part) for part in walk(plain(node) or ast.Pass()))
 
 
 def is_tame_alone(node: ast.AST) -> bool:
@@ -63,7 +67,7 @@ def is_tame_alone(node: ast.AST) -> bool:
 def is_concrete(node: ast.expr) -> bool:
     """Nothing but constants, whose powers may be of any size."""
     return all(
-        isinstance(part, (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)) for part in ast.walk(node)
+        isinstance(part, (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)) for part in walk(node)
     )
 
 
@@ -99,7 +103,7 @@ class Counted(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.returns = None
-        for argument in ast.walk(node.args):
+        for argument in walk(node.args):
             if isinstance(argument, ast.arg):
                 argument.annotation = None
         return self.counted(node)
@@ -166,7 +170,7 @@ class Sandbox:
         program = self.program
         if program is None:
             return
-        for name in ast.walk(node):
+        for name in walk(node):
             if not isinstance(name, ast.Name) or name.id in self.names or name not in program.scopes.scope_of:
                 continue
             if program.scopes.meaning(name) in (program.scopes.module, program.home):

@@ -10,7 +10,10 @@ Each number also has a value, by which comparisons are decided; a comparison is 
 from __future__ import annotations
 
 import math
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RAISING = {"/", "**"}  # operations that may raise an exception, besides the functions of math
 

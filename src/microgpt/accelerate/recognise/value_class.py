@@ -15,6 +15,7 @@ from ..syntax.match import plain, plain_statements
 from ..syntax.powers import number_powers
 from ..syntax.program import Program
 from ..syntax.record import Record, fresh
+from ..syntax.tree import walk
 from .behaviour import (
     CHILDREN,
     CONTEXTS,
@@ -108,6 +109,11 @@ class ClassPlan(Record):
     def name(self) -> str:
         return self.node.name
 
+    def given(self, call: ast.Call) -> dict[str | None, ast.expr]:
+        """What a call of the constructor gives to which parameter; an argument too many to None."""
+        names: list[str | None] = [*self.signature, *[None] * len(call.args)]
+        return {**dict(zip(names, call.args)), **{keyword.arg: keyword.value for keyword in call.keywords}}
+
     def node_constants(self) -> list[str]:
         """Attributes of the class itself that methods of ours read."""
         bound = {
@@ -128,7 +134,7 @@ class ClassPlan(Record):
 
 def find_class(program: Program) -> ClassPlan | None:
     """The class that plays the part of the script's Value, if there is one. It says itself if it cannot be swapped."""
-    found = [node for node in program.nodes if isinstance(node, ast.ClassDef) and looks_like_value(node)]
+    found = [node for node in program.of(ast.ClassDef) if looks_like_value(node)]
     found = [node for node in found if stands_once(program, node)]
     if not found:
         return None
@@ -245,8 +251,8 @@ class Methods:
         name = method.name
         if name not in CONTEXTS or not has_its_arguments(method) or name not in vars(self.construction.kind):
             return False
-        checked = any(isinstance(part, (ast.Assert, ast.Raise)) for part in ast.walk(method))
-        if checked and name == "__pow__" and not number_powers(self.program, set(ast.walk(method))):
+        checked = any(isinstance(part, (ast.Assert, ast.Raise)) for part in walk(method))
+        if checked and name == "__pow__" and not number_powers(self.program, set(walk(method))):
             return False
         mine, reference = self.worlds()
         for source, kinds in METHOD_FORMS.get(name, [(METHOD_SOURCES[name], ())]):
@@ -347,7 +353,7 @@ def dropped(plan: ClassPlan) -> set[ast.AST]:
         for method in plan.node.body
         if isinstance(method, ast.FunctionDef) and method.name in plan.ours
         for statement in method.body
-        for node in ast.walk(statement)
+        for node in walk(statement)
     }
 
 
@@ -359,7 +365,7 @@ def check_kept(plan: ClassPlan) -> str:
     for name, statement in plan.kept.items():
         if name in plan.fields.values():
             return f"{name} is both a method and an attribute of its instances"
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, ast.Name) and node.id in ("super", "__class__"):
                 return f"{name} (line {statement.lineno}) uses {node.id}"
     if "__eq__" in plan.kept or "__hash__" in plan.kept:

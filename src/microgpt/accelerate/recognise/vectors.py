@@ -16,6 +16,7 @@ from ..syntax.calls import HELPER, attempt, call, later, placed, reload
 from ..syntax.match import Match, Pattern, plain_statements
 from ..syntax.program import Program
 from ..syntax.scopes import parameters
+from ..syntax.tree import walk
 from . import forms
 from .graph import attention_holes, may_be_followed, which_function
 from .value_class import ClassPlan
@@ -124,10 +125,7 @@ class Swaps:
             if not isinstance(call, ast.Call) or call.func is not mention or call.keywords or len(call.args) != needed:
                 return False
         return not any(
-            isinstance(argument, ast.Starred)
-            for call in self.program.nodes
-            if isinstance(call, ast.Call)
-            for argument in call.args
+            isinstance(argument, ast.Starred) for call in self.program.of(ast.Call) for argument in call.args
         )
 
     def guard(self, node: ast.FunctionDef, name: str, order: tuple[int, ...]) -> list[ast.stmt]:
@@ -137,7 +135,7 @@ class Swaps:
         source = f"{RESULT} = {HELPER}.{name}({arguments})\nif {RESULT} is not None:\n    return {RESULT}"
         made = ast.parse(source).body
         for statement in made:
-            for inner in ast.walk(statement):
+            for inner in walk(statement):
                 if "lineno" in inner._attributes:
                     ast.copy_location(inner, node)
         after = 1 if ast.get_docstring(node, clean=False) is not None else 0
@@ -179,25 +177,22 @@ class Swaps:
         """
         if later and any(True for _ in self.program.calls("locals", "vars", "dir")):
             return False
-        parts = [part for hole in found.holes.values() for part in ast.walk(hole)]
+        parts = [part for hole in found.holes.values() for part in walk(hole)]
         if any(isinstance(part, (ast.BinOp, ast.UnaryOp)) for part in parts) and self.has_own_operators():
             return False
         if not any(isinstance(part, (ast.Attribute, ast.Subscript)) for part in parts):
             return True
         own = LOOKUPS | (WORDS_OF_OBJECTS if any(isinstance(part, ast.FormattedValue) for part in parts) else set())
-        return not any(
-            (isinstance(node, ast.FunctionDef) and node.name in own)
-            or (isinstance(node, ast.Name) and node.id in ("property", "cached_property"))
-            for node in self.program.nodes
+        return not any(node.name in own for node in self.program.of(ast.FunctionDef)) and not any(
+            isinstance(node, ast.Name) for node in self.program.mentions("property", "cached_property")
         )
 
     def has_own_operators(self) -> bool:
         """Whether arithmetic may run code of the user's."""
         return any(
-            isinstance(node, ast.FunctionDef)
-            and node.name in OPERATORS
+            node.name in OPERATORS
             and not (node.name in self.plan.ours and self.program.parents.get(node) is self.plan.node)
-            for node in self.program.nodes
+            for node in self.program.of(ast.FunctionDef)
         )
 
     # ---- attention ----
@@ -210,9 +205,9 @@ class Swaps:
         n = next((k for k in (2, 3) if isinstance(body[min(index + k, len(body)) - 1], ast.For)), 0)
         statements = body[index : index + n]
         softmax = next(
-            filter(self.is_softmax, (c.func for s in statements for c in ast.walk(s) if isinstance(c, ast.Call))), None
+            filter(self.is_softmax, (c.func for s in statements for c in walk(s) if isinstance(c, ast.Call))), None
         )
-        cuts = any(isinstance(part, ast.Slice) for s in statements for part in ast.walk(s))
+        cuts = any(isinstance(part, ast.Slice) for s in statements for part in walk(s))
         if not n or not cuts or not isinstance(softmax, ast.Name) or not may_be_followed(statements):
             return None
         target = statements[0].targets[0].id  # type: ignore[attr-defined]
@@ -253,7 +248,7 @@ class Swaps:
 
     def stay_inside(self, statements: list[ast.stmt], target: str) -> bool:
         """Whether nobody else reads the names that these statements bind, except the first one's target."""
-        inside = {node for statement in statements for node in ast.walk(statement)}
+        inside = {node for statement in statements for node in walk(statement)}
         if any(True for _ in self.program.calls("locals", "vars", "dir", "globals")):
             return False
         scopes = self.program.scopes

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Iterable
-from typing import Any
 
 from ... import _engine
-from ..recognise.optimiser import FLOAT, KEEP, LoopSite
+from ..recognise.optimiser import DATA, FLOAT, KEEP, LoopSite
 from ..syntax.record import Record, fresh
 from .frames import is_from_outside
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LEAST = 8  # parameters that are worth while
 
@@ -40,7 +43,8 @@ class ParamLoop(Record):
         except Exception as error:  # the loop itself raises what there is to raise, where it is raised
             if is_from_outside(error.__traceback__):
                 raise
-        _engine.note_data_written()
+        if DATA in self.site.stores:
+            _engine.note_data_written()
         if done == 0:
             return enumerate(params) if self.site.numbered else iter(params)
         rest = params[done:]

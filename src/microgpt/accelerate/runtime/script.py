@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib.machinery
 import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable
 from types import CodeType, ModuleType
-from typing import Any
 
 from .frames import in_package, strip
 from .refusal import Refused, refusals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def read(path: str) -> bytes:
@@ -39,6 +39,8 @@ def execute(code: CodeType, path: str, arguments: list[str]) -> int:
             raise
         return 1
     except Refused as error:
+        import traceback
+
         traceback.print_exception(strip(error, set()))
         refusals.say()
         return 1
@@ -53,6 +55,9 @@ def execute(code: CodeType, path: str, arguments: list[str]) -> int:
 
 def end_by_signal() -> None:
     """End as the interpreter does after a KeyboardInterrupt that nobody caught, so that a shell's loop ends too."""
+    import atexit
+    import signal
+
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
@@ -107,6 +112,8 @@ def hide_package() -> None:
 
 def show(error: BaseException) -> None:
     """Show an exception as the interpreter shows one that nobody caught."""
+    import traceback  # 4 ms, and only where something went wrong
+
     strip(error, set())
     hook: Callable[..., Any] = sys.excepthook
     try:

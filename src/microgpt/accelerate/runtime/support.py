@@ -9,7 +9,6 @@ import builtins
 import math
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from ... import _engine, _functional
 from ..recognise.value_class import OURS_ONLY, ClassPlan
@@ -19,6 +18,10 @@ from ..syntax.calls import HELPER
 from .frames import is_from_outside
 from .param_loop import ParamLoop
 from .refusal import refusals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Support:

@@ -6,6 +6,7 @@ import ast
 
 from .program import Program
 from .scopes import COMPREHENSIONS, FUNCTIONS, ScopeInfo, bindings, parameters
+from .tree import walk
 
 
 def is_sure(program: Program, whole: ast.expr, hole: ast.expr) -> bool:
@@ -15,7 +16,7 @@ def is_sure(program: Program, whole: ast.expr, hole: ast.expr) -> bool:
     names that are surely bound.
     """
     scope = program.scopes.scope_of.get(whole)
-    names = [node for node in ast.walk(hole) if isinstance(node, ast.Name)]
+    names = [node for node in walk(hole) if isinstance(node, ast.Name)]
     if all(program.scopes.scope_of.get(name) is scope for name in names):
         return True
     return isinstance(hole, ast.Name) and is_bound(program, hole)
@@ -57,4 +58,4 @@ def is_assigned_before(program: Program, scope: ScopeInfo, name: ast.Name) -> bo
 
 def assigns(statement: ast.AST, name: str) -> bool:
     targets = statement.targets if isinstance(statement, ast.Assign) else []
-    return any(is_store(part) and part.id == name for target in targets for part in ast.walk(target))  # type: ignore[attr-defined]
+    return any(is_store(part) and part.id == name for target in targets for part in walk(target))  # type: ignore[attr-defined]

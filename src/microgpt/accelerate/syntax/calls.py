@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import copy
 
+from .tree import walk
+
 HELPER = "__microgpt__"  # the one name of all of them
 
 
@@ -33,6 +35,6 @@ def attempt(made: ast.stmt, otherwise: ast.stmt) -> ast.Try:
 
 def placed(made: ast.AST, at: ast.AST) -> None:
     """Give a place in the source to what has none."""
-    for part in ast.walk(made):
+    for part in walk(made):
         if "lineno" in part._attributes and not hasattr(part, "lineno"):
             ast.copy_location(part, at)

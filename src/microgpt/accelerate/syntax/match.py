@@ -14,13 +14,19 @@ import ast
 import copy
 from collections.abc import Callable, Iterable, Mapping
 
-from .record import Record, fresh
-from .scopes import COMPREHENSIONS, FUNCTIONS, bound_names, parameters
+from .scopes import COMPREHENSIONS, FUNCTIONS, ONCE, bound_names, parameters
+from .tree import CONTEXTS, walk
 
+ATOMS = {*CONTEXTS, *ast.operator.__subclasses__(), ast.Name, ast.Constant}
 POSITIONS = {"ctx", "type_comment", "kind", "type_params", "is_async"}
 
 
 # ---- what is taken away before comparing ----------------------------------------------------------------------------
+
+
+@ONCE
+def plain_function(node: ast.FunctionDef) -> ast.AST:
+    return plain_parts(node)
 
 
 def plain(node: ast.AST) -> ast.AST | None:
@@ -32,13 +38,18 @@ def plain(node: ast.AST) -> ast.AST | None:
         return None
     if isinstance(node, ast.AnnAssign):
         return ast.copy_location(ast.Assign([node.target], node.value), node) if node.value else None
+    return plain_function(node) if isinstance(node, ast.FunctionDef) else plain_parts(node)
+
+
+def plain_parts(node: ast.AST) -> ast.AST:
     changed: dict[str, object] = {}
-    for name, value in ast.iter_fields(node):
+    for name, value in vars(node).items():
         if name in ("annotation", "returns") and value is not None:
             changed[name] = None
         elif isinstance(value, ast.AST):
-            changed[name] = plain(value)
-        elif isinstance(value, list):
+            if type(value) not in ATOMS:
+                changed[name] = plain(value)
+        elif type(value) is list:
             parts = [plain(part) if isinstance(part, ast.AST) else part for part in value]
             changed[name] = [new for new, old in zip(parts, value) if new is not None or old is None]
     if all(same(value, getattr(node, name)) for name, value in changed.items()):
@@ -64,13 +75,12 @@ def plain_statements(body: Iterable[ast.stmt]) -> list[ast.stmt]:
 # ---- comparing ------------------------------------------------------------------------------------------------------
 
 
-class Scope(Record):
+class Scope:
     """Names that both sides bind in one scope, as pairs. `theirs` is None where any name may be theirs."""
 
-    ours: set[str]
-    theirs: set[str] | None
-    outer: Scope | None = None
-    pairs: dict[str, str] = fresh({})
+    def __init__(self, ours: set[str], theirs: set[str] | None, outer: Scope | None = None) -> None:
+        self.ours, self.theirs, self.outer = ours, theirs, outer
+        self.pairs: dict[str, str] = {}
 
     def pair(self, our: str, their: str) -> bool:
         if self.theirs is not None and their not in self.theirs:
@@ -80,11 +90,12 @@ class Scope(Record):
         return sum(name == their for name in self.pairs.values()) == 1
 
 
-class Match(Record):
+class Match:
     """What a comparison found: the expression at each hole, and the user's names for the pattern's locals."""
 
-    holes: dict[str, ast.expr] = fresh({})
-    names: dict[str, str] = fresh({})
+    def __init__(self, holes: dict[str, ast.expr] | None = None) -> None:
+        self.holes = holes or {}
+        self.names: dict[str, str] = {}
 
 
 def is_simple(node: ast.AST) -> bool:
@@ -177,7 +188,7 @@ class Comparison:
         while scope is not None:  # what stands in a hole must mean the same outside
             inner |= scope.theirs or set(scope.pairs.values())
             scope = scope.outer
-        if any(isinstance(node, ast.Name) and node.id in inner for node in ast.walk(theirs)):
+        if any(isinstance(node, ast.Name) and node.id in inner for node in walk(theirs)):
             return False
         known = self.found.holes.setdefault(name, theirs)
         return ast.dump(known) == ast.dump(theirs) or ast.unparse(known) == ast.unparse(theirs)
@@ -227,6 +238,20 @@ class Comparison:
         return self.nodes(ours.body, theirs.body, inner)
 
 
+def outline(node: ast.AST) -> tuple[type[ast.AST], ...]:
+    """The types of an expression's first parts, of a list or a call: what must be alike at least."""
+    found = [type(node)]
+    while isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.Call)):
+        if isinstance(node, ast.Call):
+            if not node.args:
+                break
+            node = node.args[0]
+        else:
+            node = node.elt
+        found.append(type(node))
+    return tuple(found)
+
+
 class Pattern:
     """Source to compare with: a function, some statements, or one expression.
 
@@ -234,9 +259,16 @@ class Pattern:
     """
 
     def __init__(self, source: str, holes: Mapping[str, Callable[[ast.AST], bool]] | None = None) -> None:
-        self.body = plain_statements(ast.parse(source).body)
+        self.source = source
         self.holes = holes or {}
-        self.bound = bound_names(ast.Module(self.body, []))
+        self._body: list[ast.stmt] = []
+
+    @property
+    def body(self) -> list[ast.stmt]:
+        """Parsed when it is first compared with something."""
+        if not self._body:
+            self._body = plain_statements(ast.parse(self.source).body)
+        return self._body
 
     def match_statements(
         self,
@@ -248,11 +280,13 @@ class Pattern:
         if [type(statement) for statement in theirs] != [type(statement) for statement in self.body]:
             return None
         comparison = Comparison(self.holes, meaning, attributes)
-        free = Scope(self.bound, None)
+        free = Scope(bound_names(ast.Module(self.body, [])), None)
         return comparison.found if comparison.nodes(self.body, theirs, free) else None
 
     def match_expression(self, theirs: ast.expr, meaning: Callable[[ast.expr], str | None]) -> Match | None:
         ours = self.body[0]
         assert isinstance(ours, ast.Expr)
+        if outline(ours.value) != outline(theirs):
+            return None  # nine of ten
         comparison = Comparison(self.holes, meaning)
         return comparison.found if comparison.nodes(ours.value, theirs, None) else None

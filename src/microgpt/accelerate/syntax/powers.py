@@ -14,8 +14,8 @@ def number_powers(program: Program, but: set[ast.AST]) -> bool:
         return False
     return all(
         is_number(program, node.right if isinstance(node, ast.BinOp) else node.value)
-        for node in program.nodes
-        if isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, ast.Pow) and node not in but
+        for node in program.of(ast.BinOp, ast.AugAssign)
+        if isinstance(node.op, ast.Pow) and node not in but
     )
 
 
@@ -37,7 +37,7 @@ def is_number(program: Program, node: ast.expr, depth: int = 0) -> bool:
 
 def stores_number(program: Program, store: ast.Name, depth: int) -> bool:
     """Whether this binding of a name is `name = number` or `for name in range(...)`."""
-    for node in program.nodes:
+    for node in program.of(ast.Assign, ast.For, ast.comprehension, ast.AugAssign):
         if isinstance(node, ast.Assign) and store in node.targets:
             return is_number(program, node.value, depth)
         if isinstance(node, (ast.For, ast.comprehension)) and node.target is store:

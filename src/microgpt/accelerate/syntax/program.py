@@ -7,9 +7,14 @@ import sys
 from collections.abc import Iterator
 
 from .scopes import BUILTINS, Scopes, bindings
+from .tree import child_nodes, walk
 
 # Modules whose objects can be numbers that are neither int nor float.
 STRANGE_NUMBERS = {"fractions", "decimal", "cmath", "numbers", "ctypes"}
+STORING = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem)
+TYPE_CHECKING = False  # typing is not imported for its own sake
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Program:
@@ -22,8 +27,8 @@ class Program:
         self.file = file
         self.tree = source if isinstance(source, ast.Module) else ast.parse(source, file)
         self.scopes = Scopes(self.tree)
-        self.nodes = self._all_nodes = list(ast.walk(self.tree))
-        self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+        self.nodes = self._all_nodes = list(walk(self.tree))
+        self.parents = {child: node for node in self.nodes for child in child_nodes(node)}
         self.imports: dict[str, str] = {}  # name in the module -> module or module.member
         self.aliases: dict[str, set[str]] = {}  # name -> all that it is the name of, in any scope
         self.modules: set[str] = set()  # every module that an import statement names, top level
@@ -34,8 +39,45 @@ class Program:
         self.home_body = self.tree.body
         self.class_at = len(self.tree.body)  # where it stands among the statements there
         self._meanings: dict[ast.expr, str | None] = {}
-        for node in self.nodes:
+        self._found: dict[tuple[type[ast.AST], ...], list[Any]] = {}
+        self._spelled: dict[str, list[ast.Name | ast.Attribute]] = {}
+        self._meant: list[tuple[Any, set[str]]] = []
+        self._index()
+        for node in self.of(ast.Import, ast.ImportFrom):
             self._note_import(node)
+
+    def _index(self) -> None:
+        """One walk for all that look for something."""
+        self._found.clear()
+        self._spelled.clear()
+        self._meant.clear()
+        kinds: dict[type[ast.AST], list[ast.AST]] = {}
+        for node in self.nodes:
+            kinds.setdefault(type(node), []).append(node)
+        self._found.update({(kind,): found for kind, found in kinds.items()})
+        for node in self.of(ast.Name, ast.Attribute):
+            self._spelled.setdefault(node.id if type(node) is ast.Name else node.attr, []).append(node)
+
+    def of(self, *kinds: type[Any]) -> list[Any]:
+        """All nodes of these types, in the order of `nodes`."""
+        if kinds not in self._found:
+            wanted = set(kinds) if len(kinds) > 1 else set()  # one kind of which there is none
+            self._found[kinds] = [node for node in self.nodes if type(node) in wanted]
+        return self._found[kinds]
+
+    def said(self) -> Iterator[tuple[Any, str]]:
+        """Attributes and strings, with what they say."""
+        for node in self.of(ast.Attribute, ast.Constant):
+            name = node.attr if isinstance(node, ast.Attribute) else node.value
+            if isinstance(name, str):
+                yield node, name
+
+    def meant(self) -> list[tuple[Any, set[str]]]:
+        """(node, all that it may mean) of names and attributes that may mean something of builtins or modules."""
+        if not self._meant:
+            pairs = ((node, self.may_mean(node)) for node in self.of(ast.Name, ast.Attribute))
+            self._meant += [pair for pair in pairs if pair[1]]
+        return self._meant
 
     def _note_import(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):
@@ -61,9 +103,9 @@ class Program:
 
     def used_modules(self) -> set[str]:
         """Modules that an import names, but for those that come with Python and whose names nobody uses."""
-        used = {node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        used = {node.id for node in self.of(ast.Name) if isinstance(node.ctx, ast.Load)}
         found = set()
-        for node in self.nodes:
+        for node in self.of(ast.Import, ast.ImportFrom):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     root = alias.name.split(".")[0]
@@ -168,37 +210,36 @@ class Program:
     def forget(self, nodes: set[ast.AST]) -> None:
         """Leave these out of what is found from now on: code that is not run."""
         self.nodes = [node for node in self._all_nodes if node not in nodes]
+        self._index()
 
     def calls(self, *functions: str) -> Iterator[ast.Call]:
         """What may be a call of these builtins or members of imported modules, given by their full names."""
-        for node in self.nodes:
-            if isinstance(node, ast.Call) and not self.may_mean(node.func).isdisjoint(functions):
-                yield node
+        for node, meant in self.meant():
+            parent = self.parents.get(node)
+            if isinstance(parent, ast.Call) and parent.func is node and not meant.isdisjoint(functions):
+                yield parent
 
     def values(self, *functions: str) -> Iterator[ast.expr]:
         """Where one of these may be named without being called at once: it may go anywhere under another name."""
-        for node in self.nodes:
-            if isinstance(node, (ast.Name, ast.Attribute)) and not self.may_mean(node).isdisjoint(functions):
+        for node, meant in self.meant():
+            if not meant.isdisjoint(functions):
                 parent = self.parents.get(node)
                 if not (isinstance(parent, ast.Call) and parent.func is node):
                     yield node
 
-    def mentions(self, *names: str) -> Iterator[ast.AST]:
+    def mentions(self, *names: str) -> Iterator[Any]:
         """Names and attributes, wherever they stand, that are spelled so."""
-        for node in self.nodes:
-            if (isinstance(node, ast.Name) and node.id in names) or (
-                isinstance(node, ast.Attribute) and node.attr in names
-            ):
-                yield node
+        for name in names:
+            yield from self._spelled.get(name, ())
 
     def class_calls(self) -> Iterator[ast.Call]:
-        for node in self.nodes:
-            if isinstance(node, ast.Call) and self.is_class(node.func):
+        for node in self.of(ast.Call):
+            if self.is_class(node.func):
                 yield node
 
     def attribute_stores(self) -> Iterator[tuple[ast.Attribute, ast.expr | None]]:
         """(target, value) of every assignment to an attribute; None where the value is not a single expression."""
-        for node in self.nodes:
+        for node in self.of(*STORING):
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     yield from self._stores(target, node.value)

@@ -7,6 +7,7 @@ import builtins
 from functools import lru_cache
 
 from .record import Record, fresh
+from .tree import child_nodes, walk
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -38,7 +39,7 @@ def bindings(scope: ast.AST) -> list[tuple[str, ast.AST]]:
         found += [(argument.arg, argument) for argument in parameters(scope)]
     skip: set[ast.AST] = set()  # a walrus in a comprehension binds in the scope around it
     if isinstance(scope, COMPREHENSIONS):
-        skip = {node.target for node in ast.walk(scope) if isinstance(node, ast.NamedExpr)}
+        skip = {node.target for node in walk(scope) if isinstance(node, ast.NamedExpr)}
     for node in own_nodes(scope):
         if node not in skip:
             found += [(name, node) for name in names_bound_by(node)]
@@ -74,9 +75,9 @@ def own_nodes(scope: ast.AST) -> list[ast.AST]:
         if is_scope(node):
             todo.extend(reversed(outside(node)))
             if isinstance(node, COMPREHENSIONS) and not isinstance(scope, COMPREHENSIONS):
-                todo.extend(walrus.target for walrus in ast.walk(node) if isinstance(walrus, ast.NamedExpr))
+                todo.extend(walrus.target for walrus in walk(node) if isinstance(walrus, ast.NamedExpr))
         else:
-            todo.extend(reversed(list(ast.iter_child_nodes(node))))
+            todo.extend(reversed(list(child_nodes(node))))
     return found
 
 
@@ -94,7 +95,7 @@ def inside(scope: ast.AST) -> list[ast.AST]:
         return [scope.body]
     if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)):
         return list(scope.body)
-    return list(ast.iter_child_nodes(scope))
+    return list(child_nodes(scope))
 
 
 def outside(scope: ast.AST) -> list[ast.AST]:
