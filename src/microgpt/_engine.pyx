@@ -142,6 +142,7 @@ cdef class Value:
         require_node(<Handle *>self, "data")
         if unlikely(recording):
             watch(self, "writes .data of a Value")
+        data_written(&arena)
         write_data(<Handle *>self, value, is_int)
 
     @data.deleter

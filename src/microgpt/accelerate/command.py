@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def steps(text: str) -> int:
 def main(args: argparse.Namespace | SimpleNamespace) -> int:
     """Run the script. Returns the exit status; what the script itself raises to end the process passes through."""
     from . import hook
-    from .report import report, say
+    from .report import report, say, say_time
 
     hook.remove()
     source = source_of(args.script)
@@ -103,7 +104,12 @@ def main(args: argparse.Namespace | SimpleNamespace) -> int:
         report(findings, args.explain)
     from .runtime.script import execute
 
-    return execute(code, args.script, args.arguments)
+    start = time.process_time()
+    try:
+        return execute(code, args.script, args.arguments)
+    finally:
+        if not args.quiet:
+            say_time(time.process_time() - start)
 
 
 def source_of(path: str) -> bytes | str:

@@ -18,6 +18,12 @@ def say(text: str) -> None:
             print(f"{NAME}: {text}", file=sys.stderr, flush=True)
 
 
+def say_time(seconds: float) -> None:
+    """The last line of a run that took long enough to ask how long."""
+    if seconds >= 1:
+        say(f"{seconds:.1f} s of processor time (--check N runs N steps in both ways and compares the times)")
+
+
 def grouped(findings: Iterable[Finding]) -> list[str]:
     """The lines of a report. The same thing at several places takes one line."""
     places: dict[tuple[str, str, str, str], list[int]] = {}

@@ -347,7 +347,7 @@ cdef inline bint is_stale(Arena *arena, size_t n) noexcept nogil:
     cdef Block *block
     while n > 0:
         n -= 1
-        first = <uint32_t>(list[n] >> 32)
+        first = max(<uint32_t>(list[n] >> 32), 1)           # node 0 is nobody's, though the first span may have it
         if <uint32_t>list[n] == 0:
             n -= 1                                          # terms of this dot product
         block = block_of(arena, first)

@@ -52,13 +52,18 @@ def find_older(tree: ast.Module) -> Older | None:
         init = method(node, "__init__") if isinstance(node, ast.ClassDef) else None
         if isinstance(node, ast.ClassDef) and init is not None and len(init.args.args) > 2:
             links = dict(stores(init))
-            closure = next((name for name, value in links.items() if ast.unparse(value) == "lambda: None"), "")
+            closure = next((name for name, value in links.items() if is_empty(value)), "")
             given = init.args.args[2].arg
             made = {f"set({given})": True, f"tuple({given})": False, f"list({given})": False, given: False}
             children = next((name for name, value in links.items() if ast.unparse(value) in made), "")
             if closure and children:
                 return Older(node, closure, children, given, made[ast.unparse(links[children])])
     return None
+
+
+def is_empty(value: ast.expr) -> bool:
+    """`lambda: None`"""
+    return isinstance(value, ast.Lambda) and isinstance(value.body, ast.Constant) and value.body.value is None
 
 
 def method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:

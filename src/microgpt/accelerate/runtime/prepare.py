@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from types import CodeType
 
+from .. import hook
 from ..findings import Finding
 from ..rewrite import Options, rewrite
 from . import modules
@@ -27,4 +28,6 @@ def prepare(
     if rewritten.swapped or watched:
         support.expect(rewritten)
         modules.install(rewritten.modules)
+    elif b"import microgpt.accelerate" in source or b"import microgpt_engine.accelerate" in source:
+        hook.install()  # the script's own wish, which its import does not fulfil: the module is there already
     return rewritten.code, rewritten.findings

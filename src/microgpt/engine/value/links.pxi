@@ -78,6 +78,7 @@ cdef int initialise(object self, object data, children, local_grads) except -1:
     require_number(data, "a Value's data", &value, &is_int)
     if handle.id != 0:
         relink(handle, links, grads)
+        data_written(&arena)
         write_data(handle, value, is_int)
         write_grad(handle, 0.0, not arena.kinds.float_grad)
         return 0
@@ -151,7 +152,6 @@ cdef int relink(Handle *handle, tuple children, tuple local_grads) except -1:
 cdef inline void write_data(Handle *handle, double value, bint is_int) noexcept:
     cdef Block *block = block_of(&arena, handle.id)
     cdef uint32_t place = handle.id & PLACE_MASK
-    data_written(&arena)
     handle.numbers[0] = value
     handle.data_int = is_int
     block.flags[place] = (block.flags[place] & ~<uint32_t>DATA_INT) | DATA_INT * is_int
