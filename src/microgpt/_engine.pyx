@@ -26,8 +26,8 @@ from libc.math cimport INFINITY, cos, exp, fabs, floor, fmod, isfinite, isinf, l
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 from microgpt.engine.arena cimport (
-    arena_bytes, arena_start, data_written, graph_begins, leaf_append, local_grad_next, local_grads_next, nodes_made, result_append,
-    results_reserve,
+    arena_bytes, arena_start, data_written, graph_begins, leaf_append, local_grad_next, local_grads_next, nodes_made,
+    result_append, results_reserve,
 )
 from microgpt.engine.backward cimport backward_from
 from microgpt.engine.collect cimport collect
