@@ -27,10 +27,10 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 sys.path[:0] = [str(DOCS / "_ext"), str(ROOT / "tools")]
 
-import drawn  # noqa: E402
 import excerpts  # noqa: E402
 import excerpts_figures  # noqa: E402
 import profile_chart  # noqa: E402
+import rung_pictures  # noqa: E402
 
 COURSE = sorted((DOCS / "course").glob("*.md"))
 PAGES = [ROOT / "README.md", *COURSE, *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*/*.md"))]
@@ -207,7 +207,7 @@ def test_files_and_pictures_that_pages_name_exist():
         for path in re.findall(r"\{source\}`([^`]+)`", text):
             assert (ROOT / path).is_file(), path
         for name in re.findall(r"^```\{picture\} (\S+)", text, re.MULTILINE):
-            assert name in drawn.PICTURES or (DOCS / "pictures" / f"{name}.svg").is_file(), name
+            assert name in rung_pictures.PICTURES or (DOCS / "pictures" / f"{name}.svg").is_file(), name
 
 
 @pytest.mark.parametrize("page", [DOCS / "index.md", *COURSE], ids=lambda page: page.stem)
@@ -247,9 +247,9 @@ def test_a_profile_or_range_that_was_not_measured_is_an_error(words):
         excerpts_figures.figure(excerpts_figures.results(), words)
 
 
-@pytest.mark.parametrize("name", drawn.PICTURES)
+@pytest.mark.parametrize("name", rung_pictures.PICTURES)
 def test_a_picture_stays_within_its_frame(name):
-    svg = drawn.PICTURES[name]()
+    svg = rung_pictures.PICTURES[name]()
     height = float(re.search(r'viewBox="-1 -1 402 ([\d.]+)"', svg)[1])
     for x, y, width, box in re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', svg):
         assert float(x) + float(width) <= 400 and float(y) + float(box) <= height
