@@ -1,7 +1,7 @@
 """Our own part of the site.
 
     {excerpt}           a block of the real sources, by excerpts.py, under a caption that leads to the whole file
-    {picture}           an SVG of docs/pictures or rung_pictures.py, in the page itself, so that it takes the page's colours
+    {picture}           an SVG of docs/pictures or rung_pictures.py, in the page itself and in the page's colours
     {graph}             the picture of a graph, by draw_dot: the block is a program that leaves it in `loss`
     {source}`path`      a link to the whole file, for which the site has a page of its own
     {annotated}`path`   a link to Cython's annotated page of a source file: `make annotate`; `index`: to all
