@@ -1,4 +1,4 @@
-"""How much the tests try. `make test` is short enough to wait for; the gate runs them at length once as well.
+"""How much the tests try. `make test` is short enough to wait for; at length is for whoever has changed much.
 
 HYPOTHESIS_PROFILE is one of
 
