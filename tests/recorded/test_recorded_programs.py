@@ -171,20 +171,25 @@ class Side:
 
 
 def assert_same(program: list[Any], seed: int, calls: int = 5) -> Any:
-    rng = random.Random(seed + 1)
     ours, theirs = Side(microgpt, program, seed), Side(reference, program, seed)
+    assert_same_calls(ours, theirs, seed, calls, [0.5, -1.25, 3.0, 0.0])
+    return ours.loss_of
+
+
+def assert_same_calls(ours: Side, theirs: Side, seed: int, calls: int, numbers_of: list[float]) -> None:
+    """Call both with the same random arguments, and change their Values after every other call."""
+    rng = random.Random(seed + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", microgpt.RecordedWarning)
         for k in range(calls):
             tokens = [rng.randrange(WIDTH) for _ in range(N_TOKENS)]
-            numbers = [rng.choice([0.5, -1.25, 3.0, 0.0]) for _ in range(N_NUMBERS)]
+            numbers = [rng.choice(numbers_of) for _ in range(N_NUMBERS)]
             assert ours.call(tokens, numbers) == theirs.call(tokens, numbers)
             for a, b in zip(ours.all, theirs.all):
                 if k % 2:
                     a.data -= 0.01 * a.grad
                     b.data -= 0.01 * b.grad
                     a.grad = b.grad = 0
-    return ours.loss_of
 
 
 @settings(max_examples=at_length(60, 300))

@@ -13,7 +13,7 @@ from bits import bits
 from effort import at_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_recorded_programs import Side, apply, programs
+from test_recorded_programs import Side, apply, assert_same_calls, programs
 
 import microgpt
 from microgpt import RecordedWarning, Value, cross_entropy, linear, mean, recorded, reference, table
@@ -65,18 +65,8 @@ class SideOfSeveral(Side):
 @settings(max_examples=at_length(40, 200))
 @given(programs, st.integers(0, 10**6))
 def test_random_programs(program: list[Any], seed: int) -> None:
-    rng = random.Random(seed + 1)
     ours, theirs = SideOfSeveral(microgpt, program, seed), SideOfSeveral(reference, program, seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecordedWarning)
-        for k in range(4):
-            tokens, numbers = [rng.randrange(4) for _ in range(3)], [rng.choice([0.5, -1.25, 0.0]) for _ in range(2)]
-            assert ours.call(tokens, numbers) == theirs.call(tokens, numbers)
-            for a, b in zip(ours.all, theirs.all):
-                if k % 2:
-                    a.data -= 0.01 * a.grad
-                    b.data -= 0.01 * b.grad
-                    a.grad = b.grad = 0
+    assert_same_calls(ours, theirs, seed, 4, [0.5, -1.25, 0.0])
 
 
 def test_a_loss_and_its_logits_with_targets_that_vary() -> None:
