@@ -18,6 +18,31 @@ pytest.importorskip("distributed")
 SWEEP = ["sweep", "--data", "documents.txt", "--keep", "none", *TINY, "--seed", "0:60"]
 QUIET = {"DASK_DISTRIBUTED__ADMIN__LOG_LENGTH": "0", "DASK_LOGGING__DISTRIBUTED": "info"}
 
+CALLBACKS_THAT_FAIL = """
+import asyncio
+from microgpt.sweeps.cluster import ClusterError, cluster
+from tornado.ioloop import IOLoop
+
+try:
+    cluster("tcp://127.0.0.1:9", None).__enter__()
+except ClusterError as error:
+    print(error)
+
+
+def fail(*nothing):
+    raise asyncio.CancelledError
+
+
+async def main():
+    IOLoop.current().add_callback(lambda: {}["in a callback"])
+    IOLoop.current().add_future(asyncio.ensure_future(asyncio.sleep(0)), fail)
+    asyncio.get_running_loop().call_soon(fail)
+    await asyncio.sleep(0.05)
+
+
+asyncio.run(main())
+"""
+
 
 class Cluster:
     """Processes that end with the test."""
@@ -156,6 +181,14 @@ def test_a_cluster_without_workers_is_refused(cluster, tmp_path):
     done = microgpt(*SWEEP, "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == f"microgpt sweep: --cluster {cluster.address}: the scheduler has no workers\n"
+
+
+def test_nothing_that_a_client_runs_on_writes_beside_our_line(tmp_path):
+    """A callback that fails in a client's event loop is told by tornado or asyncio."""
+    (tmp_path / "loops.py").write_text(CALLBACKS_THAT_FAIL)
+    done = subprocess.run([sys.executable, tmp_path / "loops.py"], capture_output=True, timeout=120, check=True)
+    assert b"no Dask scheduler answers" in done.stdout
+    assert done.stderr == b""
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "nonsense://x", "tcp://", "tcp://127.0.0.1:x"])

@@ -11,6 +11,7 @@ from .executors import Engine
 from .runs import Corpus
 
 PATIENCE = 5  # seconds for the scheduler to answer, and for a first worker to be there
+LOGGERS = ("distributed", "tornado", "asyncio")  # a client's, and of the event loop below it
 COUNTED = 1.0  # seconds between two looks at how many workers there are
 
 
@@ -32,7 +33,7 @@ def cluster(address: str, corpus: Corpus) -> Iterator[Engine]:
             "--cluster needs distributed, which is not installed: pip install 'microgpt-engine[sweep]'"
         ) from None
     for name in [*logging.root.manager.loggerDict]:
-        if name.partition(".")[0] == "distributed":
+        if name.partition(".")[0] in LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in one line, by us
     try:
         distributed.comm.get_address_host_port(address)  # a Client of an impossible one would be left half made
