@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from .._engine import Value
 
-if TYPE_CHECKING:
-    from .recorder import Recorder
-
 PLAIN, MINUS, INVERSE = range(3)  # the forms of a number: as in recorded/plan.pxi
+
+
+class Watcher(Protocol):
+    """Whom the arguments tell how they are used: a Recorder."""
+
+    def stop(self, what: str, remedy: str) -> NoReturn: ...
+    def look_up(self, rows: table, index: Index) -> list[Value]: ...
+    def input(self, number: Number) -> Value: ...
 
 
 class table(list):  # type: ignore[type-arg]
@@ -32,7 +37,7 @@ class Argument:
     what = ""
     remedy = ""
 
-    def __init__(self, recorder: Recorder, number: Any, place: int) -> None:
+    def __init__(self, recorder: Watcher, number: Any, place: int) -> None:
         self.recorder = recorder
         self.number = number
         self.place = place
@@ -70,7 +75,7 @@ class Number(Argument):
     what = "a float among the arguments other than beside a Value"
     remedy = "compute with it before the call, or name the parameter in static=(...)"
 
-    def __init__(self, recorder: Recorder, number: float, place: int, form: int = PLAIN) -> None:
+    def __init__(self, recorder: Watcher, number: float, place: int, form: int = PLAIN) -> None:
         super().__init__(recorder, number, place)
         self.form = form
 
@@ -152,7 +157,7 @@ class Arguments:
 class StandIns:
     """The arguments as the recorded function gets them."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Watcher) -> None:
         self.recorder = recorder
         self.tokens = 0
         self.numbers = 0
