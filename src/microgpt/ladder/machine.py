@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,9 +41,13 @@ def software() -> dict[str, Any]:
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
+            said = dict(re.findall(r"^([a-z ]+?)\s*: *(.*)$", file.read(), re.MULTILINE))
+    except OSError:
+        said = {}
+    name = said.get("model name") or platform.processor() or "unknown"
+    if "model" in said and not re.search(r"\d{3}", name):  # a virtual machine's, which says no more
+        name += f" (family {said['cpu family']}, model {said['model']})"
+    return name
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def plan(space: Space, corpus: Corpus) -> tuple[list[Numbered], int]:
     holdout, batch_size = max(space.axes["holdout"]), max(space.axes["batch_size"])
     if holdout + batch_size > len(corpus.documents):
         raise ValueError(
-            f"{len(corpus.documents)} documents are not enough to hold out {holdout} and train on {batch_size} a step"
+            f"to hold out {holdout} and train on {batch_size} a step takes {holdout + batch_size} documents; "
+            f"the data has {len(corpus.documents)}"
         )
     return fitting, len(runs) - len(fitting)
