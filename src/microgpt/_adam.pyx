@@ -177,12 +177,12 @@ cdef class Adam:
             clear_grads(&self.ranges[k], True)
 
     def state_dict(self):
-        """The state beside the parameters: t, and the moments m and v, lists of a float for each parameter."""
+        """The optimiser's state: t, and the moments m and v, lists of a float for each parameter."""
         cdef size_t k
         return {"t": self.t, "m": [self.m[k] for k in range(self.n)], "v": [self.v[k] for k in range(self.n)]}
 
     def load_state_dict(self, state):
-        """Take over a state that `state_dict` gave. ValueError if it is for another number of parameters, or impossible."""
+        """Load a state that `state_dict` gave. ValueError if it is for another number of parameters, or impossible."""
         cdef size_t k
         t, m, v = state["t"], list(state["m"]), list(state["v"])
         if <size_t>len(m) != self.n or <size_t>len(v) != self.n:

@@ -112,7 +112,7 @@ cdef class Value:
     read and written. + - * / ** work with Values and numbers on either side; a result of a subclass is of that subclass. Two
     Values are equal only if they are the same.
 
-    Raises TypeError for what is not a real number, ValueError where a result would be complex, and in all other cases what
+    Raises TypeError for anything that is not a real number, ValueError where a result would be complex, and otherwise what
     Python raises for the same arithmetic on floats.
 
     Thread-safety: threads may build and differentiate graphs of their own at once; they take turns under the GIL.

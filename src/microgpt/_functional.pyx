@@ -114,9 +114,9 @@ def linear(x, w):
     """w @ x: for each row of w the sum of w[o][i] * x[i], in the script's order of additions.
 
     x: n Values. w: rows of n Values each. Returns a Value a row, each one node whose `_children` are w[o][0], x[0],
-    w[o][1], x[1], ... Numbers among them are taken as Values.
+    w[o][1], x[1], ... Plain numbers are converted to Values.
 
-    Raises ValueError if a row of w is not as long as x, TypeError for what is neither Value nor real number.
+    Raises ValueError if a row of w is not as long as x, TypeError for anything that is neither a Value nor a real number.
     """
     cdef bint unchanged
     cdef Vector vector, summary
@@ -138,9 +138,9 @@ def linear(x, w):
 def add(a, b):
     """a + b, element by element.
 
-    a, b: n Values each. Returns n Values. Numbers among them are taken as Values.
+    a, b: n Values each. Returns n Values. Plain numbers are converted to Values.
 
-    Raises ValueError if one is longer than the other, TypeError for what is neither Value nor real number.
+    Raises ValueError if one is longer than the other, TypeError for anything that is neither a Value nor a real number.
     """
     cdef bint unchanged
     cdef Vector left, right
@@ -173,7 +173,7 @@ def add(a, b):
 def relu(x):
     """max(0, x), element by element: for each of n Values what its method `relu` gives.
 
-    Raises TypeError for what is neither Value nor real number.
+    Raises TypeError for anything that is neither a Value nor a real number.
     """
     cdef bint unchanged
     cdef Vector vector
@@ -235,9 +235,9 @@ cdef list rmsnorm_vector(const Vector *x, list results):
 def rmsnorm(x):
     """x * (mean(x**2) + 1e-5)**-0.5, element by element: root mean square normalisation, Zhang and Sennrich (2019).
 
-    x: n Values. Returns n Values. Numbers among them are taken as Values.
+    x: n Values. Returns n Values. Plain numbers are converted to Values.
 
-    Raises ValueError if x is empty, TypeError for what is neither Value nor real number.
+    Raises ValueError if x is empty, TypeError for anything that is neither a Value nor a real number.
     """
     cdef bint unchanged
     cdef Vector vector
@@ -312,9 +312,9 @@ cdef int append_softmax(const Vector *logits, double scale, bint scaled, Vector 
 def softmax(logits):
     """exp(logits) / sum(exp(logits)), computed from logits - max(logits) as the script does.
 
-    logits: n Values. Returns n Values that add up to 1. Numbers among them are taken as Values.
+    logits: n Values. Returns n Values that add up to 1. Plain numbers are converted to Values.
 
-    Raises ValueError if logits is empty, TypeError for what is neither Value nor real number.
+    Raises ValueError if logits is empty, TypeError for anything that is neither a Value nor a real number.
     """
     cdef bint unchanged
     cdef Vector vector, weights
@@ -348,7 +348,7 @@ cdef inline void attach_handle(list results, uint32_t k, uint32_t node) noexcept
 def cross_entropy(logits, target):
     """-softmax(logits)[target].log(), the negative log-likelihood of `target`: one Value. Only the nodes that it needs are made.
 
-    logits: n Values. target: an index, counted from the end if negative. Numbers among the logits are taken as Values.
+    logits: n Values. target: an index, counted from the end if negative. Plain numbers are converted to Values.
 
     Raises IndexError if target is out of range, ValueError if logits is empty or the probability is 0, TypeError for what is
     neither Value nor real number.
@@ -392,9 +392,9 @@ def cross_entropy(logits, target):
 def mean(losses):
     """(1 / n) * sum(losses): one Value.
 
-    losses: n Values. Numbers among them are taken as Values.
+    losses: n Values. Plain numbers are converted to Values.
 
-    Raises ZeroDivisionError if losses is empty, TypeError for what is neither Value nor real number.
+    Raises ZeroDivisionError if losses is empty, TypeError for anything that is neither a Value nor a real number.
     """
     cdef bint unchanged
     cdef Vector vector

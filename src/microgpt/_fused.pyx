@@ -161,14 +161,14 @@ cdef class GPT:
     rng      draws the parameters as rng.gauss(0, 0.08), in the script's order; a fresh random.Random() if None
 
     Every number it computes is the double that the script's graph of scalars gives, to the last bit, on every instruction
-    set. A document is a sequence of at least two tokens, ints from 0 to vocab_size - 1, the ones at both ends included; what
-    is longer than block_size + 1 is cut there. TypeError for a token that is no int, IndexError for one out of range.
+    set. A document is a sequence of at least two tokens, ints from 0 to vocab_size - 1, including the one at both ends; what
+    is beyond block_size + 1 tokens is cut off. TypeError for a token that is not an int, IndexError for one out of range.
 
-    Raised on the way where the script raises: ValueError when the probability of a target is 0 (its log), OverflowError when
+    Raises what the script raises, where it does: ValueError when the probability of a target is 0 (its log), OverflowError when
     the square of a gradient is past the range, ZeroDivisionError when eps is 0 and a second moment too. Parameters, moments
     and t are then what they were before that step.
 
-    Thread-safety: the GIL is let go during the work, so different models run in parallel. One model serves one thread at a
+    Thread-safety: the GIL is released during the work, so different models run in parallel. One model serves one thread at a
     time: a call while another is under way raises RuntimeError.
     """
     cdef readonly object config
@@ -216,7 +216,7 @@ cdef class GPT:
     # ---- training ----
 
     def train_step(self, tokens, lr=0.01, *, betas=(0.85, 0.99), eps=1e-8):
-        """Forward, backward and one Adam step on one document; the loss, in nats a token, before the update."""
+        """Run forward, backward and one Adam step on one document. Returns the loss before the update, in nats per token."""
         cdef AdamStep settings
         cdef double rate = rate_of(lr)
         read_settings(&settings, betas, eps)
@@ -246,7 +246,7 @@ cdef class GPT:
             kernels.backward(&self.sizes, self.params.at, &worker.document, &worker.work, worker.grads.at)
 
     def train_steps(self, documents, lrs, *, betas=(0.85, 0.99), eps=1e-8, losses=None):
-        """One step for each document, with the learning rate beside it in lrs; the losses.
+        """Take one step for each document, at the learning rate that stands beside it in lrs. Returns the losses.
 
         All documents are read first: a wrong token raises before anything is trained. Ctrl-C is answered between steps, and
         like an exception of a step it leaves the steps before it done: `t` tells how many, and the list `losses`, if one is
@@ -286,12 +286,12 @@ cdef class GPT:
                 losses.extend([read.lrs[i] for i in range(done)])
 
     def train_batch(self, documents, lr=0.01, *, clip_norm=None, threads=1, betas=(0.85, 0.99), eps=1e-8):
-        """One Adam step from the mean gradient of several documents; their losses.
+        """Take one Adam step from the mean gradient of several documents. Returns their losses.
 
         Each document's gradient is computed on its own, `threads` of them at once. They are added in the order of the
         documents and multiplied by 1 / len(documents). With clip_norm the result is multiplied by clip_norm / norm if its norm,
         the root of the sum of its squares in the order of the parameters, is above that. The same bits for any `threads`.
-        ValueError for no documents, for threads below 1, and for a clip_norm that is not above 0.
+        ValueError if there are no documents, for threads below 1, and for a clip_norm that is not above 0.
         """
         cdef AdamStep settings
         documents = list(documents)
@@ -343,7 +343,7 @@ cdef class GPT:
             self.differentiate(worker)
 
     def backward(self, tokens):
-        """The loss of a document; gradients() then holds its gradients. Parameters stay as they are."""
+        """Return the loss of a document and compute its gradients: see gradients(). Parameters stay as they are."""
         self.begin()
         try:
             self.main.read(tokens)
@@ -357,7 +357,7 @@ cdef class GPT:
     # ---- inference ----
 
     def loss(self, tokens):
-        """The mean surprise over a document, in nats a token: -log of the probability of each target, averaged."""
+        """The mean loss over a document, in nats per token: -log of the probability of each target, averaged."""
         self.begin()
         try:
             self.main.read(tokens)
@@ -370,7 +370,7 @@ cdef class GPT:
             self.busy = False
 
     def logits(self, tokens):
-        """The vocab_size logits of what follows these tokens, of which there are 1 to block_size (ValueError)."""
+        """The vocab_size logits of the token that follows these. ValueError unless there are 1 to block_size of them."""
         cdef size_t n, o
         self.begin()
         try:
@@ -394,11 +394,11 @@ cdef class GPT:
         return [worker.tokens[p] for p in range(n)]
 
     def generate(self, rng, temperature=0.5, *, top_k=None, prompt=(), bos=None):
-        """The tokens of a new document, its ends left out: at most block_size, the prompt included.
+        """The tokens of a new document, without the one at both ends: at most block_size, including the prompt.
 
         rng          rng.random() is called once for each token drawn, and used exactly as random.choices uses it
         temperature  divides the logits; 0 for the most probable token each time, the first of equals, without rng. ValueError
-                     for what is negative, not finite or too small to divide by, and where nothing finite is left
+                     if it is negative, not finite or too small to divide by, and if nothing finite is left
         top_k        draw among the k most probable tokens only (of equally probable ones the first)
         prompt       tokens the document begins with; they are not drawn
         bos          the token at both ends, vocab_size - 1 if None
@@ -534,7 +534,7 @@ cdef class GPT:
         return matrices(self.config, self.params)
 
     def gradients(self):
-        """Those of the last step or backward(), named and shaped like the parameters; overwritten by the next."""
+        """The gradients of the last step or backward(), named and shaped like the parameters; the next one overwrites them."""
         return matrices(self.config, self.main.grads)
 
     def moments(self):
@@ -542,7 +542,7 @@ cdef class GPT:
         return matrices(self.config, self.first), matrices(self.config, self.second)
 
     def load_state_dict(self, state, *, t=None, m=None, v=None):
-        """Take over parameters, and where given the number of steps taken and Adam's moments.
+        """Load parameters and, if given, the number of steps taken and Adam's moments.
 
         state, m, v: mappings name -> 2-D buffer of doubles, or rows of numbers or Values. All or nothing: KeyError for a name
         that is missing or unknown, ValueError for a shape that does not fit, a negative t or a negative second moment.

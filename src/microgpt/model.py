@@ -37,9 +37,9 @@ class GPTConfig(Sizes):
 
     vocab_size: number of tokens, the one at both ends of a document included.
     n_layer: transformer layers. n_embd: width of the residual stream. n_head: attention heads in a layer, a divisor
-    of n_embd. block_size: most positions the model can see.
+    of n_embd. block_size: the most positions that the model can see.
 
-    Raises TypeError for a size that is no integer, ValueError for one below 1 and for heads that don't divide n_embd.
+    TypeError for a size that is not an integer, ValueError for one below 1, and for heads that don't divide n_embd.
     """
 
     __slots__ = ()

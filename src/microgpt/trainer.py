@@ -54,9 +54,9 @@ class Trainer:
     documents   strings, one a document, in the order in which they were read; they are shuffled here
     tokenizer   their characters by default; a `WordTokenizer`, or any object with `encode` and `decode`, see
                 `microgpt.data.TokenizerAdapter`. ValueError if it does not know all of the documents
-    config      sizes of the model; the script's by default, or where a mapping has no other, such as {"n_layer": 2}
+    config      sizes of the model: a GPTConfig, or a mapping such as {"n_layer": 2}; the script's where it says nothing
     seed and what follows: see Settings
-    threads     among which the documents of a step are shared; they change no bit of the result
+    threads     that share the documents of a step; they change no bit of the result
     init_from   a checkpoint, its file or its folder: begin with its parameters, its tokenizer and its sizes instead of
                 fresh ones. Steps and Adam's moments begin at 0, and documents and settings may be others
 
@@ -64,13 +64,13 @@ class Trainer:
     gradient is worked out on its own; they are added in the order of the documents and divided by their number, then
     clipped, then given to Adam. The loss of a step is the mean of its documents' losses before the update.
 
-    Raises TypeError for documents that are no strings, ValueError where there are none, or fewer than are asked for;
-    MemoryError if the model would not fit; of `init_from`, what `microgpt.checkpoint.load` raises.
+    Raises TypeError for documents that are not strings, ValueError if there are none, or fewer than the settings need,
+    MemoryError if the model would not fit, and for `init_from` what `microgpt.checkpoint.load` raises.
 
-    Pickled and copied, it takes all it holds along, and goes on with the same bits; a copy shares nothing that training
-    changes, `copy.copy` included.
+    It can be pickled and copied, and goes on with the same bits. A copy, even by `copy.copy`, shares nothing
+    that training changes.
 
-    Thread-safety: one thread uses a Trainer at a time; different ones may train in parallel.
+    Thread-safety: use a Trainer from one thread at a time; different ones may train in parallel.
     """
 
     documents: list[str]  # trained on, shuffled
@@ -168,7 +168,7 @@ class Trainer:
     def train(self, steps: int | None = None) -> list[float]:
         """Take some steps, or all that remain, and return their losses. Faster than one by one, with the same bits.
 
-        Raises Diverged when a loss is no finite number; the model is of no use then. ValueError for steps below 0.
+        Raises Diverged when a loss is not finite; the model is of no use then. ValueError for steps below 0.
         """
         end = self.num_steps
         if steps is not None:
@@ -237,7 +237,7 @@ class Trainer:
 
     @property
     def data_digest(self) -> str:
-        """Tells these documents, in this order, from others."""
+        """A digest of the documents in their order."""
         if self._digest is None:
             from .data import digest
 
@@ -245,11 +245,11 @@ class Trainer:
         return self._digest
 
     def save(self, where: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
-        """Write a checkpoint, a file or in a folder that exists; see `microgpt.checkpoint`.
+        """Write a checkpoint to a file, or into a folder that exists; see `microgpt.checkpoint`.
 
-        notes: anything of json's kinds that whoever loads the checkpoint may want to know.
+        notes: anything JSON can hold that whoever loads the checkpoint may want to know.
 
-        OSError where it cannot be written, Diverged where the parameters are no finite numbers; what was there before
+        OSError where it cannot be written, Diverged where a parameter is not finite; what was there before
         stays in both cases.
         """
         from .checkpoint import Checkpoint, save  # not before it is needed: a short run has nothing to save
@@ -304,7 +304,7 @@ class Trainer:
         threads: int = 1,
         tokenizer: Any = None,
     ) -> Trainer:
-        """The same for a checkpoint that was read already."""
+        """As `resume`, for a checkpoint that has been read."""
         from .checkpoint import CheckpointError
         from .tokenizers import Vocabulary
 

@@ -108,7 +108,7 @@ def draw_dot(root: Any, *, max_nodes: int = 200, format: str = "%.4f", rankdir: 
 
     The graph is only read. Works at any depth, in time and memory in proportion to its size.
 
-    Raises TypeError for what is no Value, ValueError for a format or direction that is none.
+    Raises TypeError for what is not a Value, ValueError for a format or a direction that does not exist.
     """
     check_options(max_nodes, format, rankdir)
     with collector_paused():

@@ -91,9 +91,10 @@ def attention(q, keys, values, n_head):
     """Multi-head attention of one position: for each head, softmax(q . k / sqrt(head_dim)) over the keys weighs the values.
 
     q: n Values, in n_head heads of head_dim = n / n_head dimensions. keys, values: as many vectors of n Values as there are
-    positions so far. Returns n Values, the heads side by side. Numbers are taken as Values. Vaswani et al. (2017).
+    positions so far. Returns n Values, the heads side by side. Plain numbers are converted to Values. Vaswani et al. (2017).
 
-    Raises ValueError if the lengths don't fit or there are no keys, TypeError for what is neither Value nor real number.
+    Raises ValueError if the lengths don't fit or there are no keys, TypeError for anything that is neither a Value nor a real
+    number.
     """
     cdef bint unchanged
     cdef Vector query, of_values, of_keys

@@ -37,7 +37,7 @@ def sweep(
     kept supplied with batches for so many), by default a process for each core.
 
     A result is a dict: "run", the number of the combination; the options; "params"; "loss" (mean of the last tenth of
-    the steps), "last_loss", "mean_loss", "holdout_loss", in nats a letter, None where there is none; "diverged", the
+    the steps), "last_loss", "mean_loss", "holdout_loss", in nats per letter, None where there is none; "diverged", the
     step that it diverged at, or None; "positions", letters trained on; "seconds" of processor time; "digest" of the
     weights, SHA-256. Each has the bits that `Trainer` alone gives.
 
