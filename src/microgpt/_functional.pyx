@@ -350,8 +350,8 @@ def cross_entropy(logits, target):
 
     logits: n Values. target: an index, counted from the end if negative. Plain numbers are converted to Values.
 
-    Raises IndexError if target is out of range, ValueError if logits is empty or the probability is 0, TypeError for what is
-    neither Value nor real number.
+    Raises IndexError if target is out of range, ValueError if logits is empty or the probability is 0, TypeError for
+    anything that is neither a Value nor a real number.
     """
     cdef bint unchanged
     cdef Vector vector, exps, one, weight
