@@ -8,7 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from running import small_gpt
+from running import accelerated, interpreted, small_gpt
 
 CLASS = "import math\n" + small_gpt()[small_gpt().index("class Value:") : small_gpt().index("n_embd = 4")]
 GELU = CLASS.replace(
@@ -42,6 +42,22 @@ def test_a_module_imported_after_the_package_gets_the_compiled_class(tmp_path, s
     )
     assert fast[0] == plain[0]
     assert plain[1] == "engine engine.py Value" and fast[1] == "microgpt._engine engine.py Value"
+
+
+@pytest.mark.parametrize(
+    "wish", ["import microgpt.accelerate", "import microgpt.accelerate as fast", "from microgpt import accelerate"]
+)
+def test_a_script_that_imports_it_runs_under_the_command_too(tmp_path, wish):
+    (tmp_path / "engine.py").write_text(CLASS)
+    use = USE.rsplit("print", 1)[0]  # without a look at the class, which the script's own wish has changed
+    for name, source in {
+        "beside.py": f"{wish}\n{use}",
+        "inside.py": f"{wish}\n{CLASS}\nprint(Value(2.0).data)",
+    }.items():
+        (tmp_path / name).write_text(source)
+        plain, fast = interpreted(tmp_path / name), accelerated(tmp_path / name)
+        assert (fast.status, fast.stdout) == (0, plain.stdout)
+        assert "swapped" in fast.stderr and "nothing was swapped" not in fast.stderr
 
 
 def test_methods_of_the_module_s_own_are_kept_and_others_hidden(tmp_path):

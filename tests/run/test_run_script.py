@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import zipapp
 
 import pytest
 from running import ACCELERATED, Run, accelerated, interpreted, small_gpt
@@ -176,20 +177,16 @@ def test_an_error_in_a_function_that_was_swapped_comes_from_the_user_s_own_line(
         "f(a=1, a=2)\n",
         b"\xff\xfe print(1)\n",
         b"x = '\xe9'\n",
-        pytest.param(
-            b"a = 1\0\n",
-            marks=pytest.mark.skipif(
-                sys.version_info < (3, 11, 4), reason="Python itself reads on to the NUL and no further"
-            ),
-        ),
+        b"print(1)\n# \xe9\nprint(2)\n",
+        b"# coding: utf-8\nx = '\xe9'\n",
+        b"# coding: unheard-of\nx = 1\n",
+        b"\xef\xbb\xbf# coding: latin-1\nx = 1\n",
+        b"a = 1\0\n",
     ],
 )
 def test_a_script_that_cannot_be_compiled_is_refused_in_python_s_words(script, source):
-    plain, fast = (run(script(source)) for run in (interpreted, accelerated))
-    assert fast.status == plain.status == 1
-    assert fast.stderr.splitlines()[-1].split(":")[0] == plain.stderr.splitlines()[-1].split(":")[0]
-    if isinstance(source, str):
-        assert fast.stderr == plain.stderr
+    path = script(source)
+    assert accelerated(path) == interpreted(path)
 
 
 def test_an_encoding_declaration_and_a_byte_order_mark(script):
@@ -261,6 +258,26 @@ def test_a_path_without_a_script_is_one_line_and_status_2(tmp_path, what):
     run = subprocess.run([*ACCELERATED, what], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 2 and run.stdout == ""
     assert len(run.stderr.splitlines()) == 1 and run.stderr.startswith(REPORT)
+
+
+@pytest.mark.parametrize("name", ["app.pyz", "app", "app.py"])
+def test_an_archive_is_one_line_and_status_2_whatever_its_name(tmp_path, name):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "__main__.py").write_text("print('ran')")
+    zipapp.create_archive(tmp_path / "source", tmp_path / name, interpreter="/usr/bin/env python3")
+    run = accelerated(tmp_path / name)
+    assert run == Run(2, b"", f"{REPORT}{name} is an archive, not a script\n")
+
+
+def test_a_folder_s_line_names_the_script_in_it(tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__main__.py").write_text("print('ran')")
+    main = os.path.join("app", "__main__.py")
+    assert accelerated(tmp_path / "app") == Run(2, b"", f"{REPORT}app is a folder; name the script in it: {main}\n")
+
+
+def test_what_looks_like_the_end_of_an_archive_is_a_script_still(script):
+    assert same(script(b"# PK\x05\x06\nprint('ran')\n")).stdout == b"ran" + os.linesep.encode()
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")

@@ -89,6 +89,10 @@ def main(args: argparse.Namespace | SimpleNamespace) -> int:
     if isinstance(source, str):
         say(source)
         return 2
+    from .runtime.script import by_interpreter, is_text
+
+    if not is_text(source):
+        return by_interpreter(args.script, args.arguments)
     if args.check:
         from .check import check
 
@@ -114,10 +118,11 @@ def main(args: argparse.Namespace | SimpleNamespace) -> int:
 
 def source_of(path: str) -> bytes | str:
     """The script's source, or what is wrong with its path."""
-    from .runtime.script import read
+    from .runtime.script import is_archive, read
 
     if os.path.isdir(path):
-        return f"{path} is a folder; name the script in it"
+        inner = os.path.join(path, "__main__.py")
+        return f"{path} is a folder; name the script in it" + (f": {inner}" if os.path.isfile(inner) else "")
     if path == "-":
         return "a script is read from a file; - is none"
     ending = os.path.splitext(path)[1].lower()
@@ -126,7 +131,8 @@ def source_of(path: str) -> bytes | str:
     if ending in NO_SCRIPTS:
         return f"{path} is {NO_SCRIPTS[ending]}, not a script"
     try:
-        return read(path)
+        source = read(path)
+        return f"{path} is an archive, not a script" if is_archive(path, source) else source
     except FileNotFoundError:
         return f"there is no file {path or repr(path)} here ({os.getcwd()})"
     except OSError as error:

@@ -23,6 +23,42 @@ def read(path: str) -> bytes:
         return file.read()
 
 
+def is_archive(path: str, source: bytes) -> bool:
+    """Whether the interpreter would look for a `__main__.py` in this file, whatever its name."""
+    if b"PK\x05\x06" not in source:
+        return False
+    import zipimport
+
+    try:
+        zipimport.zipimporter(path)
+    except zipimport.ZipImportError:
+        return False
+    return True
+
+
+def is_text(source: bytes) -> bool:
+    """Whether compile() reads these bytes as the interpreter reads a file of them: it does not ask about comments."""
+    encoding = "utf-8"
+    try:
+        if any(b"coding" in line for line in source.split(b"\n", 2)[:2]):
+            import io
+            import tokenize
+
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        source.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError):
+        return False
+    return b"\0" not in source
+
+
+def by_interpreter(path: str, arguments: list[str]) -> int:
+    """What the interpreter says of a file that it cannot read as source, in its own words, and its exit status."""
+    import subprocess
+
+    sys.stdout.flush()
+    return subprocess.call([sys.executable, path, *arguments])
+
+
 def execute(code: CodeType, path: str, arguments: list[str]) -> int:
     """Run code as the script at `path`. Returns the exit status; SystemExit and KeyboardInterrupt pass through.
 
