@@ -269,6 +269,26 @@ def test_a_constructor_that_does_more_is_not(name):
     assert not found.swapped
 
 
+IF_TRACED = STORES.replace("= children", "= children if TRACED else ()").replace(
+    "= local_", "= () if not TRACED else local_"
+)
+TRACED = {
+    "a constant": ("TRACED = True\n", ""),
+    "switched in between": ("TRACED = True\n", "TRACED = False\n"),
+    "switched by a function": ("TRACED = True\n", "def off():\n    global TRACED\n    TRACED = False\n\noff()\n"),
+    "computed": ("import sys\nTRACED = len(sys.argv) > 1\n", ""),
+    "bound nowhere": ("", ""),
+}
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_what_a_name_of_the_outside_stands_for_is_not_guessed(name, tmp_path):
+    before, after = TRACED[name]
+    made = f"import math\n{before}\n{CLASS.replace(STORES, IF_TRACED)}\n\n\na, b = Value(2.0), Value(3.0)\n{after}"
+    said = assert_same(made + "c = a * b\nc.backward()\nprint(c.data, a.grad, b.grad)\n", tmp_path)
+    assert ("nothing was swapped" in said) is (name != "a constant")
+
+
 @pytest.mark.parametrize(("name", "method"), SAME)
 def test_a_class_does_the_same(name, method, tmp_path):
     made = with_method(name, method, "import math\n\n" + CLASS + "\n\n\n" + SHOW)

@@ -105,7 +105,7 @@ class Space:
     def __init__(self, program: Program | None, data: str, kind: str, tracer: Tracer) -> None:
         self.sandbox, self.tracer = Sandbox(program, tracer), tracer
         self.sandbox.constants = (float,)  # an int may be a size, which is another one here
-        self.data = data
+        self.sandbox.renamed = {data: "sb_data"}
         Made.sb_tracer = tracer
         self.sandbox.names[kind] = self.value
         self.sandbox.names["math"] = self.sandbox.math
@@ -114,12 +114,7 @@ class Space:
         return Made("constant", (), self.tracer.number(number))
 
     def define(self, node: ast.FunctionDef) -> Any:
-        """A function as it is, but for `.data`."""
-        made = with_own_names(node)
-        self.sandbox.supply(node)
-        program, self.sandbox.program = self.sandbox.program, None
-        self.sandbox.define(Renamed(self.data).visit(made))
-        self.sandbox.program = program
+        self.sandbox.define(node)
         return self.sandbox.names[node.name]
 
     def vector(self, name: str, n: int) -> list[Made]:
@@ -148,17 +143,6 @@ class Space:
             return places[id(node)]
 
         return [visit(result) for result in results], found, self.tracer.conditions
-
-
-class Renamed(ast.NodeTransformer):
-    """`.data` by a name that nothing else has."""
-
-    def __init__(self, data: str) -> None:
-        self.data = data
-
-    def visit_Attribute(self, node: ast.Attribute) -> Any:
-        self.generic_visit(node)
-        return ast.Attribute(node.value, "sb_data", node.ctx) if node.attr == self.data else node
 
 
 # ---- functions ------------------------------------------------------------------------------------------------------
@@ -335,7 +319,6 @@ def runner(space: Space, body: list[ast.stmt], names: list[str], target: str) ->
     result = ast.Return(ast.Name(target, ast.Load()))
     made = ast.FunctionDef("sb_run", arguments, [*body, result], [], None)
     made.type_params = []  # type: ignore[attr-defined]
-    ast.fix_missing_locations(made)
     return space.define(made)
 
 

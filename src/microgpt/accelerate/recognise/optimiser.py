@@ -91,17 +91,6 @@ class Cells:
         self.sb_number = number
 
 
-class Fields(ast.NodeTransformer):
-    """`.data` and `.grad` by names that nothing else has."""
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        self.names = {fields["data"]: "sb_data", fields["grad"]: "sb_grad"}
-
-    def visit_Attribute(self, node: ast.Attribute) -> Any:
-        self.generic_visit(node)
-        return ast.Attribute(node.value, self.names.get(node.attr, node.attr), node.ctx)
-
-
 def looks_like_update(loop: ast.stmt, fields: dict[str, str]) -> bool:
     """Whether a loop stores data and reads gradients of what it runs over."""
     if not isinstance(loop, ast.For):
@@ -159,6 +148,7 @@ class Loop:
         self.program, self.loop, self.names, self.fields = program, loop, names, fields
         self.tracer = Tracer()
         self.sandbox = Sandbox(None, self.tracer)
+        self.sandbox.renamed = {fields["data"]: "sb_data", fields["grad"]: "sb_grad"}
 
     def read(self, body: list[ast.stmt]) -> tuple[LoopSite, list[ast.expr]] | None:
         bound = {n.id for s in body for n in walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
@@ -201,7 +191,7 @@ class Loop:
         arguments = [ast.arg(each) for each in [*([index] if index else []), name, *names]]
         made = ast.FunctionDef("sb_body", ast.arguments([], arguments, None, [], [], None, []), body, [], None)
         made.type_params = []  # type: ignore[attr-defined]
-        self.sandbox.define(Fields(self.fields).visit(ast.fix_missing_locations(with_own_names(made))))
+        self.sandbox.define(made)
         self.sandbox.names["sb_body"](*([Index()] if index else []), parameter, *given)
         if self.tracer.conditions:
             raise Unknown("what is done depends on a number")

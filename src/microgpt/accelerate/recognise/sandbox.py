@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..syntax.match import plain
 from ..syntax.program import Program
-from ..syntax.tree import walk
+from ..syntax.tree import PARTS, copied, walk
 from .symbolic import Mathematics, Tracer, Unknown, kinds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-NOBODY_KNOWS = object()  # what a name of the outside stands for, where that cannot be told
+NOBODY_KNOWS = object()  # a name of the outside, where it cannot be told what that stands for
 MOST_STEPS = 20_000
 LARGEST = 1024  # constant, apart from those between -1 and 1
 PLAIN = {
@@ -42,6 +41,7 @@ NODES = (
 OPERATORS = {
     f"__{side}{name}__" for side in ("", "r") for name in ("add", "mul", "sub", "pow", "truediv", "neg", "init")
 }
+NOWHERE = {"lineno": 1, "end_lineno": 1, "col_offset": 0, "end_col_offset": 0}
 HIDDEN = {"format", "format_map", "mro", "tracer"}
 
 
@@ -71,50 +71,31 @@ def is_concrete(node: ast.expr) -> bool:
     )
 
 
-def with_own_names(node: ast.AST) -> ast.AST:
-    """A copy of a tree whose names are the tree's own, by which their scope is known."""
-    if isinstance(node, ast.Name):
-        return node
-    made = copy.copy(node)
-    for name, value in ast.iter_fields(node):
+def with_own_names(node: Any, change: Callable[[Any], Any] | None = None) -> Any:
+    """A copy of a tree whose names are the tree's own, by which their scope is known. `change` makes something else of
+    each part, from the inside to the outside."""
+    made = node if type(node) is ast.Name else copied(node)
+    for name in PARTS[type(node)]:
+        value = vars(node).get(name)
         if isinstance(value, ast.AST):
-            setattr(made, name, with_own_names(value))
-        elif isinstance(value, list):
-            setattr(made, name, [with_own_names(part) if isinstance(part, ast.AST) else part for part in value])
-    return made
+            setattr(made, name, with_own_names(value, change))
+        elif type(value) is list:
+            parts = [with_own_names(part, change) if isinstance(part, ast.AST) else part for part in value]
+            setattr(made, name, parts)
+    return change(made) if change is not None else made
 
 
-class Counted(ast.NodeTransformer):
-    """Counts the turns of loops and the calls of functions; drops annotations; makes sets by calls."""
+def own_call(function: str, *arguments: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(function, ast.Load()), [*arguments], [])
 
-    def counted(self, node: Any) -> Any:
-        self.generic_visit(node)
-        tick = ast.Expr(ast.Call(ast.Name("__tick__", ast.Load()), [], []))
-        node.body = [tick, *node.body]
-        return node
 
-    visit_For = visit_While = counted
-
-    def visit_comprehension(self, node: ast.comprehension) -> Any:
-        self.generic_visit(node)
-        tick = ast.Call(ast.Name("__tick__", ast.Load()), [], [])
-        node.ifs = [ast.Compare(tick, [ast.Is()], [ast.Constant(None)]), *node.ifs]
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        node.returns = None
-        for argument in walk(node.args):
-            if isinstance(argument, ast.arg):
-                argument.annotation = None
-        return self.counted(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        self.generic_visit(node)
-        return ast.Assign([node.target], node.value) if node.value is not None else ast.Pass()
-
-    def visit_Set(self, node: ast.Set) -> Any:
-        self.generic_visit(node)
-        return ast.Call(ast.Name("set", ast.Load()), [ast.List(node.elts, ast.Load())], [])
+def module_of(body: list[ast.stmt]) -> ast.Module:
+    """A module to be compiled. Where its parts stand in a source is no matter."""
+    module = ast.Module(body, [])
+    for part in walk(module):
+        if part._attributes and "lineno" not in vars(part):
+            vars(part).update(NOWHERE)
+    return module
 
 
 class Members:
@@ -148,8 +129,9 @@ class Sandbox:
         self.program = program
         self.tracer = tracer or Tracer()
         self.steps = 0
+        self.renamed: dict[str, str] = {}  # attributes, by names that nothing else has
         self.math = Mathematics(self.tracer)
-        functions = {**PLAIN, "set": Members, **kinds(self.tracer), "__tick__": self.tick}
+        functions = {**PLAIN, "set": Members, **kinds(self.tracer), "__tick__": self.tick, "__unknown__": self.unknown}
         self.names: dict[str, Any] = {"__builtins__": functions, "__name__": "sandbox"}
 
     def tick(self) -> None:
@@ -157,13 +139,49 @@ class Sandbox:
         if self.steps > MOST_STEPS:
             raise Unknown("no end")
 
+    def unknown(self, name: str) -> None:
+        raise Unknown(f"what {name} is cannot be told")
+
+    def is_unknown(self, name: ast.Name) -> bool:
+        """Whether this reads a name of the outside, and nobody knows what it stands for: it may be anything, so that
+        no stand-in would do (`if TRAINING:`)."""
+        if self.names.get(name.id) is not NOBODY_KNOWS or not isinstance(name.ctx, ast.Load) or self.program is None:
+            return False
+        return name in self.program.scopes.scope_of and self.is_outside(self.program, name)
+
+    @staticmethod
+    def is_outside(program: Program, name: ast.Name) -> bool:
+        return program.scopes.meaning(name) in (program.scopes.module, program.home)
+
     def define(self, *definitions: ast.stmt) -> None:
         """Run definitions, after those of the program that they need. Raises whatever can go wrong."""
         for node in definitions:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+                self.names.setdefault(node.name, None)  # it may need itself
             self.supply(node)
-        body = [Counted().visit(with_own_names(node)) for node in definitions]
-        module = ast.fix_missing_locations(ast.Module(body, []))
+        module = module_of([with_own_names(node, self.counted) for node in definitions])
         exec(compile(module, "<sandbox>", "exec", dont_inherit=True), self.names)
+
+    def counted(self, node: Any) -> Any:
+        """Counts the turns of loops and the calls of functions; drops annotations; makes sets by calls."""
+        kind = type(node)
+        if kind is ast.Name:
+            return own_call("__unknown__", ast.Constant(node.id)) if self.is_unknown(node) else node
+        if kind is ast.FunctionDef:
+            node.returns = None
+        if kind in (ast.For, ast.While, ast.FunctionDef):
+            node.body = [ast.Expr(own_call("__tick__")), *node.body]
+        elif kind is ast.comprehension:
+            node.ifs = [ast.Compare(own_call("__tick__"), [ast.Is()], [ast.Constant(None)]), *node.ifs]
+        elif kind is ast.Attribute:
+            node.attr = self.renamed.get(node.attr, node.attr)
+        elif kind is ast.arg:
+            node.annotation = None
+        elif kind is ast.AnnAssign:
+            return ast.Assign([node.target], node.value) if node.value is not None else ast.Pass()
+        elif kind is ast.Set:
+            return own_call("set", ast.List(node.elts, ast.Load()))
+        return node
 
     def supply(self, node: ast.AST) -> None:
         """What the names of the outside stand for, where that is known: math, constants, small functions."""
@@ -173,7 +191,7 @@ class Sandbox:
         for name in walk(node):
             if not isinstance(name, ast.Name) or name.id in self.names or name not in program.scopes.scope_of:
                 continue
-            if program.scopes.meaning(name) in (program.scopes.module, program.home):
+            if self.is_outside(program, name):
                 self.supply_name(program, name)
 
     def supply_name(self, program: Program, name: ast.Name) -> None:
@@ -185,7 +203,6 @@ class Sandbox:
         else:
             found = program.definition(name.id)
             if isinstance(found, ast.FunctionDef) and is_tame(found):
-                self.names[name.id] = None  # it may need itself
                 self.define(found)
             elif isinstance(found, ast.Constant) and type(found.value) in self.constants:
                 self.names[name.id] = found.value

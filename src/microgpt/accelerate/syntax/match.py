@@ -11,11 +11,10 @@ A pattern is ordinary Python source. Its names are of three kinds:
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Iterable, Mapping
 
 from .scopes import COMPREHENSIONS, FUNCTIONS, ONCE, bound_names, parameters
-from .tree import CONTEXTS, walk
+from .tree import CONTEXTS, PARTS, copied, walk
 
 ATOMS = {*CONTEXTS, *ast.operator.__subclasses__(), ast.Name, ast.Constant}
 POSITIONS = {"ctx", "type_comment", "kind", "type_params", "is_async"}
@@ -43,28 +42,23 @@ def plain(node: ast.AST) -> ast.AST | None:
 
 def plain_parts(node: ast.AST) -> ast.AST:
     changed: dict[str, object] = {}
-    for name, value in vars(node).items():
-        if name in ("annotation", "returns") and value is not None:
-            changed[name] = None
-        elif isinstance(value, ast.AST):
-            if type(value) not in ATOMS:
-                changed[name] = plain(value)
-        elif type(value) is list:
+    held = vars(node)
+    for name in PARTS[type(node)]:
+        value = held.get(name)
+        if type(value) is list:
             parts = [plain(part) if isinstance(part, ast.AST) else part for part in value]
-            changed[name] = [new for new, old in zip(parts, value) if new is not None or old is None]
-    if all(same(value, getattr(node, name)) for name, value in changed.items()):
+            parts = [new for new, old in zip(parts, value) if new is not None or old is None]
+            if len(parts) != len(value) or any(new is not old for new, old in zip(parts, value)):
+                changed[name] = parts
+        elif isinstance(value, ast.AST) and type(value) not in ATOMS:
+            new = None if name in ("annotation", "returns") else plain(value)
+            if new is not value:
+                changed[name] = new
+    if not changed:
         return node
-    made = copy.copy(node)
-    for name, value in changed.items():
-        setattr(made, name, value)
+    made: ast.AST = copied(node)
+    vars(made).update(changed)
     return made
-
-
-def same(new: object, old: object) -> bool:
-    """Whether a field kept its objects."""
-    if isinstance(new, list) and isinstance(old, list):
-        return len(new) == len(old) and all(a is b for a, b in zip(new, old))
-    return new is old
 
 
 def plain_statements(body: Iterable[ast.stmt]) -> list[ast.stmt]:

@@ -76,7 +76,7 @@ class Program:
         """(node, all that it may mean) of names and attributes that may mean something of builtins or modules."""
         if not self._meant:
             pairs = ((node, self.may_mean(node)) for node in self.of(ast.Name, ast.Attribute))
-            self._meant += [pair for pair in pairs if pair[1]]
+            self._meant = [pair for pair in pairs if pair[1]]
         return self._meant
 
     def _note_import(self, node: ast.AST) -> None:
@@ -184,14 +184,16 @@ class Program:
 
     def may_mean(self, node: ast.AST) -> set[str]:
         """All that an expression might refer to, of builtins and of members of imported modules."""
-        if isinstance(node, ast.Attribute):
-            return {f"{base}.{node.attr}" for base in self.may_mean(node.value)}
-        if not isinstance(node, ast.Name):
+        attributes = ""
+        while isinstance(node, ast.Attribute):
+            attributes = f".{node.attr}{attributes}"
+            node = node.value
+        if not isinstance(node, ast.Name) or not (node.id in self.aliases or node.id in BUILTINS):
             return set()
         found = set(self.aliases.get(node.id, ()))
         if node.id in BUILTINS and node in self.scopes.scope_of and self.scopes.meaning(node) is None:
             found.add(node.id)
-        return found
+        return {name + attributes for name in found} if attributes else found
 
     def is_class(self, node: ast.AST) -> bool:
         return isinstance(node, (ast.Name, ast.Attribute)) and self.meaning(node) == "Value"

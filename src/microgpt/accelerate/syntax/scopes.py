@@ -11,6 +11,7 @@ from .tree import child_nodes, walk
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+SCOPES = {*FUNCTIONS, *COMPREHENSIONS, ast.ClassDef}
 BUILTINS = frozenset(dir(builtins))
 ONCE = lru_cache(4096)  # analyses of a scope are made once; nobody changes what they return
 
@@ -77,12 +78,12 @@ def own_nodes(scope: ast.AST) -> list[ast.AST]:
             if isinstance(node, COMPREHENSIONS) and not isinstance(scope, COMPREHENSIONS):
                 todo.extend(walrus.target for walrus in walk(node) if isinstance(walrus, ast.NamedExpr))
         else:
-            todo.extend(reversed(list(child_nodes(node))))
+            todo.extend(reversed(child_nodes(node)))
     return found
 
 
 def is_scope(node: ast.AST) -> bool:
-    return isinstance(node, (*FUNCTIONS, *COMPREHENSIONS, ast.ClassDef))
+    return type(node) in SCOPES
 
 
 def inside(scope: ast.AST) -> list[ast.AST]:
