@@ -109,33 +109,51 @@ class Trainer:
         lengths = _lengths(shuffled, self.tokenizer, check=tokenizer is not None)
         if not isinstance(config, GPTConfig):
             config = GPTConfig(**{"vocab_size": self.tokenizer.vocab_size, **(config or {})})
-        self.config = config
-        if self.config.vocab_size != self.tokenizer.vocab_size:
-            model, vocabulary = self.config.vocab_size, self.tokenizer.vocab_size
-            raise ValueError(f"a model of {model} tokens for a tokenizer of {vocabulary}")
-        self.cut = _cut(lengths, self.config.block_size)
-        workers = 1 if self._plain else 1 + min(self.threads, self.settings.batch_size)
-        _check_memory(self.config, max(lengths) + 1, workers)
+        self._fit(config, lengths)
         self._begin(shuffled)
         if kept is not None:
             self.model.load_state_dict(kept.weights)
 
-    def _begin(self, documents: list[str]) -> None:
-        """What the seed decides, in the script's order: shuffle `documents`, in place, and draw the parameters."""
+    def _fit(self, config: GPTConfig, lengths: list[int]) -> None:
+        """Take these sizes, if they fit the tokenizer and the memory. lengths: of the documents."""
+        if config.vocab_size != self.tokenizer.vocab_size:
+            model, vocabulary = config.vocab_size, self.tokenizer.vocab_size
+            raise ValueError(f"a model of {model} tokens for a tokenizer of {vocabulary}")
+        self.config = config
+        self.cut = _cut(lengths, config.block_size)
+        workers = 1 if self._plain else 1 + min(self.threads, self.settings.batch_size)
+        _check_memory(config, max(lengths) + 1, workers)
+
+    def _begin(self, documents: list[str], model: GPT | None = None) -> None:
+        """What the seed decides, in the script's order: shuffle `documents`, in place, and draw the parameters.
+
+        model: one of the same sizes whose memory may be used again.
+        """
         self.rng = random.Random(self.settings.seed)
         shuffle(documents, self.rng)
         end = len(documents) - self.settings.holdout
-        self.documents, self.held_out = documents[:end], documents[end:]
-        self.model = GPT(self.config, self.rng)
+        self.held_out = documents[end:]
+        del documents[end:]
+        self.documents = documents
+        if model is None:
+            self.model = GPT(self.config, self.rng)
+        else:
+            model.restart(self.rng)
         self._digest: str | None = None
 
-    def restart(self, documents: list[str], settings: Settings) -> None:
-        """As a Trainer of these settings that was just made, for the cost of a shuffle and fresh parameters.
+    def restart(self, documents: list[str], config: GPTConfig, settings: Settings) -> None:
+        """Be what Trainer(documents, tokenizer, config, settings) is, for the cost of a shuffle and fresh parameters.
 
-        documents: those it was made of, in their first order. settings: others, of the same `holdout`.
+        documents: those it was made of, in their first order; the tokenizer is the one it has. Raises what that would.
         """
+        _check_number(documents, settings)
         self.settings = settings
-        self._begin(list(documents))
+        if config == self.config:
+            self._begin(list(documents), self.model)
+        else:
+            del self.model  # two large models need not fit
+            self._fit(config, _lengths(documents, self.tokenizer, check=False))
+            self._begin(list(documents))
 
     def __copy__(self) -> Trainer:
         from copy import deepcopy
@@ -336,6 +354,10 @@ def _check_documents(documents: list[str], settings: Settings) -> None:
     for kind in set(map(type, documents)):
         if not issubclass(kind, str):
             raise TypeError(f"documents must be strings, not {kind.__name__}")
+    _check_number(documents, settings)
+
+
+def _check_number(documents: list[str], settings: Settings) -> None:
     kept = len(documents) - settings.holdout
     if kept < 1:
         raise ValueError(f"{settings.holdout} documents held out of {len(documents)} leave none to train on")

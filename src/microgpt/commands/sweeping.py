@@ -59,6 +59,7 @@ class Sweep:
     def _train(self, folder: Folder, todo: list[Numbered], engine: Engine, stop: Stop) -> None:
         bar = TrainBar(len(folder.done), len(self.runs), what="sweep", loss="best", unit="runs")
         notes = self.notes if self.keep == "all" else None
+        best = summary.best(folder.done.values(), self.objective)
         try:
             with closing(bar):
                 for some in results(engine, todo, keep=notes, stopped=lambda: stop.signum):
@@ -66,7 +67,7 @@ class Sweep:
                         if kept := result.pop("checkpoint", None):  # before its line: what has a line is complete
                             _write(os.path.join(folder.path, "runs", str(result["run"])), kept)
                     folder.add(some)
-                    best = summary.best(folder.done.values(), self.objective)
+                    best = summary.best([*some, *([best] if best else [])], self.objective)
                     bar.update(len(folder.done), [best[self.objective]] if best else [])
             if self.keep != "none" and stop.signum is None:
                 self._keep_best(folder, engine, stop)

@@ -21,7 +21,8 @@ cdef enum:
     SHIFT = 397
 
 cdef struct Twister:
-    uint32_t words[WORDS]
+    uint32_t words[WORDS]       # as random.Random keeps them
+    uint32_t drawn[WORDS]       # as they are given out: all at once, since that takes SIMD instructions
     int used
 
 
@@ -30,6 +31,7 @@ cdef int take_words(Twister *twister, rng) except -1:
     cdef tuple state = _Words.getstate(rng)     # in C to its end: no other thread draws between this and give_words
     for i in range(WORDS):
         twister.words[i] = state[i]
+    temper(twister)
     twister.used = state[WORDS]
     return 0
 
@@ -39,26 +41,40 @@ cdef int give_words(const Twister *twister, rng) except -1:
     return 0
 
 
+cdef uint32_t joined(uint32_t upper, uint32_t lower) noexcept nogil:
+    cdef uint32_t word = (upper & 0x80000000u) | (lower & 0x7fffffffu)
+    return (word >> 1) ^ (0x9908b0dfu & (0u - (word & 1u)))
+
+
 cdef void twist(Twister *twister) noexcept nogil:
     """The next WORDS words, each from three of the last."""
     cdef uint32_t *words = twister.words
-    cdef uint32_t joined
+    cdef int i
+    for i in range(WORDS - SHIFT):
+        words[i] = words[i + SHIFT] ^ joined(words[i], words[i + 1])
+    for i in range(WORDS - SHIFT, WORDS - 1):
+        words[i] = words[i + SHIFT - WORDS] ^ joined(words[i], words[i + 1])
+    words[WORDS - 1] = words[SHIFT - 1] ^ joined(words[WORDS - 1], words[0])
+    temper(twister)
+    twister.used = 0
+
+
+cdef void temper(Twister *twister) noexcept nogil:
+    cdef uint32_t word
     cdef int i
     for i in range(WORDS):
-        joined = (words[i] & 0x80000000u) | (words[(i + 1) % WORDS] & 0x7fffffffu)
-        words[i] = words[(i + SHIFT) % WORDS] ^ (joined >> 1) ^ (0x9908b0dfu if joined & 1 else 0)
-    twister.used = 0
+        word = twister.words[i]
+        word ^= word >> 11
+        word ^= (word << 7) & 0x9d2c5680u
+        word ^= (word << 15) & 0xefc60000u
+        twister.drawn[i] = word ^ (word >> 18)
 
 
 cdef uint32_t next_word(Twister *twister) noexcept nogil:
     if twister.used >= WORDS:
         twist(twister)
-    cdef uint32_t word = twister.words[twister.used]
     twister.used += 1
-    word ^= word >> 11
-    word ^= (word << 7) & 0x9d2c5680u
-    word ^= (word << 15) & 0xefc60000u
-    return word ^ (word >> 18)
+    return twister.drawn[twister.used - 1]
 
 
 cdef double next_uniform(Twister *twister) noexcept nogil:
@@ -98,18 +114,29 @@ cdef int fill_normal(Doubles numbers, double deviation, rng) except -1:
 def shuffle(list items, rng):
     """rng.shuffle(items), with its numbers, many times faster for a random.Random."""
     cdef Twister twister
-    cdef Py_ssize_t last
-    cdef uint32_t chosen
-    cdef int shift = 0      # bits of a word that are not looked at
     if type(rng) is not random.Random or len(items) > INT32_MAX:
         rng.shuffle(items)
         return
     take_words(&twister, rng)
-    for last in range(len(items) - 1, 0, -1):
+    shuffle_pointers(PySequence_Fast_ITEMS(items), len(items), &twister)
+    give_words(&twister, rng)
+
+
+cdef void shuffle_pointers(PyObject **items, uint32_t n, Twister *twister) noexcept:
+    """A number too large is drawn again in random.shuffle. Here an item is then swapped with itself, and it is its turn once
+    more: which of the two happens is chance, and no branch that could be foreseen."""
+    cdef uint32_t last = n - 1, chosen, large, least
+    cdef int shift = 0      # bits of a word that are not looked at
+    cdef PyObject *item
+    while n > 1 and last > 0:
         while (last + 1) >> (31 - shift) == 0:
             shift += 1
-        chosen = next_word(&twister) >> shift
-        while chosen > last:
-            chosen = next_word(&twister) >> shift
-        items[last], items[chosen] = items[chosen], items[last]
-    give_words(&twister, rng)
+        least = (1u << (31 - shift)) - 1        # the last item of which so many bits choose
+        while last >= least and last > 0:
+            chosen = next_word(twister) >> shift
+            large = chosen > last
+            chosen = last if large else chosen
+            item = items[last]
+            items[last] = items[chosen]
+            items[chosen] = item
+            last -= 1 - large

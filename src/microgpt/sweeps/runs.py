@@ -71,19 +71,23 @@ def configs(corpus: Corpus, runs: Iterable[tuple[int, Run]]) -> list[GPTConfig]:
     return [config(corpus, run) for run in {tuple(run[name] for name in SIZES): run for _, run in runs}.values()]
 
 
-_local = threading.local()  # the last Trainer of each thread: reading all documents costs more than a run's shuffle
+_local = (
+    threading.local()
+)  # documents' digest and Trainer of each thread's last run: reading them costs more than a run
 
 
 def trainer(corpus: Corpus, run: Run) -> Trainer:
     """As `Trainer(...)` with the settings of this run; until the next call in this thread."""
-    key = corpus.digest, run["holdout"], *(run[name] for name in SIZES)
-    if getattr(_local, "key", None) != key:
-        _local.key = _local.trainer = None  # two large models need not fit
-        _local.trainer = Trainer(corpus.documents, corpus.tokenizer, config(corpus, run), **settings(run))
-        _local.key = key
+    sizes, wanted = config(corpus, run), settings(run)
+    known: tuple[str, Trainer] | None = getattr(_local, "trainer", None)
+    _local.trainer = None  # what cannot be restarted is not whole any more
+    if known is not None and known[0] == corpus.digest:
+        found = known[1]
+        found.restart(corpus.documents, sizes, Settings(**wanted))
     else:
-        _local.trainer.restart(corpus.documents, Settings(**settings(run)))
-    found: Trainer = _local.trainer
+        known = None  # two large models need not fit
+        found = Trainer(corpus.documents, corpus.tokenizer, sizes, **wanted)
+    _local.trainer = corpus.digest, found
     return found
 
 
@@ -130,10 +134,12 @@ def _finite(loss: float) -> float | None:
 def _positions(corpus: Corpus, training: Trainer, documents: int) -> int:
     """How many tokens these steps were to predict."""
     length = len if corpus.kind == "char" else lambda document: len(corpus.tokenizer.tokens(document))
-    limit = training.config.block_size
-    lengths = [min(count + 1, limit) for count in map(length, training.documents[:documents])]
+    most = training.config.block_size - 1
+    lengths = list(map(length, training.documents[:documents]))
+    if max(lengths, default=0) > most:
+        lengths = [min(count, most) for count in lengths]
     rounds, rest = divmod(documents, len(training.documents))
-    return rounds * sum(lengths) + sum(lengths[:rest])
+    return documents + rounds * sum(lengths) + sum(lengths[:rest])
 
 
 def weights_digest(training: Trainer) -> str:
