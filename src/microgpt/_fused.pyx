@@ -200,15 +200,18 @@ cdef class GPT:
         self.helpers = []
 
     def __init__(self, config, rng=None):
-        fill_normal(self.params, _INIT_STD, random.Random() if rng is None else rng)
+        shuffle_and_fill(None, self.params, _INIT_STD, random.Random() if rng is None else rng)
         self.params.may_have_changed = True
 
-    def restart(self, rng=None):
-        """Be what GPT(config, rng) is, in the same memory, which views show then. For who trains many of one size."""
+    def restart(self, rng=None, *, list shuffled=None):
+        """Be what GPT(config, rng) is, in the same memory, which views show then. For who trains many of one size.
+
+        shuffled: a list that rng is to shuffle first, as rng.shuffle does.
+        """
         cdef Doubles numbers
         self.begin()
         try:
-            fill_normal(self.params, _INIT_STD, random.Random() if rng is None else rng)
+            shuffle_and_fill(shuffled, self.params, _INIT_STD, random.Random() if rng is None else rng)
             self.params.may_have_changed = True
             for numbers in (self.first, self.second, self.main.grads):
                 memset(numbers.at, 0, numbers.n * sizeof(double))

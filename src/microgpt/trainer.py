@@ -130,15 +130,15 @@ class Trainer:
         model: one of the same sizes whose memory may be used again.
         """
         self.rng = random.Random(self.settings.seed)
-        shuffle(documents, self.rng)
+        if model is None:
+            shuffle(documents, self.rng)
+            self.model = GPT(self.config, self.rng)
+        else:
+            model.restart(self.rng, shuffled=documents)
         end = len(documents) - self.settings.holdout
         self.held_out = documents[end:]
         del documents[end:]
         self.documents = documents
-        if model is None:
-            self.model = GPT(self.config, self.rng)
-        else:
-            model.restart(self.rng)
         self._digest: str | None = None
 
     def restart(self, documents: list[str], config: GPTConfig, settings: Settings) -> None:

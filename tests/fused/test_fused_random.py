@@ -1,5 +1,6 @@
 """Random numbers drawn in C: those of random.Random, one for one, and its state afterwards."""
 
+import pickle
 import random
 
 from hypothesis import given
@@ -45,6 +46,37 @@ def test_parameters_are_the_normal_numbers_of_random(seed, drawn, normal, sizes)
     assert ours.getstate() == theirs.getstate()
 
 
+@given(SEEDS, st.integers(0, 3), st.sampled_from([None, 0, 1, 300]))
+def test_a_model_that_is_restarted_is_a_fresh_one(seed, normal, n):
+    """Whatever it has learned; the list is shuffled before its parameters are drawn."""
+    ours, theirs = pair(seed, 3, normal)
+    config = GPTConfig(4, n_layer=1, n_embd=4, n_head=2, block_size=3)
+    items, expected = (None, []) if n is None else (list(range(n)), list(range(n)))
+    model = GPT(config, random.Random(1))
+    model.train_step([3, 0, 1, 3])
+    model.train_batch([[3, 0, 3], [3, 2, 1, 3]])
+    model.restart(ours, shuffled=items)
+    theirs.shuffle(expected)
+    fresh = GPT(config, theirs)
+    assert items in (None, expected)
+    assert ours.getstate() == theirs.getstate()
+    for each in (model, fresh):
+        assert each.t == 0
+        assert all(not any(matrix.cast("B")) for matrix in each.gradients().values())
+    for step in range(3):
+        both = [each.train_step([3, 1, 2, step, 3]).hex() for each in (model, fresh)]
+        assert both[0] == both[1]
+    assert pickle.dumps(model) == pickle.dumps(fresh)
+    assert model.generate(random.Random(2)) == fresh.generate(random.Random(2))
+
+
+def test_the_views_of_a_restarted_model_show_it():
+    model = GPT(GPTConfig(4, n_layer=1, n_embd=4, n_head=2, block_size=3), random.Random(1))
+    view = model.state_dict()["wte"]
+    model.restart(random.Random(7))
+    assert view == GPT(model.config, random.Random(7)).state_dict()["wte"]
+
+
 class Constant(random.Random):
     def gauss(self, mu=0.0, sigma=1.0):
         return mu + 2 * sigma
@@ -59,6 +91,9 @@ def test_a_class_with_numbers_of_its_own_is_asked_for_each():
     items = [1, 2, 3]
     shuffle(items, Constant(1))
     assert items == [3, 2, 1]
+    model.restart(Constant(1), shuffled=items)
+    assert items == [1, 2, 3]
+    assert model.state_dict()["wte"].tolist() == [[0.16, 0.16]] * 3
 
 
 def test_the_module_random_serves_as_a_generator():

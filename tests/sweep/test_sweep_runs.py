@@ -28,6 +28,7 @@ same_libm = pytest.mark.skipif(
 SIZES = {"n_embd": 4, "n_head": 2, "block_size": 4}
 SPACE = {
     **SIZES,
+    "block_size": [4, 6],
     "seed": [1, 2],
     "holdout": [0, 2],
     "batch_size": [1, 3],

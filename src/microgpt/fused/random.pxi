@@ -83,43 +83,47 @@ cdef double next_uniform(Twister *twister) noexcept nogil:
     return (high * 67108864.0 + low) * (1.0 / 9007199254740992.0)
 
 
-cdef int fill_normal(Doubles numbers, double deviation, rng) except -1:
-    """numbers[i] = rng.gauss(0, deviation), one after the other."""
+def shuffle(list items, rng):
+    """rng.shuffle(items), with its numbers, many times faster for a random.Random."""
+    shuffle_and_fill(items, None, 0.0, rng)
+
+
+cdef int shuffle_and_fill(list items, Doubles numbers, double deviation, rng) except -1:
+    """rng.shuffle(items), then numbers[i] = rng.gauss(0, deviation), one after the other; None for what is not wanted."""
     cdef Twister twister
     cdef size_t i
-    cdef double angle, radius, spare = 0.0
-    cdef bint has_spare
-    if type(rng) is not random.Random:          # its gauss may be anything
-        for i in range(numbers.n):
+    if type(rng) is not random.Random or items is not None and len(items) > INT32_MAX:  # its methods may be anything
+        if items is not None:
+            rng.shuffle(items)
+        for i in range(0 if numbers is None else numbers.n):
             numbers.at[i] = rng.gauss(0, deviation)
         return 0
-    has_spare = rng.gauss_next is not None      # normal numbers come in pairs
-    if has_spare:
-        spare = rng.gauss_next
+    spare = rng.gauss_next                      # normal numbers come in pairs
     take_words(&twister, rng)
+    if items is not None:
+        shuffle_pointers(PySequence_Fast_ITEMS(items), len(items), &twister)
+    if numbers is not None:
+        spare = fill_normal(numbers, deviation, spare, &twister)
+    give_words(&twister, rng)
+    rng.gauss_next = spare
+    return 0
+
+
+cdef object fill_normal(Doubles numbers, double deviation, given, Twister *twister):
+    """numbers[i] = random.gauss(0, deviation). given: the second of a pair that is left, or None; the same is returned."""
+    cdef size_t i
+    cdef bint has_spare = given is not None
+    cdef double angle, radius, spare = given if has_spare else 0.0
     for i in range(numbers.n):
         if has_spare:
             numbers.at[i] = 0.0 + spare * deviation
         else:
-            angle = next_uniform(&twister) * (2.0 * M_PI)
-            radius = sqrt(-2.0 * log(1.0 - next_uniform(&twister)))
+            angle = next_uniform(twister) * (2.0 * M_PI)
+            radius = sqrt(-2.0 * log(1.0 - next_uniform(twister)))
             numbers.at[i] = 0.0 + separate_cos(angle) * radius * deviation
             spare = separate_sin(angle) * radius
         has_spare = not has_spare
-    give_words(&twister, rng)
-    rng.gauss_next = spare if has_spare else None
-    return 0
-
-
-def shuffle(list items, rng):
-    """rng.shuffle(items), with its numbers, many times faster for a random.Random."""
-    cdef Twister twister
-    if type(rng) is not random.Random or len(items) > INT32_MAX:
-        rng.shuffle(items)
-        return
-    take_words(&twister, rng)
-    shuffle_pointers(PySequence_Fast_ITEMS(items), len(items), &twister)
-    give_words(&twister, rng)
+    return spare if has_spare else None
 
 
 cdef void shuffle_pointers(PyObject **items, uint32_t n, Twister *twister) noexcept:

@@ -163,6 +163,9 @@ def _checkpoint(training: Trainer, notes: Mapping[str, Any]) -> bytes:
             return file.read()
 
 
+_json = json.JSONEncoder(allow_nan=False)
+
+
 def line(result: Result) -> str:
     """A result as its line in runs.jsonl."""
-    return json.dumps(result, allow_nan=False) + "\n"
+    return _json.encode(result) + "\n"
