@@ -162,8 +162,8 @@ def test_reading_and_dropping_children_does_not_change_the_count(compiled, swept
     assert nodes() == before
 
 
-@pytest.mark.parametrize("over", [-2, -1, 0, 1, 2])
-@pytest.mark.parametrize("n_blocks", [1, 2, 3])
+@pytest.mark.parametrize("over", [-1, 0, 1])
+@pytest.mark.parametrize("n_blocks", [1, 3])
 def test_a_graph_that_ends_near_a_block_boundary_is_right_and_goes_away(compiled, capacity, over, n_blocks):
     gc.collect()
     before = nodes()
