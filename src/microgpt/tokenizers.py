@@ -55,14 +55,14 @@ class Vocabulary:
 
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text alone. ValueError names what is not in the vocabulary."""
-        try:
-            return list(map(self._token_of.__getitem__, self.split(text)))
-        except KeyError:
-            raise self.refusal(self.unknown([text])) from None
+        return self.encode(text)[1:-1]
 
     def encode(self, document: str) -> list[int]:
         """The tokens of a document with `bos` at both ends, what a training step takes. ValueError as in `tokens`."""
-        return [self.bos, *self.tokens(document), self.bos]
+        try:
+            return [self.bos, *map(self._token_of.__getitem__, self.split(document)), self.bos]
+        except KeyError:
+            raise self.refusal(self.unknown([document])) from None
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of some tokens; `bos` stands for no text. ValueError for a number that is no token."""

@@ -200,32 +200,37 @@ class Trainer:
         """Take these steps and append their losses."""
         schedule = SCHEDULES[self.settings.schedule]
         rates = [schedule(self.settings.lr, step, self.num_steps) for step in steps]
-        batches = map(self._batch, steps)
         taken: list[float] = []
         try:
             if self._plain:
-                self.model.train_steps([tokens for (tokens,) in batches], rates, losses=taken)
+                self.model.train_steps(self._tokens(steps), rates, losses=taken)
             else:
-                taken.extend(map(self._take, batches, rates))
+                taken.extend(map(self._take, steps, rates))
         except (ArithmeticError, ValueError) as error:
             _check_losses(steps, taken, losses)
             raise Diverged(steps[len(taken)] + 1, losses, _why(error)) from error
         _check_losses(steps, taken, losses)
 
-    def _take(self, batch: list[list[int]], rate: float) -> float:
+    def _take(self, step: int, rate: float) -> float:
+        batch = list(self._tokens(range(step, step + 1)))
         losses = self.model.train_batch(batch, rate, clip_norm=self.settings.clip_norm, threads=self.threads)
         return sum(losses) / len(batch)
 
-    def _batch(self, step: int) -> list[list[int]]:
-        """The documents of a step, as tokens."""
-        size, count = self.settings.batch_size, len(self.documents)
-        return [self._encode(self.documents[index % count]) for index in range(step * size, (step + 1) * size)]
+    def _tokens(self, steps: range) -> Iterator[list[int]]:
+        """The documents of these steps, as tokens."""
+        wanted = len(steps) * self.settings.batch_size
+        first = steps.start * self.settings.batch_size % len(self.documents)
+        chosen = self.documents[first : first + wanted]
+        while len(chosen) < wanted:
+            chosen += self.documents[: wanted - len(chosen)]
+        return self._encode(chosen)
 
-    def _encode(self, document: str) -> list[int]:
-        """The tokens of a document, as many as the model can see: a character more would not be looked at."""
+    def _encode(self, documents: Iterable[str]) -> Iterator[list[int]]:
+        """The tokens of documents, as many as the model can see: a character more would not be looked at."""
         if type(self.tokenizer) is Tokenizer:
-            document = document[: self.config.block_size]
-        return self.tokenizer.encode(document)
+            seen = self.config.block_size
+            documents = (document[:seen] for document in documents)
+        return map(self.tokenizer.encode, documents)
 
     # ---- looking at the result ----
 
@@ -237,7 +242,7 @@ class Trainer:
         if not self.held_out:
             raise ValueError("no documents were held out to evaluate on")
         try:
-            losses = [self.model.loss(self._encode(document)) for document in self.held_out]
+            losses = list(map(self.model.loss, self._encode(self.held_out)))
         except ValueError:  # the log of 0
             return math.inf
         return sum(losses) / len(losses)

@@ -323,17 +323,24 @@ cdef inline void accumulate(Arena *arena, size_t n) noexcept nogil:
                            <uint32_t>(list[n] >> 32), <uint32_t>list[n])
 
 
+cdef inline bint take_span(Arena *arena, size_t *n, uint32_t *first, uint32_t *last) noexcept nogil:
+    """The last span among n entries of the list, of which n are before it then. Terms are left out. False if there is none."""
+    cdef uint64_t *list = arena.scratch
+    while n[0] > 0:
+        n[0] -= 1
+        first[0], last[0] = <uint32_t>(list[n[0]] >> 32), <uint32_t>list[n[0]]
+        if last[0] != 0:
+            return True
+        n[0] -= 1
+    return False
+
+
 cdef inline void unvisit(Arena *arena, size_t n) noexcept nogil:
     """Undo the marks of a walk that failed."""
-    cdef uint64_t *list = arena.scratch
-    cdef uint32_t node
+    cdef uint32_t first, node, last
     cdef Block *block
-    while n > 0:
-        n -= 1
-        if <uint32_t>list[n] == 0:
-            n -= 1
-            continue
-        for node in range(<uint32_t>(list[n] >> 32), <uint32_t>list[n] + 1):
+    while take_span(arena, &n, &first, &last):
+        for node in range(first, last + 1):
             block = block_of(arena, node)
             block.flags[node & PLACE_MASK] &= ~<uint8_t>VISITED
             if block.flags[node & PLACE_MASK] & DOT == DOT:
@@ -342,14 +349,10 @@ cdef inline void unvisit(Arena *arena, size_t n) noexcept nogil:
 
 cdef inline bint is_stale(Arena *arena, size_t n) noexcept nogil:
     """Whether a result among the n entries of the list was there before data were written last."""
-    cdef uint64_t *list = arena.scratch
-    cdef uint32_t first
+    cdef uint32_t first, last
     cdef Block *block
-    while n > 0:
-        n -= 1
-        first = max(<uint32_t>(list[n] >> 32), 1)           # node 0 is nobody's, though the first span may have it
-        if <uint32_t>list[n] == 0:
-            n -= 1                                          # terms of this dot product
+    while take_span(arena, &n, &first, &last):
+        first = max(first, 1)                               # node 0 is nobody's, though the first span may have it
         block = block_of(arena, first)
         if first & IN_LEAF_BLOCK:
             continue
