@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 from running import accelerated, small_gpt
+
+from microgpt.accelerate.check import Outcome, by_step
+from microgpt.accelerate.command import add_arguments, read
+from microgpt.accelerate.report import say_time
 
 
 @pytest.fixture
@@ -25,6 +31,29 @@ def test_check_compares_so_many_steps(script):
 def test_check_of_more_steps_than_there_are_compares_the_whole_run(script):
     run = accelerated(script(), flags=["--check", "100"])
     assert run.status == 0 and "check: 4 steps alike, 14 printed lines" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"), [([], ""), (["1"], ""), (["1", "2"], "; a step takes about 250 ms interpreted")]
+)
+def test_check_says_what_a_step_takes_where_there_was_more_than_one(losses, words):
+    assert by_step(Outcome(0, [], losses, 0.5, "")) == words
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.99, ""), (1.0, "1.0 s of"), (12.14, "12.1 s of processor time ")])
+def test_runs_of_a_second_and_more_say_how_long_they_took(seconds, words, capsys):
+    say_time(seconds)
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == bool(words) and err.startswith(f"microgpt run: {words}" if words else "")
+
+
+def test_a_usual_command_line_is_read_as_argparse_reads_it():
+    for given in (["s.py"], ["--quiet", "s.py", "--quiet"], ["--explain", "--any-order", "s.py", "-x", "--rung", "0"]):
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        assert vars(read(given)) == vars(parser.parse_args(given))
+    for given in ([], ["--quiet"], ["--rung", "2", "s.py"], ["--check", "3", "s.py"], ["--", "s.py"], ["-h"]):
+        assert read(given) is None
 
 
 def test_check_works_where_the_class_stays(script):

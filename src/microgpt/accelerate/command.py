@@ -6,11 +6,11 @@ import gc
 import os
 import sys
 import time
+from types import SimpleNamespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from types import SimpleNamespace
     from typing import Any
 
 DESCRIPTION = """\
@@ -19,6 +19,13 @@ Code that is proved equal is swapped for compiled code; everything else runs as 
 """
 
 
+SWITCHES = {
+    "--quiet": "do not report what was swapped and left",
+    "--explain": "also report where the script differs, line by line",
+    "--any-order": "also swap a class of the older form, with _prev as a set, whose sums have no defined order: "
+    "the last bits of its results change from run to run anyway",
+}
+DEFAULTS = {"rung": 3, "check": None}
 NO_SCRIPTS = {
     **dict.fromkeys((".safetensors", ".pt", ".pth", ".npz", ".npy", ".pkl", ".pickle", ".json"), "a file of data"),
     **dict.fromkeys((".zip", ".pyz", ".whl"), "an archive"),
@@ -43,13 +50,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     import argparse
 
-    parser.add_argument("--quiet", action="store_true", help="do not report what was swapped and left")
-    parser.add_argument("--explain", action="store_true", help="also report where the script differs, line by line")
+    for flag, help_text in SWITCHES.items():
+        parser.add_argument(flag, action="store_true", help=help_text)
+    parser.set_defaults(**DEFAULTS)
     parser.add_argument(
         "--rung",
         type=int,
         choices=(0, 2, 3),
-        default=3,
         help="the highest rung: 0 as it is, 2 the class alone, 3 vectors and Adam too (the default)",
     )
     parser.add_argument(
@@ -58,15 +65,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="run N steps both ways instead, and compare every printed line and the bits of every loss",
     )
-    parser.add_argument(
-        "--any-order",
-        action="store_true",
-        help="also swap a class of the older form, with _prev as a set, whose sums have no defined order: "
-        "the last bits of its results change from run to run anyway",
-    )
     parser.add_argument("script", help="the script to run")
     arguments = parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments")
     arguments.required = False  # so that a missing script is all that is complained of
+
+
+def read(arguments: list[str]) -> SimpleNamespace | None:
+    """The options of a usual command line; None for argparse, whose import takes longer than most scripts' own."""
+    switches = {flag: flag[2:].replace("-", "_") for flag in SWITCHES}
+    options = SimpleNamespace(**DEFAULTS, **dict.fromkeys(switches.values(), False))
+    for k, argument in enumerate(arguments):
+        if argument in switches:
+            setattr(options, switches[argument], True)
+        elif argument.startswith("-"):
+            return None
+        else:
+            options.script, options.arguments = argument, arguments[k + 1 :]
+            return options
+    return None
 
 
 def steps(text: str) -> int:

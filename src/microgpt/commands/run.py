@@ -5,33 +5,19 @@ from __future__ import annotations
 import ast
 import os
 from importlib.machinery import PathFinder
-from types import SimpleNamespace
 
 from .. import __file__ as package_file
 from ..accelerate import command
-from ..accelerate.command import add_parser
+from ..accelerate.command import add_parser, read
 from ..accelerate.report import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from types import SimpleNamespace
     from typing import NoReturn
 
 __all__ = ["add_parser", "main", "read"]
-
-
-def read(arguments: list[str]) -> SimpleNamespace | None:
-    """The options of a usual command line; None for argparse, whose import takes longer than most scripts' own."""
-    options = SimpleNamespace(quiet=False, explain=False, rung=3, check=None, any_order=False)
-    for k, argument in enumerate(arguments):
-        if argument in ("--quiet", "--explain", "--any-order"):
-            setattr(options, argument[2:].replace("-", "_"), True)
-        elif argument.startswith("-"):
-            return None
-        else:
-            options.script, options.arguments = argument, arguments[k + 1 :]
-            return options
-    return None
 
 
 def main(options: argparse.Namespace | SimpleNamespace) -> NoReturn:
