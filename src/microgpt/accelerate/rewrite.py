@@ -14,7 +14,7 @@ from types import CodeType
 
 from .explain import explain_class, explain_function
 from .findings import Finding
-from .guards.class_guard import class_shows, extra_shows, graph_reads, graph_shows, patched
+from .guards.class_guard import PICKLES, class_shows, extra_shows, graph_reads, graph_shows, patched
 from .guards.escapes import methods_shown, needs_subclass
 from .guards.program_guard import opaque
 from .guards.value_guard import strange_number
@@ -288,6 +288,7 @@ class Rewriter:
         self.swaps = Swaps(program, plan, COMPILED if self.bulk else frozenset())
         self.sites = sites
         self.numbering = numbering
+        self.pickled = set(program.calls(*PICKLES))
         self.findings: list[Finding] = []
         self.whole: dict[ast.AST, tuple[str, tuple[int, ...]]] = {}  # functions handed over as a whole
 
@@ -353,6 +354,10 @@ class Rewriter:
         if isinstance(node, ast.Call) and self.program.is_class(node.func):
             self.arguments(node)
         self.children(node)
+        if node in self.pickled:
+            checked = call("without_values", node.args[:1])
+            placed(checked, node)
+            node.args[:1] = [checked]
         return node
 
     def is_counter(self, node: ast.expr) -> bool:

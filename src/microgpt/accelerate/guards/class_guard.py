@@ -16,6 +16,7 @@ from ..syntax.program import Program
 from ..syntax.tree import walk
 from .children import strange_children
 from .escapes import is_type_of_error
+from .holders import Holders
 from .reach import may_be_value
 
 CLASS_MODULES = {
@@ -30,12 +31,8 @@ CLASS_ATTRIBUTES = {
     *("__traceback__", "with_traceback", "tb_lineno", "__wrapped__", "__defaults__"),
     *("FunctionType", "MethodType", "LambdaType", "exc_info", "format_exc", "print_exc"),
 }
-PICKLES = (
-    *("pickle.dump", "pickle.dumps", "pickle.Pickler", "marshal.dump", "marshal.dumps", "shelve.open"),
-    *("torch.save", "numpy.save", "numpy.savez"),
-)
-READERS = {"len", "print", "str", "repr", "range", "float", "int", "json.dump", "json.dumps"}
-READING = {"index", "join", "count", "format"}
+PICKLES = {"pickle.dump", "pickle.dumps", "marshal.dump", "marshal.dumps", "torch.save"}
+PICKLERS = {"pickle.Pickler", "shelve.open", "numpy.save", "numpy.savez"}
 COLLECTOR = {"collect", "disable", "enable", "freeze", "isenabled", "set_threshold"}  # of gc, without a look at results
 REFLECTED = {"__rpow__", "__abs__", "__copy__", "__setstate__", "__reduce_cython__", "__setstate_cython__"}
 
@@ -47,7 +44,7 @@ def class_shows(program: Program, plan: ClassPlan) -> str:
             return f"it imports {module}"
     return (
         asks_for_what_differs(program, plan)
-        or pickles(program)
+        or pickles(program, plan)
         or collects(program)
         or is_derived(program)
         or class_changes(program, plan)
@@ -111,10 +108,16 @@ def asks_for_what_differs(program: Program, plan: ClassPlan) -> str:
     return ""
 
 
-def pickles(program: Program) -> str:
-    for call in program.calls(*PICKLES):
-        if not (call.args and is_plain_data(program, call.args[0])):
+def pickles(program: Program, plan: ClassPlan) -> str:
+    """Where a Value may be written into a file. What is not seen to hold one is looked at once more at run time."""
+    calls = list(program.calls(*PICKLES, *PICKLERS))
+    holders = Holders(program, {plan.fields["data"], plan.fields["grad"]}) if calls else None
+    for call in calls:
+        plain = call.args and not program.may_mean(call.func) & PICKLERS
+        if not plain or (holders is not None and any(map(holders.holds, call.args))):
             return f"line {call.lineno} may write Values into a file"
+    for value in program.values(*PICKLES):
+        return f"line {value.lineno} hands on {ast.unparse(value)}"
     return ""
 
 
@@ -222,62 +225,6 @@ def calls_by_keyword(program: Program, plan: ClassPlan) -> str:
         if program.is_class(node.func) and any(keyword.arg is None for keyword in node.keywords):
             return f"line {node.lineno} gives the constructor a dictionary"
     return ""
-
-
-def is_plain_data(program: Program, node: ast.expr) -> bool:
-    """Whether what is pickled is built from numbers and strings, by its spelling: `[p.data for p in params]`."""
-    if isinstance(node, ast.Name):
-        return node in program.scopes.scope_of and stays_plain(program, node)
-    if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
-        return is_plain_data(program, node.elt)
-    if isinstance(node, ast.DictComp):
-        return is_plain_data(program, node.value)
-    if isinstance(node, ast.Dict):
-        return None not in node.keys and all(is_plain_data(program, value) for value in node.values)
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return all(is_plain_data(program, part) for part in node.elts)
-    if isinstance(node, ast.BinOp):
-        return is_plain_data(program, node.left) and is_plain_data(program, node.right)
-    if isinstance(node, ast.Call):
-        made = program.meaning(node.func)
-        if made in ("len", "int", "float", "str", "repr") or getattr(node.func, "attr", "") == "join":
-            return True
-        return (
-            made in ("sorted", "set", "list", "tuple") and len(node.args) == 1 and is_plain_data(program, node.args[0])
-        )
-    if isinstance(node, ast.Attribute):
-        return node.attr in ("data", "grad")
-    return isinstance(node, (ast.Constant, ast.JoinedStr))
-
-
-def stays_plain(program: Program, name: ast.Name) -> bool:
-    """Whether a name is bound to such things only, and nobody changes what it holds."""
-    scope = program.scopes.meaning(name)
-    if scope is None:
-        return False
-    for use in program.scopes.occurrences(name.id, scope):
-        parent = program.parents.get(use)
-        if isinstance(use.ctx, ast.Load):
-            if not is_only_read(program, use):
-                return False
-        elif not (isinstance(parent, ast.Assign) and parent.targets == [use] and is_plain_data(program, parent.value)):
-            return False
-    binders = program.scopes.binders(name.id, scope)
-    return bool(binders) and all(isinstance(binder, ast.Name) for binder in binders)
-
-
-def is_only_read(program: Program, use: ast.expr) -> bool:
-    """Whether an object is looked at here, or written into a file, but neither changed nor given another name."""
-    parent = program.parents.get(use)
-    while isinstance(parent, (ast.Dict, ast.List, ast.Tuple)):
-        use, parent = parent, program.parents.get(parent)
-    if isinstance(parent, ast.Call) and parent.func is not use:
-        return not program.may_mean(parent.func).isdisjoint({*PICKLES, *READERS})
-    if isinstance(parent, ast.Attribute):
-        return parent.attr in READING
-    if isinstance(parent, ast.Subscript) and parent.value is use:
-        return isinstance(parent.ctx, ast.Load) and is_only_read(program, parent)
-    return isinstance(parent, (ast.Compare, ast.BinOp, ast.FormattedValue, ast.Subscript))
 
 
 # ---- the graph ------------------------------------------------------------------------------------------------------

@@ -36,6 +36,11 @@ class Refusals:
         self.words = f"your closures compute local gradients in backward(), the compiled class does before, and {why}"
         raise Refused(self.words)
 
+    def pickled(self) -> None:
+        """A Value on its way into a file (see support.Support.without_values). Raises Refused."""
+        self.words = "it pickles a Value, which would be another class's in the file"
+        raise Refused(self.words)
+
     def say(self) -> bool:
         """Whether something was refused; it is said now, unless it was before."""
         if self.words and not self.said:

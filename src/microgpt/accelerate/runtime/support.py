@@ -6,9 +6,10 @@ A compiled function answers None where it is not surely right, and the user's ow
 from __future__ import annotations
 
 import builtins
+import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ... import _engine, _functional
 from ..recognise.value_class import OURS_ONLY, ClassPlan
@@ -83,6 +84,23 @@ class Support:
             refusals.late(f"a local gradient raises {type(error).__name__}, in yours only when backward() runs")
             raise
 
+    def without_values(self, thing: Any) -> Any:
+        """What the script pickles. Raises Refused where there is a Value in it, in lists and the like or in objects."""
+        todo, seen = [thing], set()
+        while todo:
+            part = todo.pop()
+            if type(part) in (float, int, str) or id(part) in seen:
+                continue
+            seen.add(id(part))
+            if isinstance(part, _engine.Value):
+                refusals.pickled()
+            elif isinstance(part, dict):
+                todo += [*part.keys(), *part.values()]
+            elif isinstance(part, (list, tuple, set, frozenset)):
+                todo += part
+            todo += attributes(part)
+        return thing
+
     def failed(self) -> None:
         """In the handler of an exception that the user's code will raise again, if it is its own."""
         error = sys.exc_info()[1]
@@ -111,6 +129,14 @@ class Support:
             return kind
 
         return decorate
+
+
+def attributes(thing: object) -> Iterator[Any]:
+    """What an object holds, without asking it: its own code is not run."""
+    kinds = type(thing).__mro__
+    for name in ["__dict__", *(slot for kind in kinds for slot in vars(kind).get("__slots__", ()))]:
+        with contextlib.suppress(AttributeError, TypeError):
+            yield object.__getattribute__(thing, name)
 
 
 def be_the_script_s(plan: ClassPlan) -> None:

@@ -1,0 +1,198 @@
+"""Which expressions may be, or hold, a Value: followed from where Values are made, through names, attributes, calls and
+loops, until nothing new comes. Keys of dictionaries are taken for no Values, and what is stored into an object by
+roundabout ways is not seen: whoever relies on this looks at the object itself when the script runs (see
+support.without_values)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ..syntax.program import Program
+from ..syntax.scopes import FUNCTIONS, parameters
+from ..syntax.tree import child_nodes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NUMBERS_AND_TEXTS = {
+    *("len", "int", "float", "str", "repr", "bool", "range", "print", "isinstance", "hasattr", "ord", "chr", "round"),
+    *("id", "hash", "format", "open", "input", "type"),
+}
+PARTS_OF = {"values", "items", "get", "setdefault", "pop"}
+FLOWS = (
+    *(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem),
+    *(ast.Return, ast.Yield, ast.YieldFrom, ast.Call),
+)
+
+
+class Holders:
+    """What may hold a Value in one program. numbers: the attributes that hold numbers in every Value."""
+
+    def __init__(self, program: Program, numbers: set[str]) -> None:
+        self.program, self.numbers = program, numbers
+        self.held: set[Any] = set()  # (scope, name), functions of which the result holds one, and attributes
+        self.scope = {info.node: info for info in program.scopes.all}
+        self.methods: dict[str, list[ast.FunctionDef]] = {}
+        self.constructors: dict[str, list[ast.FunctionDef]] = {}
+        for node in program.of(ast.FunctionDef):
+            around = program.parents.get(node)
+            if isinstance(around, ast.ClassDef):
+                self.methods.setdefault(node.name, []).append(node)
+                if node.name == "__init__":
+                    self.constructors.setdefault(around.name, []).append(node)
+        before = -1
+        while before != len(self.held):
+            before = len(self.held)
+            for node in program.of(*FLOWS):
+                self.follow(node)
+
+    def holds(self, node: ast.AST | None) -> bool:
+        """Whether this may be or hold a Value."""
+        if node is None or isinstance(node, (ast.Constant, ast.JoinedStr, ast.Compare)):
+            return False
+        if isinstance(node, ast.Name):
+            return self.program.is_class(node) or self.key(node) in self.held or self.is_from_elsewhere(node)
+        if isinstance(node, ast.Attribute):
+            return node.attr not in self.numbers and (node.attr in self.held or self.holds(node.value))
+        if isinstance(node, ast.Subscript):
+            return self.holds(node.value)
+        if isinstance(node, ast.Lambda):
+            return self.holds(node.body)
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
+            return self.holds(node.elt)
+        if isinstance(node, ast.DictComp):
+            return self.holds(node.value)
+        if isinstance(node, ast.Dict):
+            return any(map(self.holds, node.values))
+        if isinstance(node, ast.Call):
+            return self.result_holds(node)
+        return any(map(self.holds, child_nodes(node)))
+
+    def result_holds(self, call: ast.Call) -> bool:
+        if self.program.meaning(call.func) in NUMBERS_AND_TEXTS:
+            return False
+        called = list(self.called(call))
+        if called and not isinstance(call.func, ast.Attribute):
+            return any(self.returned(function) for function in called)
+        return any(map(self.holds, child_nodes(call))) or any(self.returned(function) for function in called)
+
+    def returned(self, function: Any) -> bool:
+        if isinstance(function, ast.Lambda):
+            return self.holds(function.body)
+        made = function.args.args[:1] if function.name == "__init__" else []
+        return function in self.held or any(self.is_held(function, name) for name in made)
+
+    def called(self, call: ast.Call) -> Iterator[Any]:
+        """The script's own functions that a call may mean."""
+        if isinstance(call.func, ast.Name):
+            found = self.program.definition(call.func.id)
+            if isinstance(found, (ast.FunctionDef, ast.Lambda)):
+                yield found
+            elif not self.program.is_class(call.func):
+                yield from self.constructors.get(call.func.id, ())
+        elif isinstance(call.func, ast.Attribute):
+            yield from self.methods.get(call.func.attr, ())
+
+    def is_from_elsewhere(self, name: ast.Name) -> bool:
+        """Whether a name comes from a module that nobody looked through for this."""
+        meaning = self.program.imports.get(name.id, "")
+        return bool(meaning) and meaning.split(".")[0] in {*self.program.foreign(), *self.program.known, ""}
+
+    def key(self, name: ast.Name) -> Any:
+        scope = self.program.scopes.meaning(name) if name in self.program.scopes.scope_of else None
+        return (scope, name.id) if scope is not None else None
+
+    def hold(self, target: ast.AST | None) -> None:
+        """From now on this may hold a Value."""
+        if isinstance(target, ast.Name):
+            self.held.add(self.key(target))
+        elif isinstance(target, ast.Attribute):
+            self.held.add(target.attr)
+            self.hold(target.value)
+        elif isinstance(target, (ast.Subscript, ast.Starred)):
+            self.hold(target.value)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            for part in target.elts:
+                self.hold(part)
+
+    def follow(self, node: Any) -> None:
+        if isinstance(node, ast.Call):
+            self.follow_call(node)
+        elif isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)):
+            if self.holds(node.value):
+                self.held.add(self.around(node))
+        elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+            self.bind(node.target, node.iter)
+        elif isinstance(node, ast.withitem):
+            self.bind(node.optional_vars, node.context_expr)
+        else:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                self.bind(target, node.value)
+
+    def bind(self, target: ast.AST | None, value: ast.AST | None) -> None:
+        """A value to a target; tuples part by part, as far as `enumerate`, `zip` and `items` show them."""
+        parts: list[Any] = []
+        if isinstance(value, ast.Tuple):
+            parts = value.elts
+        elif isinstance(value, ast.Call) and self.program.meaning(value.func) == "zip":
+            parts = value.args
+        elif isinstance(value, ast.Call) and self.program.meaning(value.func) == "enumerate":
+            parts = [None, *value.args[:1]]
+        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "items":
+            parts = [None, value.func.value]
+        if isinstance(target, ast.Tuple) and len(target.elts) == len(parts):
+            for one, other in zip(target.elts, parts):
+                self.bind(one, other)
+        elif self.holds(value):
+            self.hold(target)
+        elif isinstance(target, ast.Name) and self.holds(target):
+            self.hold_origin(value)
+
+    def hold_origin(self, value: ast.AST | None) -> None:
+        """What another name of an object, or of a part of it, may have put into it."""
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in PARTS_OF:
+            value = value.func.value
+        if isinstance(value, (ast.Name, ast.Subscript)) or (
+            isinstance(value, ast.Attribute) and value.attr not in self.numbers
+        ):
+            self.hold(value)
+
+    def follow_call(self, call: ast.Call) -> None:
+        """Arguments into parameters, and into the object whose method is called."""
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        holding = [value for value in given if self.holds(value)]
+        if isinstance(call.func, ast.Attribute) and holding and call.func.attr not in self.methods:
+            self.hold(call.func.value)
+        for function in self.called(call):
+            names = parameters(function)
+            first = 1 if isinstance(self.program.parents.get(function), ast.ClassDef) else 0
+            if first and names and isinstance(call.func, ast.Attribute):
+                self.give(function, names[0], call.func.value)
+            if any(isinstance(value, ast.Starred) or None in [k.arg for k in call.keywords] for value in given):
+                self.hold_parameters(function, names if holding else [])
+            for name, value in zip(names[first:], call.args):
+                self.give(function, name, value)
+            for keyword in call.keywords:
+                for name in names:
+                    if name.arg == keyword.arg:
+                        self.give(function, name, keyword.value)
+
+    def give(self, function: Any, name: ast.arg, value: ast.expr) -> None:
+        if self.holds(value):
+            self.hold_parameters(function, [name])
+        elif self.is_held(function, name):
+            self.hold_origin(value)
+
+    def is_held(self, function: Any, name: ast.arg) -> bool:
+        return (self.scope[function], name.arg) in self.held
+
+    def hold_parameters(self, function: Any, names: list[ast.arg]) -> None:
+        self.held.update((self.scope[function], name.arg) for name in names)
+
+    def around(self, node: ast.AST) -> ast.AST | None:
+        parent = self.program.parents.get(node)
+        while parent is not None and not isinstance(parent, FUNCTIONS):
+            parent = self.program.parents.get(parent)
+        return parent
