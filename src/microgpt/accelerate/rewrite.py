@@ -216,7 +216,7 @@ def look_at(program: Program, plan: ClassPlan, project: Project) -> str:
         what_is_changed(program, plan, modules)
         or extra_shows(program, plan)
         or class_shows(program, plan)
-        or strange_number(program, plan)
+        or strange_number(program, plan, not (modules or plan.shared))
         or counters_show(program, plan.node, plan.counters)
     )
     of_subclass = needs_subclass(program, plan)

@@ -16,7 +16,7 @@ from ..syntax.program import Program
 from ..syntax.tree import walk
 from .children import strange_children
 from .escapes import is_type_of_error
-from .holders import Holders
+from .flow import values
 from .reach import may_be_value
 
 CLASS_MODULES = {
@@ -111,10 +111,10 @@ def asks_for_what_differs(program: Program, plan: ClassPlan) -> str:
 def pickles(program: Program, plan: ClassPlan) -> str:
     """Where a Value may be written into a file. What is not seen to hold one is looked at once more at run time."""
     calls = list(program.calls(*PICKLES, *PICKLERS))
-    holders = Holders(program, {plan.fields["data"], plan.fields["grad"]}) if calls else None
+    flow = values(program, {plan.fields["data"], plan.fields["grad"]}) if calls else None
     for call in calls:
         plain = call.args and not program.may_mean(call.func) & PICKLERS
-        if not plain or (holders is not None and any(map(holders.holds, call.args))):
+        if not plain or (flow is not None and any(map(flow.holds, call.args))):
             return f"line {call.lineno} may write Values into a file"
     for value in program.values(*PICKLES):
         return f"line {value.lineno} hands on {ast.unparse(value)}"

@@ -1,8 +1,7 @@
 """Whether everything that reaches a Value is a number of the kinds that the compiled Value holds: floats and ints.
 
 The script's class takes whatever it is given. Where something else could arrive (NumPy scalars, Fractions, booleans,
-None as a gradient, other objects), its class stays. Which names carry such things is followed through assignments,
-calls and loops by their spelling alone: too cautious rather than too trusting.
+None as a gradient, other objects), its class stays.
 """
 
 from __future__ import annotations
@@ -12,67 +11,46 @@ from collections.abc import Iterator
 
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import STRANGE_NUMBERS, Program
-from ..syntax.tree import child_nodes, walk
+from ..syntax.tree import walk
+from .flow import Flow, values
 
 CONVERSIONS = {"float", "int", "str", "len", "repr", "format", "print"}
 TO_PYTHON = {"item", "tolist"}
 
 
-def strange_number(program: Program, plan: ClassPlan) -> str:
-    """Where something that is no plain number may reach a Value, in words; "" if nowhere."""
-    return strange_object(program, plan) or strange_store(program, plan) or boolean_data(program, plan)
+def strange_number(program: Program, plan: ClassPlan, alone: bool) -> str:
+    """Where something that is no plain number may reach a Value, in words; "" if nowhere. alone: nobody else calls this
+    program's functions."""
+    return strange_object(program, plan, alone) or strange_store(program, plan) or boolean_data(program, plan)
 
 
 # ---- objects of other packages --------------------------------------------------------------------------------------
 
 
-def strange_object(program: Program, plan: ClassPlan) -> str:
-    carriers = {
-        name
-        for name, meaning in program.imports.items()
-        if meaning.split(".")[0] in program.foreign() | STRANGE_NUMBERS
-    }
+def strange_object(program: Program, plan: ClassPlan, alone: bool) -> str:
     for node in program.of(ast.Constant):
         if isinstance(node.value, complex):
             return f"line {node.lineno} has a complex number"
-    if not carriers:
+    packages = program.foreign() | STRANGE_NUMBERS
+    names = {name for name, meaning in program.imports.items() if meaning.split(".")[0] in packages}
+    if not names:
         return ""
-    spread(program, carriers)
+
+    def judge(node: ast.AST) -> bool | None:
+        if isinstance(node, ast.Call):
+            converts = isinstance(node.func, ast.Name) and node.func.id in CONVERSIONS
+            return False if converts or (isinstance(node.func, ast.Attribute) and node.func.attr in TO_PYTHON) else None
+        return (isinstance(node, ast.Name) and node.id in names) or None
+
+    strange = Flow(program, judge)
+    own = values(program, {plan.fields["data"], plan.fields["grad"]})
     for sink in sinks(program, plan):
-        if carries(sink, carriers):
+        if strange.holds(sink):
             return f"a number of another package may reach it in line {sink.lineno}"
+    for one, other in operands(program):
+        if (strange.holds(one) or strange.holds(other)) and not (alone and not own.holds(one) and not own.holds(other)):
+            return f"a number of another package may reach it in line {one.lineno}"
     return ""
-
-
-def spread(program: Program, carriers: set[str]) -> None:
-    """Add every name that may hold something made from a carrier."""
-    before = -1
-    while before != len(carriers):
-        before = len(carriers)
-        for node in program.nodes:
-            for source, targets in flows(node):
-                if carries(source, carriers):
-                    carriers.update(targets)
-        carriers.update(parameters_given(program, carriers))
-
-
-def flows(node: ast.AST) -> Iterator[tuple[ast.AST | None, list[str]]]:
-    """(expression, names it goes into)"""
-    if isinstance(node, ast.Assign):
-        yield node.value, [name for target in node.targets for name in stored_in(target)]
-    elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr)):
-        yield node.value, stored_in(node.target)
-    elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
-        yield node.iter, stored_in(node.target)
-    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
-        yield node.context_expr, stored_in(node.optional_vars)
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        for inner in walk(node):
-            if isinstance(inner, (ast.Return, ast.Yield)):
-                yield inner.value, [node.name]
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
-            yield argument, stored_in(node.func.value)
 
 
 def stored_in(target: ast.AST) -> list[str]:
@@ -86,52 +64,22 @@ def stored_in(target: ast.AST) -> list[str]:
     return [target.id] if isinstance(target, ast.Name) else []
 
 
-def parameters_given(program: Program, carriers: set[str]) -> set[str]:
-    """Parameters of the user's functions that are called with a carrier."""
-    called = set()
-    for node in program.of(ast.Call):
-        given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if any(carries(argument, carriers) for argument in given):
-            called.update(stored_in(node.func))
-    return {
-        argument.arg
-        for node in program.of(ast.FunctionDef, ast.AsyncFunctionDef)
-        if node.name in called or "__init__" in called
-        for argument in walk(node.args)
-        if isinstance(argument, ast.arg)
-    }
-
-
-def carries(node: ast.AST | None, carriers: set[str]) -> bool:
-    """Whether a carrier is named in an expression, conversions to Python's own numbers left out."""
-    if node is None:
-        return False
-    if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Name) and node.func.id in CONVERSIONS:
-            return False
-        if isinstance(node.func, ast.Attribute) and node.func.attr in TO_PYTHON:
-            return False
-    if (isinstance(node, ast.Name) and node.id in carriers) or (
-        isinstance(node, ast.Attribute) and node.attr in carriers
-    ):
-        return True
-    return any(carries(child, carriers) for child in child_nodes(node))
-
-
 def sinks(program: Program, plan: ClassPlan) -> Iterator[ast.expr]:
-    """Expressions whose value comes to be in a Value, or meets one in an operation."""
+    """Expressions whose value comes to be in a Value."""
     for call in program.class_calls():
         yield from call.args
         yield from (keyword.value for keyword in call.keywords)
     for target, value in program.attribute_stores():
         if target.attr in plan.fields.values():
             yield value if value is not None else target
+
+
+def operands(program: Program) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """What may meet a Value in an operation."""
     for node in program.of(ast.BinOp, ast.AugAssign):
-        if isinstance(node, ast.BinOp) and not isinstance(node.left, ast.Constant):
-            if not isinstance(node.right, ast.Constant):
-                yield node
-        elif isinstance(node, ast.AugAssign) and not isinstance(node.value, ast.Constant):
-            yield node.value
+        pair = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.target, node.value)
+        if not any(isinstance(part, ast.Constant) for part in pair):
+            yield pair
 
 
 # ---- what is no number at all ---------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Program:
         self.aliases: dict[str, set[str]] = {}  # name -> all that it is the name of, in any scope
         self.modules: set[str] = set()  # every module that an import statement names, top level
         self.known: set[str] = set()  # packages of the script's own, in which nothing but Python's numbers is computed
+        self.beside: set[str] | None = None  # packages of the script's own; None where nobody knows which they are
         self.class_names: set[str] = set()  # what imports of the class from another module mean: "engine.Value"
         self.names_class: dict[str, ast.ClassDef] = {}  # classes that take the place of `Value` in patterns
         self.home = self.scopes.module  # the scope that the class stands in: the module's, or a function's

@@ -34,7 +34,8 @@ class Project:
             program.roots & STRANGE_NUMBERS or program.foreign() - self.roots for program in self.modules.values()
         )
         for program in (script, *self.modules.values()):
-            program.known = self.roots | {"."} if plain else set()
+            program.known = self.roots if plain else set()
+            program.beside = self.roots if folder else None
 
     @property
     def roots(self) -> set[str]:

@@ -1,12 +1,13 @@
-"""Which expressions may be, or hold, a Value: followed from where Values are made, through names, attributes, calls and
-loops, until nothing new comes. Keys of dictionaries are taken for no Values, and what is stored into an object by
-roundabout ways is not seen: whoever relies on this looks at the object itself when the script runs (see
-support.without_values)."""
+"""Which expressions may be, or hold, something of a kind: followed from where it is made, through names, attributes,
+calls and loops, until nothing new comes. Keys of dictionaries are left out, and what is stored into an object by
+roundabout ways is not seen: whoever relies on this looks once more when the script runs (support.without_values, and
+the engine's guard of numbers)."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 from ..syntax.program import Program
 from ..syntax.scopes import FUNCTIONS, parameters
@@ -27,12 +28,30 @@ FLOWS = (
 )
 
 
-class Holders:
-    """What may hold a Value in one program. numbers: the attributes that hold numbers in every Value."""
+def values(program: Program, numbers: set[str]) -> Flow:
+    """The flow of Values. numbers: the attributes that hold numbers in every Value."""
+    elsewhere = program.foreign() if program.beside is None else {*program.beside, ""}
 
-    def __init__(self, program: Program, numbers: set[str]) -> None:
-        self.program, self.numbers = program, numbers
-        self.held: set[Any] = set()  # (scope, name), functions of which the result holds one, and attributes
+    def judge(node: ast.AST) -> bool | None:
+        if isinstance(node, ast.Name):
+            meaning = program.imports.get(node.id)
+            return program.is_class(node) or (meaning is not None and meaning.split(".")[0] in elsewhere) or None
+        if isinstance(node, ast.Attribute) and node.attr in numbers:
+            return False
+        if isinstance(node, ast.Call) and program.meaning(node.func) in NUMBERS_AND_TEXTS:
+            return False
+        return False if isinstance(node, ast.Compare) else None
+
+    return Flow(program, judge)
+
+
+class Flow:
+    """Where something may be in one program. judge: whether a node surely holds it, surely not, or (None) whether that
+    depends on its parts."""
+
+    def __init__(self, program: Program, judge: Callable[[ast.AST], bool | None]) -> None:
+        self.program, self.judge = program, judge
+        self.held: set[Any] = set()  # (scope, name), functions of which the result holds it, and attributes
         self.scope = {info.node: info for info in program.scopes.all}
         self.methods: dict[str, list[ast.FunctionDef]] = {}
         self.constructors: dict[str, list[ast.FunctionDef]] = {}
@@ -49,13 +68,15 @@ class Holders:
                 self.follow(node)
 
     def holds(self, node: ast.AST | None) -> bool:
-        """Whether this may be or hold a Value."""
-        if node is None or isinstance(node, (ast.Constant, ast.JoinedStr, ast.Compare)):
+        if node is None or isinstance(node, (ast.Constant, ast.JoinedStr)):
             return False
+        judged = self.judge(node)
+        if judged is not None:
+            return judged
         if isinstance(node, ast.Name):
-            return self.program.is_class(node) or self.key(node) in self.held or self.is_from_elsewhere(node)
+            return self.key(node) in self.held
         if isinstance(node, ast.Attribute):
-            return node.attr not in self.numbers and (node.attr in self.held or self.holds(node.value))
+            return node.attr in self.held or self.holds(node.value)
         if isinstance(node, ast.Subscript):
             return self.holds(node.value)
         if isinstance(node, ast.Lambda):
@@ -71,8 +92,6 @@ class Holders:
         return any(map(self.holds, child_nodes(node)))
 
     def result_holds(self, call: ast.Call) -> bool:
-        if self.program.meaning(call.func) in NUMBERS_AND_TEXTS:
-            return False
         called = list(self.called(call))
         if called and not isinstance(call.func, ast.Attribute):
             return any(self.returned(function) for function in called)
@@ -95,17 +114,12 @@ class Holders:
         elif isinstance(call.func, ast.Attribute):
             yield from self.methods.get(call.func.attr, ())
 
-    def is_from_elsewhere(self, name: ast.Name) -> bool:
-        """Whether a name comes from a module that nobody looked through for this."""
-        meaning = self.program.imports.get(name.id, "")
-        return bool(meaning) and meaning.split(".")[0] in {*self.program.foreign(), *self.program.known, ""}
-
     def key(self, name: ast.Name) -> Any:
         scope = self.program.scopes.meaning(name) if name in self.program.scopes.scope_of else None
         return (scope, name.id) if scope is not None else None
 
     def hold(self, target: ast.AST | None) -> None:
-        """From now on this may hold a Value."""
+        """From now on this may hold it."""
         if isinstance(target, ast.Name):
             self.held.add(self.key(target))
         elif isinstance(target, ast.Attribute):
@@ -154,16 +168,14 @@ class Holders:
         """What another name of an object, or of a part of it, may have put into it."""
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in PARTS_OF:
             value = value.func.value
-        if isinstance(value, (ast.Name, ast.Subscript)) or (
-            isinstance(value, ast.Attribute) and value.attr not in self.numbers
-        ):
+        if isinstance(value, (ast.Name, ast.Subscript, ast.Attribute)) and self.judge(value) is not False:
             self.hold(value)
 
     def follow_call(self, call: ast.Call) -> None:
         """Arguments into parameters, and into the object whose method is called."""
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         holding = [value for value in given if self.holds(value)]
-        if isinstance(call.func, ast.Attribute) and holding and call.func.attr not in self.methods:
+        if isinstance(call.func, ast.Attribute) and holding and not self.stays_nowhere(call.func):
             self.hold(call.func.value)
         for function in self.called(call):
             names = parameters(function)
@@ -178,6 +190,11 @@ class Holders:
                 for name in names:
                     if name.arg == keyword.arg:
                         self.give(function, name, keyword.value)
+
+    def stays_nowhere(self, function: ast.Attribute) -> bool:
+        """The script's own methods are followed; in a module that comes with Python nothing stays (math.isnan)."""
+        module = (self.program.meaning(function) or "").split(".")[0]
+        return function.attr in self.methods or module in sys.stdlib_module_names
 
     def give(self, function: Any, name: ast.arg, value: ast.expr) -> None:
         if self.holds(value):
