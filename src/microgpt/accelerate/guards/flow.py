@@ -52,6 +52,7 @@ class Flow:
     def __init__(self, program: Program, judge: Callable[[ast.AST], bool | None]) -> None:
         self.program, self.judge = program, judge
         self.held: set[Any] = set()  # (scope, name), functions of which the result holds it, and attributes
+        self.filled: set[Any] = set()  # those of the names in whose objects it was stored
         self.scope = {info.node: info for info in program.scopes.all}
         self.methods: dict[str, list[ast.FunctionDef]] = {}
         self.constructors: dict[str, list[ast.FunctionDef]] = {}
@@ -118,15 +119,17 @@ class Flow:
         scope = self.program.scopes.meaning(name) if name in self.program.scopes.scope_of else None
         return (scope, name.id) if scope is not None else None
 
-    def hold(self, target: ast.AST | None) -> None:
-        """From now on this may hold it."""
+    def hold(self, target: ast.AST | None, inside: bool = False) -> None:
+        """From now on this may hold it; `inside`: because something was stored into the object."""
         if isinstance(target, ast.Name):
             self.held.add(self.key(target))
+            if inside:
+                self.filled.add(self.key(target))
         elif isinstance(target, ast.Attribute):
             self.held.add(target.attr)
-            self.hold(target.value)
+            self.hold(target.value, True)
         elif isinstance(target, (ast.Subscript, ast.Starred)):
-            self.hold(target.value)
+            self.hold(target.value, True)
         elif isinstance(target, (ast.Tuple, ast.List)):
             for part in target.elts:
                 self.hold(part)
@@ -141,6 +144,9 @@ class Flow:
             self.bind(node.target, node.iter)
         elif isinstance(node, ast.withitem):
             self.bind(node.optional_vars, node.context_expr)
+        elif isinstance(node, ast.AugAssign):
+            if self.holds(node.value):
+                self.hold(node.target, True)
         else:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 self.bind(target, node.value)
@@ -161,7 +167,7 @@ class Flow:
                 self.bind(one, other)
         elif self.holds(value):
             self.hold(target)
-        elif isinstance(target, ast.Name) and self.holds(target):
+        elif isinstance(target, ast.Name) and self.key(target) in self.filled:
             self.hold_origin(value)
 
     def hold_origin(self, value: ast.AST | None) -> None:
@@ -169,14 +175,14 @@ class Flow:
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in PARTS_OF:
             value = value.func.value
         if isinstance(value, (ast.Name, ast.Subscript, ast.Attribute)) and self.judge(value) is not False:
-            self.hold(value)
+            self.hold(value, True)
 
     def follow_call(self, call: ast.Call) -> None:
         """Arguments into parameters, and into the object whose method is called."""
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         holding = [value for value in given if self.holds(value)]
         if isinstance(call.func, ast.Attribute) and holding and not self.stays_nowhere(call.func):
-            self.hold(call.func.value)
+            self.hold(call.func.value, True)
         for function in self.called(call):
             names = parameters(function)
             first = 1 if isinstance(self.program.parents.get(function), ast.ClassDef) else 0
@@ -199,7 +205,7 @@ class Flow:
     def give(self, function: Any, name: ast.arg, value: ast.expr) -> None:
         if self.holds(value):
             self.hold_parameters(function, [name])
-        elif self.is_held(function, name):
+        elif (self.scope[function], name.arg) in self.filled:
             self.hold_origin(value)
 
     def is_held(self, function: Any, name: ast.arg) -> bool:
