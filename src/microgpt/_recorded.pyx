@@ -29,6 +29,7 @@ up before anything has changed, and the function runs in Python, which raises, o
 
 Thread-safety: one thread records at a time; replays run under the GIL, each in memory of its own.
 """
+cimport cython
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
@@ -41,7 +42,7 @@ from microgpt.engine.cpython_api cimport reference_count
 from microgpt.engine.layout cimport (
     BLOCK_BITS, BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, LEAF, NARY, OP_ABS, OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH,
     OP_LOG, OP_ADD_NUMBER, OP_POW, OP_RPOW, OP_RELU, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT, OP_TANH,
-    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay, SPENT_INNER, SPENT_ONCE,
+    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Dots, Operands, Replay, SPENT_INNER, SPENT_ONCE,
     block_of,
 )
 from microgpt.engine.ints cimport fits_int
@@ -164,7 +165,7 @@ cdef class Recording:
             find_grad_kinds(graph)
             for k, (token, value) in enumerate(choices):
                 found.append(Choice(token))
-                (<Choice>found[k]).find(graph, weight_of(graph, (<Value>value).id), k)
+                (<Choice>found[k]).find(graph, weight_of(graph, (<Value>value).id), <uint32_t>k + 1)
             find_sums(graph)
             for k in range(len(found)):
                 (<Choice>found[k]).find_rows(graph)
@@ -230,10 +231,10 @@ cdef class Recording:
         for k in range(self.plan.n_choices):
             choice, slots = choices[k], &self.plan.choices[k]
             total = &graph.cells[choice.total]
-            if not is_vector(graph, &graph.terms[total.a], total.b, True):
+            if graph.first_slot(total.a) < 0:
                 raise NotRecorded(CANNOT_CHOOSE)
             slots.token, slots.n = choice.token, total.b
-            slots.first = graph.cells[graph.terms[total.a].left].slot
+            slots.first = graph.first_slot(total.a)
             if choice.rows:
                 slots.program = self.plan.backward + backward.row_starts[k]
                 slots.rows = <Instruction *>PyMem_RawMalloc(total.b * sizeof(Instruction))

@@ -1,15 +1,21 @@
 # The backward program: what receives a contribution, and when.
 # A part of _recorded.pyx, which includes it.
 
+@cython.final
 cdef class Backward:
-    """Turns the events of the walk, from the last to the first, into drafts of instructions."""
+    """Turns the events of the walk, from the last to the first, into drafts of instructions.
+
+    Gradients that always receive together count as one where it is asked which event is the last: those of a row, a vector
+    of dot products whose elements are parameters with no other use. So do those in a column of a table, since rows that
+    tokens choose may be the same.
+    """
     cdef Graph graph
     cdef Program program
-    cdef uint32_t *last                 # by cell, then by column of each table: level of its last contribution
+    cdef uint32_t *gradient             # by cell: which one it has, an index of `last` and `touched`
+    cdef uint32_t *last                 # level of its last contribution
     cdef uint32_t *touched              # which event that was, counted from 1
     cdef uint32_t now
     cdef uint32_t level                 # of the event that is looked at
-    cdef list columns                   # by table: where its columns begin in `last`
     cdef list choices
     cdef Event open_event               # products beside each other become one event; high 0: none
     cdef uint32_t opened                # when it was the turn of its last part
@@ -18,47 +24,78 @@ cdef class Backward:
 
     def __cinit__(self, Graph graph, Program program, list tables, list choices):
         cdef size_t n = graph.n_cells
+        cdef list columns = []
         self.graph, self.program, self.choices = graph, program, choices
-        self.columns = []
         for table in tables:
-            self.columns.append(n)
+            columns.append(n)
             n += (<Table>table).n_columns
+        self.gradient = <uint32_t *>PyMem_RawMalloc(n * sizeof(uint32_t))
         self.last = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
         self.touched = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
         self.row_of = <uint32_t *>PyMem_RawCalloc(graph.n_cells, sizeof(uint32_t))
-        if self.last == NULL or self.touched == NULL or self.row_of == NULL:
+        if self.gradient == NULL or self.last == NULL or self.touched == NULL or self.row_of == NULL:
             raise MemoryError
+        self.set_gradients(columns)
 
     def __dealloc__(self):
+        PyMem_RawFree(self.gradient)
         PyMem_RawFree(self.last)
         PyMem_RawFree(self.touched)
         PyMem_RawFree(self.row_of)
 
     # ---- when -------------------------------------------------------------------------------------------------------------
 
-    cdef size_t gradient(self, uint32_t c) except? 0:
-        """Which gradient a contribution goes to. Rows of a table that tokens choose may be the same: a column is one."""
-        cdef Cell *cell = &self.graph.cells[c]
-        if cell.op == C_LOOKUP:
-            return <size_t>self.columns[cell.table - 1] + cell.column
-        if cell.op == C_PARAM and cell.table != 0:
-            return <size_t>self.columns[cell.table - 1] + cell.column
-        return c
+    cdef int set_gradients(self, list columns) except -1:
+        cdef Cell *cell
+        cdef Vector *vector
+        cdef uint32_t c, k, number
+        cdef const uint32_t *operands
+        for c in range(<uint32_t>self.graph.n_cells):
+            cell = &self.graph.cells[c]
+            self.gradient[c] = c
+            if cell.op == C_LOOKUP or (cell.op == C_PARAM and cell.table != 0):
+                self.gradient[c] = <uint32_t>columns[cell.table - 1] + cell.column
+        for number in range(<uint32_t>self.graph.n_vectors):
+            vector = &self.graph.vectors[number]
+            operands = self.graph.operands + vector.first
+            vector.is_row = self.is_row(number)
+            for k in range(vector.n if vector.is_row else 0):
+                self.gradient[operands[k]] = operands[0]
+        return 0
 
-    cdef int behind(self, uint32_t c) except -1:
+    cdef bint is_row(self, uint32_t number) noexcept:
+        cdef Vector *vector = &self.graph.vectors[number]
+        cdef const uint32_t *operands = self.graph.operands + vector.first
+        cdef Cell *cell
+        cdef uint32_t k
+        for k in range(vector.n):
+            cell = &self.graph.cells[operands[k]]
+            if cell.op != C_PARAM or cell.uses != 1 or cell.table != 0:
+                return False
+        return self.graph.first_slot(number) >= 0
+
+    cdef inline void behind(self, uint32_t c) noexcept:
         """The event comes behind the last contribution to the gradient of c."""
-        self.level = max(self.level, self.last[self.gradient(c)])
-        return 0
+        self.level = max(self.level, self.last[self.gradient[c]])
 
-    cdef int receives(self, uint32_t c) except -1:
-        cdef size_t gradient = self.gradient(c)
-        self.last[gradient] = self.level
-        self.touched[gradient] = self.now
-        return 0
+    cdef inline void receives(self, uint32_t c) noexcept:
+        self.last[self.gradient[c]] = self.level
+        self.touched[self.gradient[c]] = self.now
 
-    cdef int begin(self, uint32_t source) noexcept:
+    cdef void vector_behind(self, uint32_t number, uint32_t low, uint32_t high) noexcept:
+        cdef const uint32_t *operands = self.graph.operands + self.graph.vectors[number].first
+        cdef uint32_t k
+        for k in range(low, min(high, low + 1) if self.graph.vectors[number].is_row else high):
+            self.behind(operands[k])
+
+    cdef void vector_receives(self, uint32_t number, uint32_t low, uint32_t high) noexcept:
+        cdef const uint32_t *operands = self.graph.operands + self.graph.vectors[number].first
+        cdef uint32_t k
+        for k in range(low, min(high, low + 1) if self.graph.vectors[number].is_row else high):
+            self.receives(operands[k])
+
+    cdef inline void begin(self, uint32_t source) noexcept:
         self.level = self.last[source]
-        return 0
 
     # ---- events -----------------------------------------------------------------------------------------------------------
 
@@ -80,16 +117,14 @@ cdef class Backward:
     cdef int chosen(self, uint32_t c) except -1:
         """A weight that a token chose: any of the exponentials may be the one that receives."""
         cdef Cell *cells = self.graph.cells
-        cdef uint32_t total = self.choices[cells[c].choice - 1].total, k
+        cdef uint32_t total = self.choices[cells[c].choice - 1].total
         self.begin(c)
-        for k in range(cells[total].b):
-            self.behind(self.graph.terms[cells[total].a + k].left)
+        self.vector_behind(cells[total].a, 0, cells[total].b)
         self.behind(cells[c].b)
         self.level += 1
         self.program.add(R_BACK_MUL, 1, cells[c].slot, CHOSEN + 2 * <int32_t>(cells[c].choice - 1), cells[cells[c].b].slot, 0.0,
                          self.level)
-        for k in range(cells[total].b):
-            self.receives(self.graph.terms[cells[total].a + k].left)
+        self.vector_receives(cells[total].a, 0, cells[total].b)
         self.receives(cells[c].b)
         return 0
 
@@ -101,57 +136,60 @@ cdef class Backward:
         self.receives(a)
         return 0
 
-    cdef bint is_safe(self, const Term *terms, uint32_t n) except -1:
-        """Whether the terms are vectors, of which no gradient receives twice unless at the same place on both sides."""
-        cdef Cell *left = &self.graph.cells[terms[0].left]
-        cdef Cell *right = &self.graph.cells[terms[0].right]
-        cdef int32_t apart = left.slot - right.slot
-        if not is_vector(self.graph, terms, n, True) or not is_vector(self.graph, terms, n, False):
-            return False
-        if apart != 0 and -<int32_t>n < apart < <int32_t>n:
+    cdef int32_t slot_of(self, uint32_t number, uint32_t low, uint32_t n) noexcept:
+        """As Graph.first_slot, of n operands from `low` on."""
+        cdef int32_t first = self.graph.first_slot(number)
+        if first >= 0:
+            return first + <int32_t>low
+        return self.graph.first_of(self.graph.operands + self.graph.vectors[number].first + low, n)
+
+    cdef bint is_safe(self, const Cell *total, uint32_t low, uint32_t n) noexcept:
+        """Whether the factors are neighbours, and no gradient receives twice unless at the same place on both sides."""
+        cdef Cell *left = &self.graph.cells[self.graph.left_of(total)[low]]
+        cdef Cell *right = &self.graph.cells[self.graph.right_of(total)[low]]
+        cdef int32_t a = self.slot_of(total.a, low, n), b = self.slot_of(total.right, low, n)
+        if a < 0 or b < 0 or (a != b and -<int32_t>n < a - b < <int32_t>n):
             return False
         if left.op in (C_LOOKUP, C_PARAM) and right.op in (C_LOOKUP, C_PARAM) and left.table != 0 and left.table == right.table:
             return left.column == right.column or abs(<int>left.column - <int>right.column) >= <int>n
         return True
 
     cdef int dot_terms(self, uint32_t c, uint32_t low, uint32_t high) except -1:
-        cdef const Term *terms = &self.graph.terms[self.graph.cells[c].a]
+        cdef Cell *cell = &self.graph.cells[c]
+        cdef const uint32_t *left = self.graph.left_of(cell)
+        cdef const uint32_t *right = self.graph.right_of(cell)
         cdef uint32_t n = high - low, k
         if n == 0:
             return 0
-        if n > 1 and not self.is_safe(terms + low, n):
+        if n > 1 and not self.is_safe(cell, low, n):
             for k in range(high, low, -1):
-                self.pair(R_BACK_DOT, c, terms[k - 1].left, terms[k - 1].right)
+                self.pair(R_BACK_DOT, c, left[k - 1], right[k - 1])
             return 0
         self.begin(c)
-        for k in range(low, high):
-            self.behind(terms[k].left)
-            self.behind(terms[k].right)
+        self.vector_behind(cell.a, low, high)
+        self.vector_behind(cell.right, low, high)
         self.level += 1
-        self.program.add(R_BACK_DOT, <int32_t>n, self.graph.cells[c].slot, self.graph.cells[terms[low].left].slot,
-                         self.graph.cells[terms[low].right].slot, 0.0, self.level)
-        for k in range(low, high):
-            self.receives(terms[k].left)
-            self.receives(terms[k].right)
+        self.program.add(R_BACK_DOT, <int32_t>n, cell.slot, self.graph.cells[left[low]].slot, self.graph.cells[right[low]].slot,
+                         0.0, self.level)
+        self.vector_receives(cell.a, low, high)
+        self.vector_receives(cell.right, low, high)
         return 0
 
     cdef int sum_terms(self, uint32_t c, uint32_t low, uint32_t high) except -1:
-        cdef const Term *terms = &self.graph.terms[self.graph.cells[c].a]
-        cdef uint32_t n = high - low, k
-        if n == 0:
+        cdef Cell *cell = &self.graph.cells[c]
+        cdef const uint32_t *terms = self.graph.left_of(cell)
+        cdef uint32_t k
+        if low == high:
             return 0
-        if not is_vector(self.graph, terms + low, n, True):
+        if self.slot_of(cell.a, low, high - low) < 0:
             for k in range(high, low, -1):
-                self.single(R_BACK_SUM, c, terms[k - 1].left, 0.0)
+                self.single(R_BACK_SUM, c, terms[k - 1], 0.0)
             return 0
         self.begin(c)
-        for k in range(low, high):
-            self.behind(terms[k].left)
+        self.vector_behind(cell.a, low, high)
         self.level += 1
-        self.program.add(R_BACK_SUM, <int32_t>n, self.graph.cells[c].slot, self.graph.cells[terms[low].left].slot, 0, 0.0,
-                         self.level)
-        for k in range(low, high):
-            self.receives(terms[k].left)
+        self.program.add(R_BACK_SUM, <int32_t>(high - low), cell.slot, self.graph.cells[terms[low]].slot, 0, 0.0, self.level)
+        self.vector_receives(cell.a, low, high)
         return 0
 
     cdef int flush(self) except -1:
@@ -195,9 +233,9 @@ cdef class Backward:
 
     cdef int constructed(self, uint32_t c) except -1:
         cdef Cell *cell = &self.graph.cells[c]
-        cdef uint32_t k, a = cell.a, n = cell.b
-        for k in range(n):
-            self.single(R_BACK_C, c, self.graph.terms[a + k].left, self.graph.terms[a + k].local_grad)
+        cdef uint32_t k
+        for k in range(cell.b):
+            self.single(R_BACK_C, c, self.graph.left_of(cell)[k], self.graph.local_grads[cell.right + k])
         return 0
 
     cdef int event(self, Event *event) except -1:
@@ -245,13 +283,12 @@ cdef class Backward:
         """The walk came to the logits by the target's row: all rows but that one have their turn before it. They wait for it,
         and are one event, whose order the target decides. Nothing else may reach their operands meanwhile."""
         cdef uint32_t k = self.row_of[c] - 1, n = self.graph.cells[c].b, row_cell, i
-        cdef const Term *terms
+        cdef Cell *cell
         choice = self.choices[k]
         waiting = self.row_waiting[k]
         if c in waiting:                                    # the rest of the target's row, which went with its first part
             for row_cell in choice.rows:                    # had another row been the target's, it would be its turn
-                for i in range(low, high):
-                    self.stays(row_cell, i, waiting[row_cell])
+                self.stays(row_cell, low, high, waiting[row_cell])
             return 0
         waiting[c] = self.opened
         if len(waiting) < len(choice.rows):
@@ -262,31 +299,31 @@ cdef class Backward:
             raise NotRecorded(CANNOT_CHOOSE)
         self.level = 0
         for row_cell in choice.rows:
-            terms = &self.graph.terms[self.graph.cells[row_cell].a]
-            if not self.is_safe(terms, n):
+            cell = &self.graph.cells[row_cell]
+            if not self.is_safe(cell, 0, n):
                 raise NotRecorded(CANNOT_CHOOSE)
             self.level = max(self.level, self.last[row_cell])
-            for i in range(n):
-                self.stays(row_cell, i, waiting[row_cell])
-                self.behind(terms[i].left)
-                self.behind(terms[i].right)
+            self.stays(row_cell, 0, n, waiting[row_cell])
+            self.vector_behind(cell.a, 0, n)
+            self.vector_behind(cell.right, 0, n)
         self.level += 1
-        for i, cell in enumerate(choice.rows):
-            row_cell = cell
+        for i, row_cell in enumerate(choice.rows):
             self.draft_row(k, i, row_cell)
         for row_cell in choice.rows:
             waiting[row_cell] = self.now
-            terms = &self.graph.terms[self.graph.cells[row_cell].a]
-            for i in range(n):
-                self.receives(terms[i].left)
-                self.receives(terms[i].right)
+            cell = &self.graph.cells[row_cell]
+            self.vector_receives(cell.a, 0, n)
+            self.vector_receives(cell.right, 0, n)
         return 0
 
-    cdef int stays(self, uint32_t c, uint32_t i, uint32_t since) except -1:
-        """Nothing has reached the operands of this term since then."""
-        cdef Term *term = &self.graph.terms[self.graph.cells[c].a + i]
-        if self.touched[self.gradient(term.left)] > since or self.touched[self.gradient(term.right)] > since:
-            raise NotRecorded(CANNOT_CHOOSE)
+    cdef int stays(self, uint32_t c, uint32_t low, uint32_t high, uint32_t since) except -1:
+        """Nothing has reached the operands of these terms since then."""
+        cdef Cell *cell = &self.graph.cells[c]
+        cdef uint32_t i
+        for i in range(low, high):
+            if self.touched[self.gradient[self.graph.left_of(cell)[i]]] > since or (
+                    self.touched[self.gradient[self.graph.right_of(cell)[i]]] > since):
+                raise NotRecorded(CANNOT_CHOOSE)
         return 0
 
     cdef int starts_stay(self, uint32_t k) except -1:
@@ -295,14 +332,13 @@ cdef class Backward:
         waiting = self.row_waiting[k]
         if len(waiting) == len(self.choices[k].rows):
             for row_cell in self.choices[k].rows:
-                if self.touched[self.gradient(self.graph.cells[row_cell].start)] > waiting[row_cell]:
+                if self.touched[self.gradient[self.graph.cells[row_cell].start]] > waiting[row_cell]:
                     raise NotRecorded(CANNOT_CHOOSE)
         return 0
 
     cdef int draft_row(self, uint32_t choice, uint32_t row, uint32_t c) except -1:
         cdef Cell *cell = &self.graph.cells[c]
-        cdef Term *terms = &self.graph.terms[cell.a]
-        cdef Draft *draft = self.program.add(R_BACK_ROWS, <int32_t>cell.b, cell.slot, self.graph.cells[terms[0].left].slot,
-                                             self.graph.cells[terms[0].right].slot, 0.0, self.level)
+        cdef Draft *draft = self.program.add(R_BACK_ROWS, <int32_t>cell.b, cell.slot, self.graph.first_slot(cell.a),
+                                             self.graph.first_slot(cell.right), 0.0, self.level)
         draft.choice, draft.row = choice, row
         return 0

@@ -27,7 +27,7 @@ cdef class Choice:
     same way: by functions of its own from a product of its own row with one and the same vector. Then the rows that are not
     the target's come first in backward, from last to first, and its row comes last.
     """
-    cdef readonly uint32_t token, total, chosen
+    cdef readonly uint32_t token, number, total, chosen # number: counted from 1
     cdef readonly list rows             # cells of the sums of products, by logit; empty if the logits are leaves
 
     def __init__(self, uint32_t token):
@@ -35,7 +35,7 @@ cdef class Choice:
         self.rows = []
 
     cdef int find(self, Graph graph, uint32_t weight, uint32_t number) except -1:
-        """Read how it was computed, which is choice `number`."""
+        """Read how it was computed, which is choice `number`, counted from 1."""
         cdef Cell *cells = graph.cells
         cdef uint32_t k, exponential, inverse
         if cells[weight].op != R_MUL or cells[cells[weight].b].op != R_POW:
@@ -44,10 +44,10 @@ cdef class Choice:
         self.total = cells[inverse].a
         if cells[self.total].op != R_SUM or cells[self.total].uses != 1 or cells[weight].choice != 0:
             raise NotRecorded("a softmax is used by a token and in another way as well; call it twice")
-        cells[weight].choice = number + 1
+        self.number = cells[weight].choice = number
         self.chosen = NONE
         for k in range(cells[self.total].b):
-            if graph.terms[cells[self.total].a + k].left == exponential:
+            if graph.left_of(&cells[self.total])[k] == exponential:
                 self.chosen = k
         if self.chosen == NONE:
             raise NotRecorded(CANNOT_CHOOSE)
@@ -56,51 +56,50 @@ cdef class Choice:
     cdef int find_rows(self, Graph graph) except -1:
         cdef Cell *cells = graph.cells
         cdef uint32_t k, exponential, row, n = cells[self.total].b
-        cdef set own = set()
         cdef list ways = []
         for k in range(n):
-            exponential = graph.terms[cells[self.total].a + k].left
+            exponential = graph.left_of(&cells[self.total])[k]
             if cells[exponential].uses != (2 if k == self.chosen else 1) or cells[cells[exponential].a].uses != 1:
                 raise NotRecorded(CANNOT_CHOOSE)
-            ways.append(self.way_down(graph, cells[cells[exponential].a].a, own))
+            ways.append(self.way_down(graph, cells[cells[exponential].a].a))
             if ways[k] != ways[0]:
                 raise NotRecorded(CANNOT_CHOOSE)
         if self.rows:
             for row in self.rows:
-                self.compare(graph, self.rows[0], row, own)
+                self.compare(graph, self.rows[0], row)
         return 0
 
-    cdef int take(self, Graph graph, uint32_t c, set own) except -1:
+    cdef int take(self, Graph graph, uint32_t c) except -1:
         """A leaf that this logit has for itself."""
         cdef Cell *cell = &graph.cells[c]
         if cell.op == C_CONST:
             return 0
-        if cell.op not in (C_PARAM, C_LOOKUP) or c in own:
+        if cell.op not in (C_PARAM, C_LOOKUP) or cell.choice == self.number:
             raise NotRecorded(CANNOT_CHOOSE)
-        own.add(c)
+        cell.choice = self.number
         return 0
 
-    cdef list way_down(self, Graph graph, uint32_t c, set own):
+    cdef list way_down(self, Graph graph, uint32_t c):
         """The operations from a logit down to its row, which is noted, or to a leaf."""
         cdef Cell *cell = &graph.cells[c]
         cdef list way = []
         while True:
             if cell.op in (C_CONST, C_PARAM, C_LOOKUP):
-                self.take(graph, c, own)
+                self.take(graph, c)
                 return way
             if cell.uses != 1:
                 raise NotRecorded(CANNOT_CHOOSE)
             way.append(cell.op)
             if cell.op == R_DOT:
                 self.rows.append(c)
-                self.take(graph, cell.start, own)
+                self.take(graph, cell.start)
                 return way
             if cell.op in (R_ADD, R_MUL, R_MUL_INT):
                 if graph.cells[cell.b].op < R_COUNT:
-                    self.take(graph, cell.a, own)
+                    self.take(graph, cell.a)
                     c = cell.b
                 else:
-                    self.take(graph, cell.b, own)
+                    self.take(graph, cell.b)
                     c = cell.a
             elif cell.op in (R_SUM, R_SHIFT, C_CONSTRUCTED, C_ABSORBED, C_INPUT):
                 raise NotRecorded(CANNOT_CHOOSE)
@@ -108,24 +107,19 @@ cdef class Choice:
                 c = cell.a
             cell = &graph.cells[c]
 
-    cdef int compare(self, Graph graph, uint32_t first, uint32_t row, set own) except -1:
+    cdef int compare(self, Graph graph, uint32_t first, uint32_t row) except -1:
         """The rows differ in leaves of their own only, all on one side."""
         cdef Cell *a = &graph.cells[first]
         cdef Cell *b = &graph.cells[row]
-        cdef const Term *terms = &graph.terms[a.a]
-        cdef const Term *others = &graph.terms[b.a]
+        cdef bint shared_right = graph.same_operands(a.right, b.right), shared_left = graph.same_operands(a.a, b.a)
+        cdef const uint32_t *others
         cdef uint32_t k
-        cdef bint shared_right = True, shared_left = True
-        if a.b != b.b:
-            raise NotRecorded(CANNOT_CHOOSE)
-        for k in range(a.b):
-            shared_right = shared_right and terms[k].right == others[k].right
-            shared_left = shared_left and terms[k].left == others[k].left
         if first == row and a.b:                            # which side is the vector, another row tells
-            shared_right = graph.cells[terms[0].left].op in (C_PARAM, C_CONST)
+            shared_right = graph.cells[graph.left_of(a)[0]].op in (C_PARAM, C_CONST)
             shared_left = not shared_right
-        if shared_left == shared_right:
+        if a.b != b.b or shared_left == shared_right:
             raise NotRecorded(CANNOT_CHOOSE)
+        others = graph.left_of(b) if shared_right else graph.right_of(b)
         for k in range(b.b):
-            self.take(graph, others[k].left if shared_right else others[k].right, own)
+            self.take(graph, others[k])
         return 0

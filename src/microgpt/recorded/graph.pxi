@@ -16,6 +16,10 @@ cdef enum:                              # Cell.op of what no instruction compute
     C_CONSTRUCTED                       # a node with local gradients by hand
     C_ABSORBED                          # a product or partial sum that became a part of a sum
 
+cdef enum:                              # Vector.slot
+    NONE_YET = -1
+    APART = -2
+
 cdef enum:                              # Cell.kind: when the number is an int
     K_FLOAT
     K_INT
@@ -25,32 +29,37 @@ cdef enum:                              # Cell.kind: when the number is an int
 
 ctypedef struct Cell:
     uint32_t node                       # in the arena
-    uint32_t a                          # operands, as cells; of sums, of R_MAX and of C_CONSTRUCTED: where in `terms`, ...
+    uint32_t a                          # operands, as cells; of sums, of R_MAX and of C_CONSTRUCTED: a Vector, ...
     uint32_t b                          # ... and how many terms
+    uint32_t right                      # dot products: the Vector of second factors; C_CONSTRUCTED: where in `local_grads`
     uint32_t start                      # sums: the cell that they begin with
-    uint32_t uses                       # as an operand
+    uint32_t uses                       # as an operand; a vector of several dot products is one
+    uint32_t vector                     # 1 + the latest Vector of dot products that begins with it
     uint32_t table                      # C_PARAM: 1 + the table it is an element of
     uint32_t column                     # C_PARAM and C_LOOKUP: in its table
     uint32_t chain                      # scalar sums: the partial sum before, then, of absorbed cells, the sum
     uint32_t link                       # scalar sums: terms so far, then, of absorbed cells, which term
-    uint32_t choice                     # products of a weight: 1 + the choice that picked the weight
+    uint32_t choice                     # products of a weight: 1 + the choice that picked the weight; leaves: see Choice.take
     int32_t slot
     int32_t level                       # longest way from a leaf
     double number                       # constant, exponent, factor, summand
     uint8_t op
     uint8_t kind
-    bint int_number                     # `number` is an int
-    bint is_link                        # a partial sum that was absorbed, not a product
-    bint has_products                   # a chain: of products
-    bint extended                       # a chain: a longer one goes on from here
-    bint float_grad                     # the gradient receives a float
-    bint unsure_grad                    # it may receive an int
-    bint kept                           # one of several results: it stays a cell of its own
+    uint8_t int_number                  # `number` is an int
+    uint8_t is_link                     # a partial sum that was absorbed, not a product
+    uint8_t has_products                # a chain: of products
+    uint8_t extended                    # a chain: a longer one goes on from here
+    uint8_t float_grad                  # the gradient receives a float
+    uint8_t unsure_grad                 # it may receive an int
+    uint8_t kept                        # one of several results: it stays a cell of its own
 
-ctypedef struct Term:
-    uint32_t left                       # cells
-    uint32_t right                      # NONE in plain sums
-    double local_grad                   # C_CONSTRUCTED
+ctypedef struct Vector:                 # operands of a sum, or one side of those of dot products: of all that have the same
+    uint32_t first                      # in `operands`
+    uint32_t n
+    int32_t level                       # longest way from a leaf to what is computed from it; -1: not found yet
+    int32_t slot                        # of the first one, if they are neighbours; NONE_YET; APART
+    uint8_t float_grad                  # all their gradients are known to receive a float
+    uint8_t is_row                      # parameters that are used in no other way: see Backward
 
 ctypedef struct Event:                  # in the order of the walk: these terms of a cell, or all that there is to it
     uint32_t cell
@@ -66,7 +75,7 @@ class NotRecorded(Exception):
         self.later = later
 
 
-cdef void *grown(void *array, size_t *capacity, size_t needed, size_t size) except? NULL:
+cdef inline void *grown(void *array, size_t *capacity, size_t needed, size_t size) except? NULL:
     cdef void *larger
     if needed <= capacity[0]:
         return array
@@ -77,12 +86,19 @@ cdef void *grown(void *array, size_t *capacity, size_t needed, size_t size) exce
     return larger
 
 
+@cython.final
 cdef class Graph:
-    """Cells, terms and events, read from the arena."""
+    """Cells, vectors and events, read from the arena."""
     cdef Cell *cells
     cdef size_t n_cells, cells_capacity
-    cdef Term *terms
-    cdef size_t n_terms, terms_capacity
+    cdef Vector *vectors
+    cdef size_t n_vectors, vectors_capacity
+    cdef uint32_t *operands             # of vectors: cells
+    cdef size_t n_operands, operands_capacity
+    cdef double *local_grads            # of nodes made by hand
+    cdef size_t n_local_grads, local_grads_capacity
+    cdef Dots *dots                     # the record that was read last, and ...
+    cdef uint32_t shared                # ... the Vector that its rows share
     cdef Event *events
     cdef size_t n_events, events_capacity
     cdef uint32_t **by_block            # cell of each node
@@ -108,7 +124,9 @@ cdef class Graph:
                 PyMem_RawFree(self.by_block[number])
         PyMem_RawFree(self.by_block)
         PyMem_RawFree(self.cells)
-        PyMem_RawFree(self.terms)
+        PyMem_RawFree(self.vectors)
+        PyMem_RawFree(self.operands)
+        PyMem_RawFree(self.local_grads)
         PyMem_RawFree(self.events)
 
     cdef uint32_t new_cell(self, uint32_t node, uint8_t op) except? 0xffffffff:
@@ -120,7 +138,7 @@ cdef class Graph:
         self.n_cells += 1
         return <uint32_t>(self.n_cells - 1)
 
-    cdef uint32_t *place_of(self, uint32_t node) except NULL:
+    cdef inline uint32_t *place_of(self, uint32_t node) except NULL:
         cdef uint32_t **cells = &self.by_block[node >> BLOCK_BITS]
         if cells[0] == NULL:
             cells[0] = <uint32_t *>PyMem_RawMalloc(BLOCK_NODES * sizeof(uint32_t))
@@ -129,14 +147,15 @@ cdef class Graph:
             memset(cells[0], 0xff, BLOCK_NODES * sizeof(uint32_t))
         return &cells[0][node & PLACE_MASK]
 
-    cdef uint32_t cell_of(self, uint32_t node) except? 0xffffffff:
+    cdef inline uint32_t cell_of(self, uint32_t node) except? 0xffffffff:
         """The cell of a node; of a new one that is no leaf, without an operation yet."""
         cdef uint32_t *found = self.place_of(node)
+        return found[0] if found[0] != NONE else self.cell_of_new(node, found)
+
+    cdef uint32_t cell_of_new(self, uint32_t node, uint32_t *found) except? 0xffffffff:
         cdef Block *block = block_of(arena, node)
         cdef uint32_t place = node & PLACE_MASK
         cdef Cell *cell
-        if found[0] != NONE:
-            return found[0]
         found[0] = self.new_cell(node, C_UNSET)
         cell = &self.cells[found[0]]
         if block.flags[place] & SUBCLASS:
@@ -154,14 +173,71 @@ cdef class Graph:
             raise NotRecorded("it uses a Value that was computed before the call; compute it inside the function")
         return found[0]
 
-    cdef int add_term(self, uint32_t left, uint32_t right, double local_grad) except -1:
-        self.terms = <Term *>grown(self.terms, &self.terms_capacity, self.n_terms + 1, sizeof(Term))
-        self.terms[self.n_terms] = Term(left, right, local_grad)
-        self.n_terms += 1
-        self.cells[left].uses += 1
-        if right != NONE:
-            self.cells[right].uses += 1
-        return 0
+    cdef inline uint32_t *left_of(self, const Cell *cell) noexcept:
+        return self.operands + self.vectors[cell.a].first
+
+    cdef inline uint32_t *right_of(self, const Cell *cell) noexcept:
+        return self.operands + self.vectors[cell.right].first
+
+    cdef uint32_t *next_operands(self, size_t n) except NULL:
+        """Room for so many, which become a vector by `take_vector`."""
+        self.operands = <uint32_t *>grown(self.operands, &self.operands_capacity, self.n_operands + n, sizeof(uint32_t))
+        return self.operands + self.n_operands
+
+    cdef uint32_t take_vector(self, uint32_t n, bint of_dots) except? 0xffffffff:
+        """The Vector of the n next operands; of dot products, the one before it if that has the same."""
+        cdef uint32_t *operands = self.operands + self.n_operands
+        cdef uint32_t k, known = self.cells[operands[0]].vector if of_dots and n else 0
+        if known and self.vectors[known - 1].n == n and (
+                memcmp(self.operands + self.vectors[known - 1].first, operands, n * sizeof(uint32_t)) == 0):
+            for k in range(n):
+                self.cells[operands[k]].uses -= 1
+            return known - 1
+        self.vectors = <Vector *>grown(self.vectors, &self.vectors_capacity, self.n_vectors + 1, sizeof(Vector))
+        self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, False, False)
+        self.n_operands += n
+        self.n_vectors += 1
+        if of_dots and n:
+            self.cells[operands[0]].vector = <uint32_t>self.n_vectors
+        return <uint32_t>(self.n_vectors - 1)
+
+    cdef uint32_t read_vector(self, const uint32_t *ids, bint is_range, uint32_t n, bint of_dots) except? 0xffffffff:
+        """The Vector of these nodes."""
+        cdef uint32_t *operands = self.next_operands(n + 1)
+        cdef uint32_t k, known = self.cells[self.cell_of(ids[0])].vector if of_dots and n else 0
+        if known and self.vectors[known - 1].n == n:
+            operands = self.operands + self.vectors[known - 1].first
+            k = 0
+            while k < n and self.cells[operands[k]].node == (ids[0] + k if is_range else ids[k]):
+                k += 1
+            if k == n:
+                return known - 1
+            operands = self.operands + self.n_operands
+        for k in range(n):
+            operands[k] = self.cell_of(ids[0] + k if is_range else ids[k])
+            self.cells[operands[k]].uses += 1
+        return self.take_vector(n, of_dots)
+
+    cdef bint same_operands(self, uint32_t a, uint32_t b) noexcept:
+        cdef Vector *one = &self.vectors[a]
+        cdef Vector *other = &self.vectors[b]
+        return a == b or (one.n == other.n and memcmp(self.operands + one.first, self.operands + other.first,
+                                                      one.n * sizeof(uint32_t)) == 0)
+
+    cdef int32_t first_slot(self, uint32_t number) noexcept:
+        """The slot of a vector's first operand, if the others are its neighbours; else APART. Once they have their slots."""
+        cdef Vector *vector = &self.vectors[number]
+        if vector.slot == NONE_YET:
+            vector.slot = self.first_of(self.operands + vector.first, vector.n)
+        return vector.slot
+
+    cdef int32_t first_of(self, const uint32_t *operands, uint32_t n) noexcept:
+        cdef uint32_t k
+        cdef int32_t first = self.cells[operands[0]].slot if n else 0
+        for k in range(1, n):
+            if self.cells[operands[k]].slot != first + <int32_t>k:
+                return APART
+        return first
 
     cdef int add_event(self, uint32_t cell, uint32_t low, uint32_t high) except -1:
         self.events = <Event *>grown(self.events, &self.events_capacity, self.n_events + 1, sizeof(Event))
@@ -172,45 +248,39 @@ cdef class Graph:
     # ---- one node ---------------------------------------------------------------------------------------------------------
 
     cdef int read_dot(self, uint32_t c, Dots *dots, uint32_t row) except -1:
-        cdef uint32_t k, of_row, of_shared, first = <uint32_t>self.n_terms
-        for k in range(dots.n):
-            of_row = self.cell_of(row_id(dots, row, k))
-            if dots.shared == NULL:
-                self.add_term(of_row, NONE, 1.0)
-                continue
-            of_shared = self.cell_of(shared_id(dots, k))
-            if dots.shared_left:
-                self.add_term(of_shared, of_row, 0.0)
-            else:
-                self.add_term(of_row, of_shared, 0.0)
-        self.cells[c].op = R_SUM if dots.shared == NULL else R_DOT
-        self.cells[c].a, self.cells[c].b = first, dots.n
+        cdef bint is_dot = dots.shared != NULL
+        cdef uint32_t of_row = self.read_vector(dots.rows + (row if dots.rows_are_ranges else row * <size_t>dots.n),
+                                                dots.rows_are_ranges, dots.n, is_dot)
+        if is_dot and self.dots != dots:
+            self.dots, self.shared = dots, self.read_vector(dots.shared, dots.shared_is_range, dots.n, True)
+        self.cells[c].op, self.cells[c].b = R_DOT if is_dot else R_SUM, dots.n
+        self.cells[c].a, self.cells[c].right = of_row, self.shared if is_dot else NONE
+        if is_dot and dots.shared_left:
+            self.cells[c].a, self.cells[c].right = self.shared, of_row
         return 0
 
     cdef int read_constructed(self, uint32_t c, Block *block, uint32_t place) except -1:
         """A node by hand: its data and local gradients are as good as constants, since no number was read to find them."""
         cdef Operands *operands
-        cdef Children children = block.children[place]
-        cdef uint32_t k, first = <uint32_t>self.n_terms
-        self.cells[c].int_number = False
+        cdef const uint32_t *ids = &block.children[place].first
+        cdef const double *local_grads = <double *>&block.local_grads[place]
+        cdef bint has_ints = not block.flags[place] & NARY and block.flags[place] & (GRAD0_INT | GRAD1_INT) != 0
+        cdef uint32_t k, n = 1 if block.children[place].second == 0 else 2
         if block.flags[place] & NARY:
             operands = block.local_grads[place].first.operands
             if operands.replay != NULL:
                 raise NotRecorded("it uses the result of another recorded function from before the call")
-            for k in range(operands.n_children):
-                child = self.cell_of(operands.children[k])
-                if k < operands.n_grads:
-                    self.add_term(child, NONE, operands.local_grads[k])
-                    if operands.is_int[k]:
-                        raise NotRecorded("a Value made by hand has ints as local gradients; write them as floats")
-        else:
-            self.add_term(self.cell_of(children.first), NONE, block.local_grads[place].first.value)
-            if children.second != 0:
-                self.add_term(self.cell_of(children.second), NONE, block.local_grads[place].second.value)
-            if block.flags[place] & (GRAD0_INT | GRAD1_INT):
-                raise NotRecorded("a Value made by hand has ints as local gradients; write them as floats")
-        self.cells[c].op = C_CONSTRUCTED
-        self.cells[c].a, self.cells[c].b = first, <uint32_t>(self.n_terms - first)
+            n, ids, local_grads = min(operands.n_children, operands.n_grads), operands.children, operands.local_grads
+            for k in range(n):
+                has_ints = has_ints or operands.is_int[k]
+        if has_ints:
+            raise NotRecorded("a Value made by hand has ints as local gradients; write them as floats")
+        self.local_grads = <double *>grown(self.local_grads, &self.local_grads_capacity, self.n_local_grads + n, sizeof(double))
+        memcpy(self.local_grads + self.n_local_grads, local_grads, n * sizeof(double))
+        k = self.read_vector(ids, False, n, False)
+        self.cells[c].op, self.cells[c].int_number = C_CONSTRUCTED, False
+        self.cells[c].a, self.cells[c].b, self.cells[c].right = k, n, <uint32_t>self.n_local_grads
+        self.n_local_grads += n
         return 0
 
     cdef int read_power(self, uint32_t c, uint32_t operation) except -1:
@@ -288,23 +358,26 @@ cdef class Graph:
     cdef int claim_exps(self, uint32_t c) except -1:
         """A sum over exp(x - m): m is the largest x."""
         cdef Cell *cell = &self.cells[c]
-        cdef uint32_t k, exponent, largest = NONE, first
-        if cell.op != R_SUM:
+        cdef uint32_t k, exponent, largest
+        cdef uint32_t *operands
+        cdef const uint32_t *exponents
+        if cell.op != R_SUM or cell.b == 0:
             return 0
+        exponents = self.left_of(cell)
         for k in range(cell.b):
-            exponent = self.terms[cell.a + k].left
-            if self.cells[exponent].op != R_EXP or self.cells[self.cells[exponent].a].op != R_SHIFT:
+            if self.cells[exponents[k]].op != R_EXP or self.cells[self.cells[exponents[k]].a].op != R_SHIFT:
                 return 0
-        if cell.b == 0 or self.cells[self.cells[self.terms[cell.a].left].a].b != NONE:
+        if self.cells[self.cells[exponents[0]].a].b != NONE:
             return 0
         largest = self.new_cell(0, R_MAX)
-        first = <uint32_t>self.n_terms
-        for k in range(self.cells[c].b):
-            exponent = self.cells[self.terms[self.cells[c].a + k].left].a
-            self.cells[exponent].b = largest
-            self.add_term(self.cells[exponent].a, NONE, 0.0)
-            self.cells[self.cells[exponent].a].uses -= 1    # not in the graph
-        self.cells[largest].a, self.cells[largest].b = first, self.cells[c].b
+        cell = &self.cells[c]
+        operands = self.next_operands(cell.b)
+        exponents = self.left_of(cell)
+        for k in range(cell.b):
+            exponent = self.cells[exponents[k]].a
+            self.cells[exponent].b = largest                # not a use in the graph
+            operands[k] = self.cells[exponent].a
+        self.cells[largest].a, self.cells[largest].b = self.take_vector(cell.b, False), cell.b
         return 0
 
     # ---- the whole graph --------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ cdef int find_kinds(Graph graph, const uint32_t *order, size_t n) except -1:
         elif cell.op == R_SUM:
             total.op, total.number, total.kind = C_CONST, 0.0, K_INT
             for k in range(cell.b):
-                total.kind = kind_of_sum(&cells[graph.terms[cell.a + k].left], &total)
+                total.kind = kind_of_sum(&cells[graph.left_of(cell)[k]], &total)
                 total.op = R_SUM
             cell.kind = total.kind
         elif cell.op == R_DOT or cell.op == R_SHIFT:
@@ -79,13 +79,25 @@ cdef inline void grad_receives(Cell *source, uint8_t local_kind, Cell *child) no
         child.unsure_grad = True
 
 
+cdef void vector_receives(Graph graph, Cell *source, uint32_t number, uint32_t others) noexcept:
+    """The gradients of one side of a dot product, of which the numbers of the other side are the local ones."""
+    cdef Vector *vector = &graph.vectors[number]
+    cdef const uint32_t *operands = graph.operands + vector.first
+    cdef const uint32_t *local = graph.operands + graph.vectors[others].first
+    cdef uint32_t k
+    if vector.float_grad:
+        return
+    vector.float_grad = source.float_grad
+    for k in range(vector.n):
+        grad_receives(source, graph.cells[local[k]].kind, &graph.cells[operands[k]])
+
+
 cdef int find_grad_kinds(Graph graph) except -1:
     """Cell.float_grad of everything, where the root's gradient is an int."""
     cdef size_t i
     cdef uint32_t k
     cdef Cell *cells = graph.cells
     cdef Cell *cell
-    cdef Term *term
     for i in range(graph.n_events, 0, -1):
         cell = &cells[graph.events[i - 1].cell]
         if cell.op == R_ADD:
@@ -94,14 +106,12 @@ cdef int find_grad_kinds(Graph graph) except -1:
         elif cell.op == R_MUL or cell.op == R_MUL_INT:
             grad_receives(cell, cells[cell.b].kind, &cells[cell.a])
             grad_receives(cell, cells[cell.a].kind, &cells[cell.b])
-        elif cell.op == R_SUM or cell.op == R_DOT or cell.op == C_CONSTRUCTED:
+        elif cell.op == R_DOT:
+            vector_receives(graph, cell, cell.a, cell.right)
+            vector_receives(graph, cell, cell.right, cell.a)
+        elif cell.op == R_SUM or cell.op == C_CONSTRUCTED:
             for k in range(cell.b):
-                term = &graph.terms[cell.a + k]
-                if cell.op == R_DOT:
-                    grad_receives(cell, cells[term.right].kind, &cells[term.left])
-                    grad_receives(cell, cells[term.left].kind, &cells[term.right])
-                else:
-                    grad_receives(cell, K_INT if cell.op == R_SUM else K_FLOAT, &cells[term.left])
+                grad_receives(cell, K_INT if cell.op == R_SUM else K_FLOAT, &cells[graph.left_of(cell)[k]])
         elif cell.op == R_POW and cells[cell.a].kind != K_FLOAT:
             grad_receives(cell, K_UNSURE, &cells[cell.a])
         else:

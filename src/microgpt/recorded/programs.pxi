@@ -12,6 +12,7 @@ ctypedef struct Draft:                  # an instruction, and where it goes
     uint32_t row                        # ... the row
 
 
+@cython.final
 cdef class Program:
     cdef Draft *drafts
     cdef size_t n, capacity
@@ -117,22 +118,22 @@ cdef bint joins(Instruction *last, const Instruction *following) noexcept:
 # ---- forward ----------------------------------------------------------------------------------------------------------------
 
 cdef int draft_sum(Graph graph, Program program, Cell *cell) except -1:
-    cdef const Term *terms = &graph.terms[cell.a]
     cdef bint is_dot = cell.op == R_DOT
+    cdef int32_t a = graph.first_slot(cell.a), b = graph.first_slot(cell.right) if is_dot else 0
+    cdef const uint32_t *left
+    cdef const uint32_t *right
     cdef uint32_t k
     cdef Draft *draft
-    cdef int32_t a, b = 0
-    if cell.b == 0 or (is_vector(graph, terms, cell.b, True) and (not is_dot or is_vector(graph, terms, cell.b, False))):
-        a = graph.cells[terms[0].left].slot if cell.b else 0
-        b = graph.cells[terms[0].right].slot if is_dot and cell.b else 0
+    if a >= 0 and b >= 0:
         draft = program.add(cell.op, <int32_t>cell.b, cell.slot, a, b, 0.0, <uint32_t>cell.level)
     else:
         draft = program.add(R_DOT_LIST if is_dot else R_SUM_LIST, <int32_t>cell.b, cell.slot, <int32_t>program.n_lists, 0, 0.0,
                             <uint32_t>cell.level)
+        left, right = graph.left_of(cell), graph.right_of(cell) if is_dot else NULL
         for k in range(cell.b):
-            program.add_to_list(graph.cells[terms[k].left].slot)
+            program.add_to_list(graph.cells[left[k]].slot)
             if is_dot:
-                program.add_to_list(graph.cells[terms[k].right].slot)
+                program.add_to_list(graph.cells[right[k]].slot)
     draft.instruction.start = graph.cells[cell.start].slot
     if draft.instruction.start >= VIRTUAL:
         raise NotRecorded("a sum begins with an element that a token chose; begin it with another term")
@@ -148,7 +149,7 @@ cdef int draft_forward(Graph graph, Program program, uint32_t c) except -1:
     if cell.op == R_MAX:
         program.add(R_MAX, <int32_t>cell.b, cell.slot, <int32_t>program.n_lists, 0, 0.0, <uint32_t>cell.level)
         for k in range(cell.b):
-            program.add_to_list(graph.cells[graph.terms[cell.a + k].left].slot)
+            program.add_to_list(graph.cells[graph.left_of(cell)[k]].slot)
         return 0
     a = graph.cells[cell.a].slot
     if cell.choice != 0:

@@ -29,26 +29,31 @@ cdef inline int32_t level_above(Graph graph, int32_t level, uint32_t c) noexcept
     return max(level, graph.cells[c].level + 1)
 
 
-cdef int32_t level_of_terms(Graph graph, Cell *cell) noexcept:
-    cdef int32_t level = 0
+cdef int32_t level_of_vector(Graph graph, uint32_t number) noexcept:
+    cdef Vector *vector = &graph.vectors[number]
+    cdef const uint32_t *operands = graph.operands + vector.first
     cdef uint32_t k
-    for k in range(cell.b):
-        level = level_above(graph, level, graph.terms[cell.a + k].left)
-        if graph.terms[cell.a + k].right != NONE:
-            level = level_above(graph, level, graph.terms[cell.a + k].right)
-    return level
+    if vector.level < 0:
+        vector.level = 0
+        for k in range(vector.n):
+            vector.level = level_above(graph, vector.level, operands[k])
+    return vector.level
 
 
 cdef void find_level(Graph graph, uint32_t c) noexcept:
     cdef Cell *cell = &graph.cells[c]
+    cdef const uint32_t *operands
     cdef uint32_t k
     if cell.op == R_MAX:
+        operands = graph.left_of(cell)
         for k in range(cell.b):                             # scaled logits are made one by one, each beside its exponential
-            if graph.cells[graph.terms[cell.a + k].left].level < 0:
-                find_level(graph, graph.terms[cell.a + k].left)
-        cell.level = level_of_terms(graph, cell)
+            if graph.cells[operands[k]].level < 0:
+                find_level(graph, operands[k])
+        cell.level = level_of_vector(graph, cell.a)
     elif cell.op == R_SUM or cell.op == R_DOT:
-        cell.level = level_above(graph, level_of_terms(graph, cell), cell.start)
+        cell.level = level_above(graph, level_of_vector(graph, cell.a), cell.start)
+        if cell.op == R_DOT:
+            cell.level = max(cell.level, level_of_vector(graph, cell.right))
     else:
         cell.level = level_above(graph, 0, cell.a)
         if cell.op == R_SHIFT and graph.cells[cell.b].level < 0:
@@ -79,6 +84,7 @@ cdef int sort_stable(uint32_t *items, size_t n, const uint32_t *keys, size_t n_k
     return 0
 
 
+@cython.final
 cdef class Slots:
     """Gives every cell its slot."""
     cdef Graph graph
@@ -93,15 +99,16 @@ cdef class Slots:
             self.graph.cells[c].slot = self.n
             self.n += 1
 
-    cdef void give_side(self, Cell *cell, bint left) noexcept:
-        """The left or right operands of a sum of products, side by side if none has a slot yet."""
-        cdef Term *terms = &self.graph.terms[cell.a]
+    cdef void give_vector(self, uint32_t number) noexcept:
+        """The operands get slots side by side, if none has one yet."""
+        cdef Vector *vector = &self.graph.vectors[number]
+        cdef const uint32_t *operands = self.graph.operands + vector.first
         cdef uint32_t k
-        for k in range(cell.b):
-            if self.graph.cells[terms[k].left if left else terms[k].right].slot >= 0:
+        for k in range(vector.n):
+            if self.graph.cells[operands[k]].slot >= 0:
                 return
-        for k in range(cell.b):
-            self.give(terms[k].left if left else terms[k].right)
+        for k in range(vector.n):
+            self.give(operands[k])
 
     cdef int give_all(self, const uint32_t *sorted_cells, size_t n) except -1:
         """Elements of tables have theirs. Then the longest sums choose, then the rest in the order of computing."""
@@ -122,9 +129,9 @@ cdef class Slots:
                 keys[longest[k]] = most - graph.cells[longest[k]].b
             sort_stable(longest, n_sums, keys, most + 1)
             for k in range(n_sums):
-                self.give_side(&graph.cells[longest[k]], True)
+                self.give_vector(graph.cells[longest[k]].a)
                 if graph.cells[longest[k]].op == R_DOT:
-                    self.give_side(&graph.cells[longest[k]], False)
+                    self.give_vector(graph.cells[longest[k]].right)
             for k in range(graph.n_cells):
                 if graph.cells[k].op == C_CONST or graph.cells[k].op == C_PARAM or graph.cells[k].op == C_INPUT or (
                         graph.cells[k].op == C_CONSTRUCTED or graph.cells[k].op == R_MAX):
@@ -135,13 +142,3 @@ cdef class Slots:
             PyMem_RawFree(longest)
             PyMem_RawFree(keys)
         return 0
-
-
-cdef bint is_vector(Graph graph, const Term *terms, uint32_t n, bint left) noexcept:
-    """Whether the operands on one side are neighbours."""
-    cdef uint32_t k
-    cdef int32_t first = graph.cells[terms[0].left if left else terms[0].right].slot
-    for k in range(1, n):
-        if graph.cells[terms[k].left if left else terms[k].right].slot != first + <int32_t>k:
-            return False
-    return True

@@ -44,32 +44,45 @@ cdef inline void absorb(Graph graph, uint32_t c, uint32_t total, uint32_t k, bin
 
 cdef int make_sum(Graph graph, uint32_t total) except -1:
     """The chain that ends here becomes a sum of terms. One addition of one product to something stays what it is."""
-    cdef uint32_t c = total, n = graph.cells[total].link, k, before, product, first = <uint32_t>graph.n_terms
+    cdef uint32_t c = total, n = graph.cells[total].link, k, before, term
     cdef bint has_products = graph.cells[total].has_products, from_zero
+    cdef uint32_t *terms
     cdef Cell *cell
     if n == 1 and not is_zero(&graph.cells[graph.cells[total].b]):
         return 0
-    for k in range(n):
-        graph.add_term(0, NONE, 1.0)
+    terms = graph.next_operands(2 * <size_t>n) + (n if has_products else 0)
     for k in range(n, 0, -1):
         cell = &graph.cells[c]
         before = cell.chain
         from_zero = k == 1 and is_zero(&graph.cells[cell.b])
-        product = cell.a if from_zero else cell.b
+        term = terms[k - 1] = cell.a if from_zero else cell.b
         if k == 1:
             graph.cells[total].start = 0 if from_zero else cell.a
         if has_products:
-            graph.terms[first + k - 1].left = graph.cells[product].a
-            graph.terms[first + k - 1].right = graph.cells[product].b
-            absorb(graph, product, total, k - 1, False)
-        else:
-            graph.terms[first + k - 1].left = product
+            absorb(graph, term, total, k - 1, False)
         if c != total:
             absorb(graph, c, total, k - 1, True)
         c = before
     cell = &graph.cells[total]
-    cell.op = R_DOT if has_products else R_SUM
-    cell.a, cell.b, cell.chain, cell.link = first, n, NONE, n
+    if has_products:
+        take_factors(graph, cell, terms, n)
+    else:
+        cell.op, cell.a = R_SUM, graph.take_vector(n, False)
+    cell.b, cell.chain, cell.link = n, NONE, n
+    return 0
+
+
+cdef int take_factors(Graph graph, Cell *total, const uint32_t *products, uint32_t n) except -1:
+    """The vectors of a dot product. The products stand behind where each of them is made."""
+    cdef uint32_t *factors = graph.next_operands(0)
+    cdef uint32_t k
+    for k in range(n):
+        factors[k] = graph.cells[products[k]].a
+    total.op, total.a = R_DOT, graph.take_vector(n, True)
+    factors = graph.next_operands(0)
+    for k in range(n):
+        factors[k] = graph.cells[products[k]].b
+    total.right = graph.take_vector(n, True)
     return 0
 
 
