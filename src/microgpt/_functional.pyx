@@ -54,8 +54,11 @@ def disable_fallback():
 
 cdef object fallback():
     """The module of the interpreted functions, which is hardly ever needed."""
+    recorder = engine_recorder()
     if fallback_disabled:
         raise TypeError("not plain Values")
+    if recorder is not None:
+        recorder.fell_back()
     from . import reference
     return reference
 

@@ -20,7 +20,7 @@ cdef class Backward:
     cdef Event open_event               # products beside each other become one event; high 0: none
     cdef uint32_t opened                # when it was the turn of its last part
     cdef uint32_t *row_of               # by cell: 1 + the choice of which this sum is a row
-    cdef list row_waiting               # by choice: {row: event number} of rows that had their turn, but wait for the others
+    cdef uint32_t *waiting              # by cell: the turn of a row that waits for the others, or theirs
 
     def __cinit__(self, Graph graph, Program program, list tables, list choices):
         cdef size_t n = graph.n_cells
@@ -33,7 +33,9 @@ cdef class Backward:
         self.last = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
         self.touched = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
         self.row_of = <uint32_t *>PyMem_RawCalloc(graph.n_cells, sizeof(uint32_t))
-        if self.gradient == NULL or self.last == NULL or self.touched == NULL or self.row_of == NULL:
+        self.waiting = <uint32_t *>PyMem_RawCalloc(graph.n_cells, sizeof(uint32_t))
+        if (self.gradient == NULL or self.last == NULL or self.touched == NULL or self.row_of == NULL
+                or self.waiting == NULL):
             raise MemoryError
         self.set_gradients(columns)
 
@@ -42,6 +44,7 @@ cdef class Backward:
         PyMem_RawFree(self.last)
         PyMem_RawFree(self.touched)
         PyMem_RawFree(self.row_of)
+        PyMem_RawFree(self.waiting)
 
     # ---- when -------------------------------------------------------------------------------------------------------------
 
@@ -272,9 +275,7 @@ cdef class Backward:
 
     cdef int set_rows(self) except -1:
         """Find out of which sums each choice is; see `Choice`."""
-        self.row_waiting = []
         for k, choice in enumerate(self.choices):
-            self.row_waiting.append({})
             for cell in choice.rows:
                 self.row_of[<uint32_t>cell] = k + 1
         return 0
@@ -284,14 +285,14 @@ cdef class Backward:
         and are one event, whose order the target decides. Nothing else may reach their operands meanwhile."""
         cdef uint32_t k = self.row_of[c] - 1, n = self.graph.cells[c].b, row_cell, i
         cdef Cell *cell
-        choice = self.choices[k]
-        waiting = self.row_waiting[k]
-        if c in waiting:                                    # the rest of the target's row, which went with its first part
+        cdef Choice choice = self.choices[k]
+        if self.waiting[c] != 0:                                    # the rest of the target's row, which went with its first part
             for row_cell in choice.rows:                    # had another row been the target's, it would be its turn
-                self.stays(row_cell, low, high, waiting[row_cell])
+                self.stays(row_cell, low, high, self.waiting[row_cell])
             return 0
-        waiting[c] = self.opened
-        if len(waiting) < len(choice.rows):
+        self.waiting[c] = self.opened
+        choice.n_waiting += 1
+        if choice.n_waiting < <size_t>len(choice.rows):
             if low != 0 or high != n or c == choice.rows[choice.chosen]:
                 raise NotRecorded(CANNOT_CHOOSE)
             return 0
@@ -303,14 +304,14 @@ cdef class Backward:
             if not self.is_safe(cell, 0, n):
                 raise NotRecorded(CANNOT_CHOOSE)
             self.level = max(self.level, self.last[row_cell])
-            self.stays(row_cell, 0, n, waiting[row_cell])
+            self.stays(row_cell, 0, n, self.waiting[row_cell])
             self.vector_behind(cell.a, 0, n)
             self.vector_behind(cell.right, 0, n)
         self.level += 1
         for i, row_cell in enumerate(choice.rows):
             self.draft_row(k, i, row_cell)
         for row_cell in choice.rows:
-            waiting[row_cell] = self.now
+            self.waiting[row_cell] = self.now
             cell = &self.graph.cells[row_cell]
             self.vector_receives(cell.a, 0, n)
             self.vector_receives(cell.right, 0, n)
@@ -329,10 +330,10 @@ cdef class Backward:
     cdef int starts_stay(self, uint32_t k) except -1:
         """A row's bias receives: nothing else has reached the bias of any row since its turn, or there would be an order."""
         cdef uint32_t row_cell
-        waiting = self.row_waiting[k]
-        if len(waiting) == len(self.choices[k].rows):
-            for row_cell in self.choices[k].rows:
-                if self.touched[self.gradient[self.graph.cells[row_cell].start]] > waiting[row_cell]:
+        cdef Choice choice = self.choices[k]
+        if choice.n_waiting == <size_t>len(choice.rows):
+            for row_cell in choice.rows:
+                if self.touched[self.gradient[self.graph.cells[row_cell].start]] > self.waiting[row_cell]:
                     raise NotRecorded(CANNOT_CHOOSE)
         return 0
 

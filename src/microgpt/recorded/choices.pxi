@@ -28,6 +28,7 @@ cdef class Choice:
     the target's come first in backward, from last to first, and its row comes last.
     """
     cdef readonly uint32_t token, number, total, chosen # number: counted from 1
+    cdef size_t n_waiting               # rows that have had their turn in backward
     cdef readonly list rows             # cells of the sums of products, by logit; empty if the logits are leaves
 
     def __init__(self, uint32_t token):

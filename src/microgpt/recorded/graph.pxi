@@ -58,6 +58,7 @@ ctypedef struct Vector:                 # operands of a sum, or one side of thos
     uint32_t n
     int32_t level                       # longest way from a leaf to what is computed from it; -1: not found yet
     int32_t slot                        # of the first one, if they are neighbours; NONE_YET; APART
+    uint32_t node                       # of the first one, if they were read from a range; else 0
     uint8_t float_grad                  # all their gradients are known to receive a float
     uint8_t is_row                      # parameters that are used in no other way: see Backward
 
@@ -194,7 +195,7 @@ cdef class Graph:
                 self.cells[operands[k]].uses -= 1
             return known - 1
         self.vectors = <Vector *>grown(self.vectors, &self.vectors_capacity, self.n_vectors + 1, sizeof(Vector))
-        self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, False, False)
+        self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, 0, False, False)
         self.n_operands += n
         self.n_vectors += 1
         if of_dots and n:
@@ -205,18 +206,14 @@ cdef class Graph:
         """The Vector of these nodes."""
         cdef uint32_t *operands = self.next_operands(n + 1)
         cdef uint32_t k, known = self.cells[self.cell_of(ids[0])].vector if of_dots and n else 0
-        if known and self.vectors[known - 1].n == n:
-            operands = self.operands + self.vectors[known - 1].first
-            k = 0
-            while k < n and self.cells[operands[k]].node == (ids[0] + k if is_range else ids[k]):
-                k += 1
-            if k == n:
-                return known - 1
-            operands = self.operands + self.n_operands
+        if known and is_range and self.vectors[known - 1].n == n and self.vectors[known - 1].node == ids[0]:
+            return known - 1
         for k in range(n):
             operands[k] = self.cell_of(ids[0] + k if is_range else ids[k])
             self.cells[operands[k]].uses += 1
-        return self.take_vector(n, of_dots)
+        known = self.take_vector(n, of_dots)
+        self.vectors[known].node = ids[0] if is_range and n else 0
+        return known
 
     cdef bint same_operands(self, uint32_t a, uint32_t b) noexcept:
         cdef Vector *one = &self.vectors[a]
@@ -322,17 +319,17 @@ cdef class Graph:
             raise NotRecorded("gelu is the interpreter's own before Python 3.11")
         return 0
 
-    cdef int read_node(self, uint32_t node) except -1:
-        """Give the cell of this node its operation and operands."""
+    cdef uint32_t read_node(self, uint32_t node) except? 0xffffffff:
+        """Give the cell of this node, which is no dot product, its operation and operands."""
         cdef uint32_t c = self.cell_of(node), place = node & PLACE_MASK, a, b
         cdef Block *block = block_of(arena, node)
         cdef uint8_t flags = block.flags[place]
-        if flags & DOT == DOT:
-            return 0                                        # at its first event
         if flags & NARY or (block.constructed[place >> 6] >> (place & 63)) & 1:
-            return self.read_constructed(c, block, place)
+            self.read_constructed(c, block, place)
+            return c
         if block.children[place].second == 0:
-            return self.read_unary(c, block, place)
+            self.read_unary(c, block, place)
+            return c
         if (block.raised[place >> 6] >> (place & 63)) & 1:
             raise NotRecorded("it has a Value as an exponent; write (b * a.log()).exp()")
         a, b = self.cell_of(block.children[place].first), self.cell_of(block.children[place].second)
@@ -340,7 +337,7 @@ cdef class Graph:
         self.cells[b].uses += 1
         self.cells[c].op = R_ADD if flags & ONES else R_MUL
         self.cells[c].a, self.cells[c].b = a, b
-        return 0
+        return c
 
     cdef int read_terms(self, uint32_t node, uint32_t low, uint32_t high) except -1:
         """An event of a dot product; high NONE: the rest of it."""
@@ -415,5 +412,4 @@ cdef class Graph:
             return 0
         if flags & DOT == DOT:
             return self.read_terms(node, 0, NONE)
-        self.read_node(node)
-        return self.add_event(self.cell_of(node), 0, 0)
+        return self.add_event(self.read_node(node), 0, 0)

@@ -19,6 +19,7 @@ from .recorder import Recorder, Stopped, sentence_of
 from .results import Results, numbers_in
 
 MAX_SHAPES = 256  # recordings of one function
+MAX_TRIES = 10  # so many calls of a shape are tried where ints may become floats
 _lock = threading.Lock()  # one recording at a time
 _here = threading.local()
 
@@ -67,6 +68,7 @@ class recorded:
         self.check_every = check_every
         self.calls = 0
         self._later = ""  # why the last first call was not recorded, though another may be
+        self._tries: dict[Any, int] = {}  # such calls by the shape of arguments
         self._names = _parameter_names(function)
         unknown = self.static - set(self._names)
         if unknown:
@@ -104,6 +106,7 @@ class recorded:
         """Drop all recordings; the next calls record anew."""
         self._shapes.clear()
         self._kept.clear()
+        self._tries.clear()
 
     def stats(self) -> dict[str, Any]:
         """What is recorded, as a dict:
@@ -163,6 +166,8 @@ class recorded:
         name = self.function.__name__
         if self.strict:
             raise NotRecorded(f"{name}: {reason}")
+        self._tries[shape] = self._tries.get(shape, 0) + 1
+        later = later and self._tries[shape] < MAX_TRIES
         self._later = reason if later else ""
         if not later:
             self._shapes[shape] = reason
@@ -189,12 +194,12 @@ class recorded:
         except Stopped:
             made = None
         except Exception as error:
-            raise NotRecorded(recorder.reason or sentence_of(error)) from None
+            raise NotRecorded(recorder.reason or sentence_of(error), recorder.later) from None
         finally:
             _here.active = False
             set_recorder(None)
         if recorder.reason:  # also if the function caught what ended the recording
-            raise NotRecorded(recorder.reason)
+            raise NotRecorded(recorder.reason, recorder.later)
         if random.getstate() != state:
             raise NotRecorded("it draws random numbers; draw them before the call and pass them")
         if stand_ins.changed():

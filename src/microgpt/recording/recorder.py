@@ -44,6 +44,8 @@ class Recorder:
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.reason = ""
+        self.later = False  # another call may be recorded
+        self.interpreted = False  # a function of ours was, since its arguments were not what its C is for
         self.tables: list[Table] = []
         self.table_numbers: dict[tuple[int, ...], int] = {}  # by the ids of the elements
         self.table_ids: dict[int, int] = {}
@@ -71,10 +73,18 @@ class Recorder:
 
     def watch(self, value: Value, what: str) -> None:
         if self.here():
+            ours = name_of_ours() if self.interpreted else ""
+            if ours:
+                self.later = True
+                self.stop(f"gives {ours} an int, or a Value of a subclass", "make it a float, or a Value")
             remedy = "compute with Values, and look at numbers outside of the function"
             if what == "reads .data of a Value":
                 remedy = "import softmax from this package if that is for its maximum, else look at numbers outside"
             self.stop(what, remedy)
+
+    def fell_back(self) -> None:
+        if self.here():
+            self.interpreted = True
 
     def power(self, value: Value, number: Any) -> None:
         if self.here():
@@ -154,6 +164,14 @@ class Recorder:
 
     def stop_both(self) -> NoReturn:
         self.stop("uses a softmax by a token and in another way as well", "call softmax twice")
+
+
+def name_of_ours() -> str:
+    """The function of this package that the user's line called, and that reads numbers now; "" if the line itself does."""
+    frame, name = sys._getframe(2), ""
+    while frame.f_code.co_filename.startswith(PACKAGE) and frame.f_back is not None:
+        frame, name = frame.f_back, frame.f_code.co_name
+    return name
 
 
 def line_of_user() -> str:
