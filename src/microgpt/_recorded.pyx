@@ -47,7 +47,7 @@ from microgpt.engine.layout cimport (
 )
 from microgpt.engine.ints cimport fits_int
 from microgpt.engine.pool cimport scratch_reserve
-from microgpt.engine.records cimport dot_row, row_id, shared_id
+from microgpt.engine.records cimport dot_row
 from microgpt.engine.references cimport block_prepare
 from microgpt.kernels.kernels cimport choose_isa
 

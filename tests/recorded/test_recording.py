@@ -339,6 +339,50 @@ def test_the_sentence_names_the_line_and_the_remedy(params: list[Value]) -> None
         recorded(lambda k: uses_a_token_elsewhere(params, k))(1)
 
 
+@pytest.mark.parametrize("name", ["softmax", "cross_entropy", "attention"])
+def test_an_int_that_reaches_a_function_of_ours_is_told(name: str, params: list[Value]) -> None:
+    """relu gives the int 0: no number that C could take the maximum of. The next call may be recorded."""
+    a, b = params[:2]
+
+    @recorded
+    def loss() -> Value:
+        x = relu([a, b])
+        if name == "cross_entropy":
+            return cross_entropy(x, 1)
+        made = softmax(x) if name == "softmax" else attention(x, [x, [b, a]], [x, x], 1)
+        return made[0] * a
+
+    def expected() -> str:
+        return bits(loss.function().data)
+
+    a.data = -1.0
+    assert bits(loss().data) == expected()
+    (sentence,) = loss.stats()["not_recorded"]
+    assert re.search(rf"test_recording.py, line \d+ \(.*{name}\(.*gives {name} an int", sentence)
+    assert "import" not in sentence
+    a.data = 2.0
+    for _ in range(2):
+        assert bits(loss().data) == expected()
+    assert replays(loss) == 2 and loss.stats()["not_recorded"] == []
+
+
+def test_ints_that_stay_are_tried_ten_times(params: list[Value]) -> None:
+    calls = [0]
+
+    @recorded
+    def loss() -> Value:
+        calls[0] += 1
+        return softmax([params[0], Value(0)])[0] * 1.5
+
+    for _ in range(9):
+        loss()
+    assert calls == [18]  # each time watched, and then in Python
+    with pytest.warns(RecordedWarning, match="gives softmax an int"):
+        loss()
+    loss()
+    assert calls == [21]
+
+
 def test_an_argument_that_is_changed(params: list[Value]) -> None:
     def loss(cache: list[Any]) -> Value:
         cache.append(params[0] * 2)

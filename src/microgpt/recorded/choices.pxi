@@ -27,7 +27,8 @@ cdef class Choice:
     same way: by functions of its own from a product of its own row with one and the same vector. Then the rows that are not
     the target's come first in backward, from last to first, and its row comes last.
     """
-    cdef readonly uint32_t token, number, total, chosen # number: counted from 1
+    cdef readonly uint32_t token, total, chosen
+    cdef uint32_t number                # of this choice, counted from 1
     cdef size_t n_waiting               # rows that have had their turn in backward
     cdef readonly list rows             # cells of the sums of products, by logit; empty if the logits are leaves
 
