@@ -34,7 +34,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.math cimport isfinite, pow
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from microgpt._engine cimport Value, defer_release, engine_arena, replay_value
 from microgpt.engine.backward cimport spans_prepare, unvisit, walk_from
@@ -181,7 +181,7 @@ cdef class Recording:
         cdef Program forward = Program(), backward = Program()
         cdef Backward events
         cdef uint32_t *keys
-        cdef size_t k, n_live = 0, n_levels = 0, c
+        cdef size_t k, n_live = 0, n_levels = 0
         slots.give(0)
         for table in tables:
             (<Table>table).first_slot = slots.n
@@ -206,9 +206,9 @@ cdef class Recording:
         slots.give_all(order, n_live)
         for k in range(n_live):
             draft_forward(graph, forward, order[k])
-        for c in range(graph.n_cells):
-            if graph.cells[c].op == R_MAX:
-                draft_forward(graph, forward, <uint32_t>c)
+        for k in range(graph.n_sources):
+            if graph.cells[graph.sources[k]].op == R_MAX:
+                draft_forward(graph, forward, graph.sources[k])
         forward.finish(<size_t>slots.n + 1, len(choices))
         events = Backward(graph, backward, tables, choices)
         events.set_rows()
@@ -257,8 +257,8 @@ cdef class Recording:
         plan.inputs = <Input *>PyMem_RawCalloc(len(inputs) + 1, sizeof(Input))
         if plan.initial == NULL or plan.inputs == NULL:
             raise MemoryError
-        for k in range(graph.n_cells):
-            cell = &graph.cells[k]
+        for k in range(graph.n_sources):
+            cell = &graph.cells[graph.sources[k]]
             if cell.op == C_CONST or cell.op == C_CONSTRUCTED:
                 plan.initial[cell.slot] = cell.number
         for number, form, value in inputs:
@@ -332,6 +332,8 @@ cdef class Recording:
 cdef int prepare_tables(Graph graph, list tables) except -1:
     cdef uint32_t k, column
     cdef Cell *cell
+    if len(tables) >= 1 << 16:
+        raise NotRecorded("it looks up rows of more than 65,535 tables")
     for k, table in enumerate(tables):
         for row in (<Table>table).rows:
             for column, value in enumerate(row):
@@ -340,7 +342,7 @@ cdef int prepare_tables(Graph graph, list tables) except -1:
                     raise NotRecorded("the elements of a table must be parameters, each in one table and once")
                 if cell.kind != K_FLOAT:
                     raise NotRecorded("an element of a table is an int", True)
-                cell.table, cell.column = k + 1, column
+                cell.table, cell.column = <uint16_t>(k + 1), <uint16_t>column
     return 0
 
 
@@ -354,7 +356,7 @@ cdef int prepare_lookups(Graph graph, list lookups) except -1:
             c = graph.new_cell((<Value>value).id, C_LOOKUP)
             graph.place_of((<Value>value).id)[0] = c
             cell = &graph.cells[c]
-            cell.table, cell.column = table + 1, column
+            cell.table, cell.column = <uint16_t>(table + 1), <uint16_t>column
             cell.slot = <int32_t>(VIRTUAL + k * ROW_WIDTH + column)
     return 0
 
@@ -461,13 +463,13 @@ cdef int set_ranges(Plan *plan, Graph graph) except -1:
     cdef Range *last = NULL
     cdef Range following
     cdef Range *shrunk
-    plan.ranges = <Range *>PyMem_RawCalloc(graph.n_cells + 1, sizeof(Range))
+    plan.ranges = <Range *>PyMem_RawCalloc(graph.n_sources + 1, sizeof(Range))
     try:
         if by_slot == NULL or plan.ranges == NULL:
             raise MemoryError
-        for k in range(graph.n_cells):
-            if graph.cells[k].op == C_PARAM:
-                by_slot[graph.cells[k].slot] = <uint32_t>k
+        for k in range(graph.n_sources):
+            if graph.cells[graph.sources[k]].op == C_PARAM:
+                by_slot[graph.cells[graph.sources[k]].slot] = graph.sources[k]
         for k in range(plan.n_slots):
             cell = &graph.cells[by_slot[k]]
             if cell.op != C_PARAM:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import random
+import re
 import sys
 import threading
 import warnings
@@ -19,11 +20,13 @@ from microgpt import (
     NotRecorded,
     RecordedWarning,
     Value,
+    attention,
     cross_entropy,
     linear,
     mean,
     memory,
     recorded,
+    relu,
     softmax,
     table,
 )

@@ -54,8 +54,10 @@ cdef class Backward:
         cdef uint32_t c, k, number
         cdef const uint32_t *operands
         for c in range(<uint32_t>self.graph.n_cells):
-            cell = &self.graph.cells[c]
             self.gradient[c] = c
+        for k in range(<uint32_t>self.graph.n_sources):
+            c = self.graph.sources[k]
+            cell = &self.graph.cells[c]
             if cell.op == C_LOOKUP or (cell.op == C_PARAM and cell.table != 0):
                 self.gradient[c] = <uint32_t>columns[cell.table - 1] + cell.column
         for number in range(<uint32_t>self.graph.n_vectors):
@@ -218,20 +220,18 @@ cdef class Backward:
         self.opened = self.now
         return 0
 
-    cdef int absorbed(self, uint32_t c) except -1:
-        cdef Cell *cell = &self.graph.cells[c]
-        cdef Cell *total = &self.graph.cells[cell.chain]
-        if not cell.is_link:
-            return self.product(cell.chain, cell.link, cell.link + 1)
+    cdef int absorbed_sum(self, uint32_t number, uint32_t k) except -1:
+        """The turn of partial sum k of a sum."""
+        cdef Cell *total = &self.graph.cells[number]
         if total.op == R_SUM:
             self.flush()
-            return self.sum_terms(cell.chain, cell.link, cell.link + 1)
-        if cell.link == 0 and total.start != 0:
-            if self.row_of[cell.chain] != 0:
-                self.starts_stay(self.row_of[cell.chain] - 1)
+            return self.sum_terms(number, k, k + 1)
+        if k == 0 and total.start != 0:
+            if self.row_of[number] != 0:
+                self.starts_stay(self.row_of[number] - 1)
             else:
                 self.flush()
-            return self.single(R_BACK_C, cell.chain, total.start, 1.0)
+            return self.single(R_BACK_C, number, total.start, 1.0)
         return 0
 
     cdef int constructed(self, uint32_t c) except -1:
@@ -246,7 +246,9 @@ cdef class Backward:
         cdef Cell *cell = &self.graph.cells[c]
         self.now += 1
         if cell.op == C_ABSORBED:
-            return self.absorbed(c)
+            return self.product(cell.right, cell.link, cell.link + 1)
+        if cell.op == C_ABSORBED_SUM:
+            return self.absorbed_sum(cell.right, cell.link)
         if cell.op == R_DOT:
             return self.product(c, event.low, event.high) if event.high else 0
         self.flush()

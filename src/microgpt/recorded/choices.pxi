@@ -103,7 +103,7 @@ cdef class Choice:
                 else:
                     self.take(graph, cell.b)
                     c = cell.a
-            elif cell.op in (R_SUM, R_SHIFT, C_CONSTRUCTED, C_ABSORBED, C_INPUT):
+            elif cell.op in (R_SUM, R_SHIFT, C_CONSTRUCTED, C_ABSORBED, C_ABSORBED_SUM, C_INPUT):
                 raise NotRecorded(CANNOT_CHOOSE)
             else:
                 c = cell.a

@@ -14,7 +14,8 @@ cdef enum:                              # Cell.op of what no instruction compute
     C_LOOKUP                            # an element of the row of a table that a token chooses
     C_INPUT                             # a number among the arguments
     C_CONSTRUCTED                       # a node with local gradients by hand
-    C_ABSORBED                          # a product or partial sum that became a part of a sum
+    C_ABSORBED                          # a product that became a part of a sum, and ...
+    C_ABSORBED_SUM                      # ... a partial sum that did
 
 cdef enum:                              # Vector.slot
     NONE_YET = -1
@@ -27,26 +28,24 @@ cdef enum:                              # Cell.kind: when the number is an int
     K_ZERO_SIGNED                       # the same times an int
     K_UNSURE
 
-ctypedef struct Cell:
+ctypedef struct Cell:                   # 64 bytes: the passes over them take as long as memory does
     uint32_t node                       # in the arena
     uint32_t a                          # operands, as cells; of sums, of R_MAX and of C_CONSTRUCTED: a Vector, ...
     uint32_t b                          # ... and how many terms
-    uint32_t right                      # dot products: the Vector of second factors; C_CONSTRUCTED: where in `local_grads`
+    uint32_t right                      # dot products: Vector of second factors; absorbed: the sum; C_CONSTRUCTED: in local_grads
     uint32_t start                      # sums: the cell that they begin with
     uint32_t uses                       # as an operand; a vector of several dot products is one
     uint32_t vector                     # 1 + the latest Vector of dot products that begins with it
-    uint32_t table                      # C_PARAM: 1 + the table it is an element of
-    uint32_t column                     # C_PARAM and C_LOOKUP: in its table
-    uint32_t chain                      # scalar sums: the partial sum before, then, of absorbed cells, the sum
     uint32_t link                       # scalar sums: terms so far, then, of absorbed cells, which term
     uint32_t choice                     # products of a weight: 1 + the choice that picked the weight; leaves: see Choice.take
+    uint16_t table                      # C_PARAM and C_LOOKUP: 1 + the table it is an element of
+    uint16_t column                     # in its table
     int32_t slot
     int32_t level                       # longest way from a leaf
     double number                       # constant, exponent, factor, summand
     uint8_t op
     uint8_t kind
     uint8_t int_number                  # `number` is an int
-    uint8_t is_link                     # a partial sum that was absorbed, not a product
     uint8_t has_products                # a chain: of products
     uint8_t extended                    # a chain: a longer one goes on from here
     uint8_t float_grad                  # the gradient receives a float
@@ -92,6 +91,8 @@ cdef class Graph:
     """Cells, vectors and events, read from the arena."""
     cdef Cell *cells
     cdef size_t n_cells, cells_capacity
+    cdef uint32_t *sources              # cells that no instruction computes, and R_MAX
+    cdef size_t n_sources, sources_capacity
     cdef Vector *vectors
     cdef size_t n_vectors, vectors_capacity
     cdef uint32_t *operands             # of vectors: cells
@@ -125,6 +126,7 @@ cdef class Graph:
                 PyMem_RawFree(self.by_block[number])
         PyMem_RawFree(self.by_block)
         PyMem_RawFree(self.cells)
+        PyMem_RawFree(self.sources)
         PyMem_RawFree(self.vectors)
         PyMem_RawFree(self.operands)
         PyMem_RawFree(self.local_grads)
@@ -135,9 +137,17 @@ cdef class Graph:
         self.cells = <Cell *>grown(self.cells, &self.cells_capacity, self.n_cells + 1, sizeof(Cell))
         cell = &self.cells[self.n_cells]
         memset(cell, 0, sizeof(Cell))
-        cell.node, cell.op, cell.chain, cell.slot, cell.level = node, op, NONE, -1, -1
+        cell.node, cell.op, cell.slot, cell.level = node, op, -1, -1
         self.n_cells += 1
+        if op != C_UNSET:
+            self.add_source(<uint32_t>(self.n_cells - 1))
         return <uint32_t>(self.n_cells - 1)
+
+    cdef int add_source(self, uint32_t c) except -1:
+        self.sources = <uint32_t *>grown(self.sources, &self.sources_capacity, self.n_sources + 1, sizeof(uint32_t))
+        self.sources[self.n_sources] = c
+        self.n_sources += 1
+        return 0
 
     cdef inline uint32_t *place_of(self, uint32_t node) except NULL:
         cdef uint32_t **cells = &self.by_block[node >> BLOCK_BITS]
@@ -165,6 +175,7 @@ cdef class Graph:
             cell.kind = K_INT
         cell.number = block.numbers[place]
         if block.flags[place] & LEAF:
+            self.add_source(found[0])
             if block.handles[place] != NULL:
                 cell.op = C_PARAM
                 self.held.append(<object>block.handles[place])
@@ -278,7 +289,7 @@ cdef class Graph:
         self.cells[c].op, self.cells[c].int_number = C_CONSTRUCTED, False
         self.cells[c].a, self.cells[c].b, self.cells[c].right = k, n, <uint32_t>self.n_local_grads
         self.n_local_grads += n
-        return 0
+        return self.add_source(c)
 
     cdef int read_power(self, uint32_t c, uint32_t operation) except -1:
         cdef Cell *cell = &self.cells[c]

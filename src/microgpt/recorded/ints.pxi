@@ -117,8 +117,8 @@ cdef int find_grad_kinds(Graph graph) except -1:
         else:
             grad_receives(cell, K_INT if cell.op == R_SHIFT or cell.op == R_ADD_C or (cell.op == R_MUL_C and cell.int_number)
                           else K_FLOAT, &cells[cell.a])
-    for i in range(graph.n_cells):
-        cell = &cells[i]
+    for i in range(graph.n_sources):
+        cell = &cells[graph.sources[i]]
         if (cell.op == C_PARAM or cell.op == C_LOOKUP) and not cell.float_grad and (
                 cell.unsure_grad or (cell.op == C_LOOKUP and cell.uses != 0)):
             raise NotRecorded("whether a gradient is an int depends on numbers; multiply the result by 1.0")

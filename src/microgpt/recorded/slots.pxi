@@ -132,10 +132,8 @@ cdef class Slots:
                 self.give_vector(graph.cells[longest[k]].a)
                 if graph.cells[longest[k]].op == R_DOT:
                     self.give_vector(graph.cells[longest[k]].right)
-            for k in range(graph.n_cells):
-                if graph.cells[k].op == C_CONST or graph.cells[k].op == C_PARAM or graph.cells[k].op == C_INPUT or (
-                        graph.cells[k].op == C_CONSTRUCTED or graph.cells[k].op == R_MAX):
-                    self.give(<uint32_t>k)
+            for k in range(graph.n_sources):
+                self.give(graph.sources[k])
             for k in range(n):
                 self.give(sorted_cells[k])
         finally:

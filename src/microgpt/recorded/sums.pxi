@@ -32,14 +32,14 @@ cdef inline bint chain_goes_on(Graph graph, uint32_t c) noexcept:
         return False
     if before.has_products != is_own_product(graph, cell.b):
         return False
-    cell.link, cell.has_products, cell.chain = before.link + 1, before.has_products, cell.a
+    cell.link, cell.has_products = before.link + 1, before.has_products
     before.extended = True
     return True
 
 
-cdef inline void absorb(Graph graph, uint32_t c, uint32_t total, uint32_t k, bint is_link) noexcept:
-    graph.cells[c].op = C_ABSORBED
-    graph.cells[c].chain, graph.cells[c].link, graph.cells[c].is_link = total, k, is_link
+cdef inline void absorb(Graph graph, uint32_t c, uint32_t total, uint32_t k, uint8_t how) noexcept:
+    graph.cells[c].op = how
+    graph.cells[c].right, graph.cells[c].link = total, k
 
 
 cdef int make_sum(Graph graph, uint32_t total) except -1:
@@ -53,22 +53,22 @@ cdef int make_sum(Graph graph, uint32_t total) except -1:
     terms = graph.next_operands(2 * <size_t>n) + (n if has_products else 0)
     for k in range(n, 0, -1):
         cell = &graph.cells[c]
-        before = cell.chain
+        before = cell.a
         from_zero = k == 1 and is_zero(&graph.cells[cell.b])
         term = terms[k - 1] = cell.a if from_zero else cell.b
         if k == 1:
             graph.cells[total].start = 0 if from_zero else cell.a
         if has_products:
-            absorb(graph, term, total, k - 1, False)
+            absorb(graph, term, total, k - 1, C_ABSORBED)
         if c != total:
-            absorb(graph, c, total, k - 1, True)
+            absorb(graph, c, total, k - 1, C_ABSORBED_SUM)
         c = before
     cell = &graph.cells[total]
     if has_products:
         take_factors(graph, cell, terms, n)
     else:
         cell.op, cell.a = R_SUM, graph.take_vector(n, False)
-    cell.b, cell.chain, cell.link = n, NONE, n
+    cell.b, cell.link = n, n
     return 0
 
 

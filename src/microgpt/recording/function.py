@@ -144,6 +144,7 @@ class recorded:
             reason, later = str(no), no.later
         else:
             self._shapes[shape] = recording
+            self._later = ""
             self._keep(shape, arguments)
             made = recording.replay(arguments.tokens, arguments.numbers)
             return recording.results.filled(made) if made else self.function(*args, **kwargs)

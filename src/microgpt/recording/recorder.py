@@ -167,7 +167,7 @@ class Recorder:
 
 
 def name_of_ours() -> str:
-    """The function of this package that the user's line called and that reads a number now; "" if the line itself does."""
+    """The function of ours that the user's line called and that reads a number now; "" if the line itself does."""
     frame, name = sys._getframe(2), ""
     while frame.f_code.co_filename.startswith(PACKAGE) and frame.f_back is not None:
         frame, name = frame.f_back, frame.f_code.co_name
