@@ -13,6 +13,8 @@
 
 #include "vectors_body.h"
 
+#include "squares_body.h"
+
 /* As engine's power(): what is not here is rare, and Python's. */
 static int power(double base, double exponent, double *result)
 {
@@ -128,10 +130,18 @@ static int function(int op, double c, double x, double *value, double *deriv)
     return -1;
 }
 
+/* Whether SIDE dot products are those of the rows of a matrix, side by side, with one vector. */
+static int is_matrix(const Instruction *at)
+{
+    int k, same = 1;
+    for (k = 1; k < SIDE; k++)
+        same &= at[k].b == at->b && at[k].a == at->a + k * at->n;
+    return same;
+}
+
 /* Dot products beside each other, which hides the latency of their chains of additions. */
 static void dots(const Instruction *at, size_t count, double *restrict value)
 {
-    enum { SIDE = 8 };
     const size_t n = (size_t)at->n;
     size_t i, k;
     for (; count >= SIDE; count -= SIDE, at += SIDE) {
@@ -142,7 +152,7 @@ static void dots(const Instruction *at, size_t count, double *restrict value)
             right[k] = value + at[k].b;
             sums[k] = value[at[k].start];
         }
-        for (i = 0; i < n; i++)
+        for (i = is_matrix(at) ? add_squares(n, *left, *right, sums) : 0; i < n; i++)
             for (k = 0; k < SIDE; k++)
                 sums[k] += left[k][i] * right[k][i];
         for (k = 0; k < SIDE; k++)
@@ -156,11 +166,25 @@ static void dots(const Instruction *at, size_t count, double *restrict value)
     }
 }
 
+/* A function of n numbers, or of one for all n places. */
+static int functions(int op, size_t n, double c, const double *x, size_t step, double *value, double *deriv)
+{
+    const size_t different = step ? n : 1;
+    size_t i;
+    int status = 0;
+    for (i = 0; i < different; i++)
+        status |= function(op, c, x[i], &value[i], &deriv[i]);
+    for (; i < n; i++) {
+        value[i] = *value;
+        deriv[i] = *deriv;
+    }
+    return status;
+}
+
 static int forward(const Instruction *program, size_t size, const int32_t *lists, double *restrict value,
                    double *restrict deriv)
 {
     const Instruction *at, *end = program + size;
-    int status = 0;
     for (at = program; at < end; at++) {
         const size_t n = (size_t)at->n, a_step = (size_t)at->a_step, b_step = (size_t)at->b_step;
         const double *a = value + at->a, *b = value + at->b;
@@ -233,20 +257,25 @@ static int forward(const Instruction *program, size_t size, const int32_t *lists
             *out = sum;
             break;
         default:
-            for (i = 0; i < n; i++)
-                status |= function(at->op, c, a[i * a_step], &out[i], &slope[i]);
-            if (status < 0)
+            if (functions(at->op, n, c, a, a_step, out, slope) < 0)
                 return -1;
         }
     }
     return 0;
 }
 
-/* to[i] += factors[i] * g, elements apart from each other. */
-static void receive(size_t n, double *to, const double *restrict factors, double g)
+/* a[i] += a_factors[i] * g, b[i] += b_factors[i] * g: a and b are the same or apart. */
+static void receive(size_t n, double *a, const double *a_factors, double *b, const double *b_factors, double g)
 {
-    for (size_t i = 0; i < n; i++)
-        to[i] += factors[i] * g;
+    size_t i;
+    for (i = 0; i + LANES <= n; i += LANES) {
+        store(a + i, load(a + i) + load(a_factors + i) * broadcast(g));
+        store(b + i, load(b + i) + load(b_factors + i) * broadcast(g));
+    }
+    for (; i < n; i++) {
+        a[i] += a_factors[i] * g;
+        b[i] += b_factors[i] * g;
+    }
 }
 
 static void backward(const Instruction *program, size_t size, const double *restrict value, const double *restrict deriv,
@@ -296,8 +325,7 @@ static void backward(const Instruction *program, size_t size, const double *rest
                 a[i] += *g;
             break;
         default: /* R_BACK_DOT, R_BACK_ROWS */
-            receive(n, a, value + at->b, *g);
-            receive(n, b, value + at->a, *g);
+            receive(n, a, value + at->b, b, value + at->a, *g);
         }
     }
 }
