@@ -58,9 +58,11 @@ cdef extern from "kernels/replay.h":
     enum:
         R_ADD, R_MUL, R_MUL_INT, R_ADD_C, R_MUL_C, R_MAX, R_SHIFT, R_POW, R_RPOW, R_LOG, R_EXP, R_RELU, R_TANH, R_SIGMOID, R_SQRT
         R_SIN, R_COS, R_ABS, R_SILU, R_GELU, R_GELU_TANH, R_DOT, R_DOT_LIST, R_SUM, R_SUM_LIST, R_BACK_ADD, R_BACK_MUL, R_BACK_C
-        R_BACK_F, R_BACK_SUM, R_BACK_DOT, R_BACK_ROWS, R_COUNT
+        R_BACK_F, R_BACK_SUM, R_BACK_DOT, R_BACK_ROWS, R_COUNT, MOST_TERMS
     ctypedef struct Instruction:
-        int32_t op, n, out, a, b, a_step, b_step, start, together
+        uint32_t op, a_step, b_step, n
+        int32_t out, a, b
+        int32_t start, together         # in the place of `number`
         double number
     ctypedef struct ReplayKernels:
         int (*forward)(const Instruction *, size_t, const int32_t *, double *, double *) noexcept nogil

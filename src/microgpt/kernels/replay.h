@@ -47,14 +47,21 @@ enum {
     R_COUNT
 };
 
+enum { MOST_TERMS = 1 << 24 }; /* Instruction.n is less */
+
+/* 24 bytes: a program is read once a replay, and most often from a cache that is far away. */
 typedef struct {
-    int32_t op;
-    int32_t n;             /* slots, or terms */
+    uint32_t op : 6;
+    uint32_t a_step : 1, b_step : 1; /* 1: a vector; 0: one operand for all */
+    uint32_t n : 24;                 /* slots, or terms */
     int32_t out, a, b;
-    int32_t a_step, b_step; /* 1: a vector; 0: one operand for all */
-    int32_t start;         /* of a sum: the slot that it begins with. R_DOT: */
-    int32_t together;      /* how many dot products of as many terms follow, this one included; they are independent */
-    double number;
+    union {
+        double number;
+        struct {
+            int32_t start;    /* of a sum: the slot that it begins with. R_DOT: */
+            int32_t together; /* how many dot products of as many terms follow, this one included; they are independent */
+        };
+    };
 } Instruction;
 
 typedef struct {

@@ -32,6 +32,8 @@ cdef class Program:
 
     cdef Draft *add(self, int32_t op, int32_t n, int32_t out, int32_t a, int32_t b, double number, uint32_t level) except NULL:
         cdef Draft *draft
+        if n >= MOST_TERMS:
+            raise NotRecorded("a sum has more than 16 million terms")
         self.drafts = <Draft *>grown(self.drafts, &self.capacity, self.n + 1, sizeof(Draft))
         draft = &self.drafts[self.n]
         memset(draft, 0, sizeof(Draft))
@@ -85,7 +87,8 @@ cdef class Program:
         else:
             self.first_dot = self.n_instructions
         self.instructions[self.n_instructions] = draft.instruction
-        self.instructions[self.n_instructions].together = 1
+        if draft.instruction.op == R_DOT:
+            self.instructions[self.n_instructions].together = 1
         self.n_instructions += 1
         return 0
 
@@ -107,9 +110,10 @@ cdef bint joins(Instruction *last, const Instruction *following) noexcept:
     cdef int32_t a_step = last.a_step, b_step = last.b_step
     if following.op in (R_DOT, R_DOT_LIST, R_SUM, R_SUM_LIST, R_MAX, R_BACK_SUM, R_BACK_DOT, R_BACK_ROWS):
         return False
-    if following.out != last.out + last.n or not same_bits(last.number, following.number):
+    if following.out != last.out + <int32_t>last.n or last.n + 1 == MOST_TERMS or not same_bits(last.number, following.number):
         return False
-    if not step_fits(&a_step, last.a, last.n, following.a) or not step_fits(&b_step, last.b, last.n, following.b):
+    if not step_fits(&a_step, last.a, <int32_t>last.n, following.a) or (
+            not step_fits(&b_step, last.b, <int32_t>last.n, following.b)):
         return False
     last.a_step, last.b_step = a_step, b_step
     return True
