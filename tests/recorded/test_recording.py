@@ -386,6 +386,44 @@ def test_ints_that_stay_are_tried_ten_times(params: list[Value]) -> None:
     assert calls == [21]
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 20])
+@pytest.mark.parametrize("n_rows", [7, 8, 19])
+@pytest.mark.parametrize("how", ["linear", "scalar", "vector first", "bias"])
+def test_matrices_of_any_size(width: int, n_rows: int, how: str) -> None:
+    """Eight rows at a time stand in lanes, and whole registers of terms: rows and terms that are left over, too."""
+    rng = random.Random(width)
+    matrix = [[Value(rng.gauss(0, 1)) for _ in range(width)] for _ in range(n_rows)]
+    vectors = [[Value(rng.gauss(0, 1)) for _ in range(width)] for _ in range(2)]
+    bias = [Value(rng.gauss(0, 1)) for _ in range(n_rows)]
+    params = [each for row in [*matrix, *vectors, bias] for each in row]
+
+    def products(x: list[Value]) -> list[Value]:
+        if how == "linear":
+            return linear(x, matrix)
+        if how == "vector first":
+            return [sum(xi * wi for wi, xi in zip(row, x)) for row in matrix]  # type: ignore[misc]
+        starts = bias if how == "bias" else [0] * n_rows
+        return [sum((wi * xi for wi, xi in zip(row, x)), start) for row, start in zip(matrix, starts)]  # type: ignore[misc]
+
+    @recorded
+    def loss() -> Value:
+        made = [each.tanh() for x in vectors for each in products(softmax(x))]
+        return sum(a * b for a, b in zip(made, reversed(made))) * 0.5
+
+    for _ in range(2):
+        seen = []
+        for function in (loss.function, loss):
+            for each in params:
+                each.grad = 0
+            found = function()
+            found.backward()
+            seen.append([bits(found.data), *(bits(each.grad) for each in params)])
+        assert seen[0] == seen[1]
+        for each in params:
+            each.data += 0.25
+    assert replays(loss) == 2 and loss.stats()["not_recorded"] == []
+
+
 def test_an_argument_that_is_changed(params: list[Value]) -> None:
     def loss(cache: list[Any]) -> Value:
         cache.append(params[0] * 2)
