@@ -288,7 +288,7 @@ cdef class Backward:
         cdef uint32_t k = self.row_of[c] - 1, n = self.graph.cells[c].b, row_cell, i
         cdef Cell *cell
         cdef Choice choice = self.choices[k]
-        if self.waiting[c] != 0:                                    # the rest of the target's row, which went with its first part
+        if self.waiting[c] != 0:                            # the rest of the target's row, which went with its first part
             for row_cell in choice.rows:                    # had another row been the target's, it would be its turn
                 self.stays(row_cell, low, high, self.waiting[row_cell])
             return 0
