@@ -71,9 +71,8 @@ def configs(corpus: Corpus, runs: Iterable[tuple[int, Run]]) -> list[GPTConfig]:
     return [config(corpus, run) for run in {tuple(run[name] for name in SIZES): run for _, run in runs}.values()]
 
 
-_local = (
-    threading.local()
-)  # documents' digest and Trainer of each thread's last run: reading them costs more than a run
+# Of each thread's last run: the digest of its documents and its Trainer, since reading documents costs more than a run.
+_local = threading.local()
 
 
 def trainer(corpus: Corpus, run: Run) -> Trainer:
