@@ -15,6 +15,7 @@ BESIDE = {
     "under a name that others use": "def norm(x):\n    x = Fraction(x)\n    logits = Fraction(2)\n"
     "    return x * logits\nprint(float(norm(loss.data)))",
     "in a module of Python's": "big = Fraction(7, 2)\nprint(math.floor(big), math.isnan(big), math.exp(big))",
+    "in a method of a builtin": "print(str.count('a', str(Fraction(1, 2))), float.hex(Fraction(1, 2) * 1.0))",
     "as an index": "at = Fraction(2)\nprint(loss.data * [1.0, 2.0, 3.0][int(at)])",
 }
 MEETS = {

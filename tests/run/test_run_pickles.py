@@ -43,6 +43,8 @@ NEAR_MISSES = {
     "a constructor": "class Box:\n    def __init__(self, more): self.params = more\npickle.dumps(Box(params))",
     "a method": "class Box:\n    def fill(self, more): self.params = more\n"
     "box = Box()\nbox.fill(params)\npickle.dumps(box)",
+    "filled after it was handed on": "rows = model['wte']\nfor k in range(2):\n    last = rows\n    rows = last\n"
+    "last.append(params)\npickle.dumps(model)",
     "added in place": "rows = model['wte']\nrows += params\npickle.dumps(model)",
     "a later name": "rows = model['wte']\nrows.append(params)\npickle.dumps(model)",
     "a function of the function": "dump = pickle.dump\ndump(params, open('x', 'wb'))",

@@ -63,8 +63,8 @@ class Flow:
                 if node.name == "__init__":
                     self.constructors.setdefault(around.name, []).append(node)
         before = -1
-        while before != len(self.held):
-            before = len(self.held)
+        while before != len(self.held) + len(self.filled):
+            before = len(self.held) + len(self.filled)
             for node in program.of(*FLOWS):
                 self.follow(node)
 
@@ -122,9 +122,9 @@ class Flow:
     def hold(self, target: ast.AST | None, inside: bool = False) -> None:
         """From now on this may hold it; `inside`: because something was stored into the object."""
         if isinstance(target, ast.Name):
-            self.held.add(self.key(target))
-            if inside:
-                self.filled.add(self.key(target))
+            keys = {self.key(target)} - {None}  # a builtin holds nothing
+            self.held |= keys
+            self.filled |= keys if inside else set()
         elif isinstance(target, ast.Attribute):
             self.held.add(target.attr)
             self.hold(target.value, True)
