@@ -6,8 +6,8 @@ cdef class Backward:
     """Turns the events of the walk, from the last to the first, into drafts of instructions.
 
     Gradients that always receive together count as one where it is asked which event is the last: those of a row, a vector
-    of dot products whose elements are parameters with no other use. So do those in a column of a table, since rows that
-    tokens choose may be the same.
+    of dot products whose elements are parameters with no other use and have their turn together. So do those in a column of
+    a table, since rows that tokens choose may be the same.
     """
     cdef Graph graph
     cdef Program program
@@ -77,7 +77,7 @@ cdef class Backward:
             cell = &self.graph.cells[operands[k]]
             if cell.op != C_PARAM or cell.uses != 1 or cell.table != 0:
                 return False
-        return self.graph.first_slot(number) >= 0
+        return not vector.in_parts and self.graph.first_slot(number) >= 0
 
     cdef inline void behind(self, uint32_t c) noexcept:
         """The event comes behind the last contribution to the gradient of c."""

@@ -59,6 +59,7 @@ ctypedef struct Vector:                 # operands of a sum, or one side of thos
     int32_t slot                        # of the first one, if they are neighbours; NONE_YET; APART
     uint32_t node                       # of the first one, if they were read from a range; else 0
     uint8_t float_grad                  # all their gradients are known to receive a float
+    uint8_t in_parts                    # some terms may have their turn in backward before others
     uint8_t is_row                      # parameters that are used in no other way: see Backward
 
 ctypedef struct Event:                  # in the order of the walk: these terms of a cell, or all that there is to it
@@ -206,7 +207,7 @@ cdef class Graph:
                 self.cells[operands[k]].uses -= 1
             return known - 1
         self.vectors = <Vector *>grown(self.vectors, &self.vectors_capacity, self.n_vectors + 1, sizeof(Vector))
-        self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, 0, False, False)
+        self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, 0, False, False, False)
         self.n_operands += n
         self.n_vectors += 1
         if of_dots and n:
@@ -361,6 +362,8 @@ cdef class Graph:
             low, high = self.cells[c].link, self.cells[c].b
             self.claim_exps(c)
         self.cells[c].link = high
+        if self.cells[c].op == R_DOT and high - low != self.cells[c].b:
+            self.vectors[self.cells[c].a].in_parts = self.vectors[self.cells[c].right].in_parts = True
         return self.add_event(c, low, high)
 
     cdef int claim_exps(self, uint32_t c) except -1:
