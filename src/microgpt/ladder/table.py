@@ -92,7 +92,7 @@ def markdown(results: Results) -> str:
 def source(results: Results) -> str:
     """Where the figures are from, a sentence below that table."""
     machine, software = results.machine, results.software
-    where = f"{machine['cpu']} ({software['instruction_set']}), {software['python']}"
+    where = f"{machine['cpu']}, {software['instruction_set']}, {software['python']}"
     return (
         f"Measured by `{results.command}` on {where}, saved in [docs/bench.json](docs/bench.json):\n"
         "processor time, medians of rounds in turns. The losses are the same on every rung, to the last bit."
