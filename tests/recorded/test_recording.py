@@ -30,6 +30,7 @@ from microgpt import (
     softmax,
     table,
 )
+from microgpt.recording.function import MAX_SHAPES
 
 
 @pytest.fixture
@@ -384,6 +385,16 @@ def test_ints_that_stay_are_tried_ten_times(params: list[Value]) -> None:
         loss()
     loss()
     assert calls == [21]
+
+
+def test_what_is_still_to_be_tried_takes_no_more_room_than_recordings(params: list[Value]) -> None:
+    @recorded(static="n")
+    def loss(n: int) -> Value:
+        return softmax([params[0], Value(0)])[0] * float(n)
+
+    for n in range(3 * MAX_SHAPES):
+        loss(n)
+        assert len(loss._tries) <= MAX_SHAPES
 
 
 @pytest.mark.parametrize("width", [1, 7, 8, 9, 20])

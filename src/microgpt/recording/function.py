@@ -18,7 +18,7 @@ from .arguments import Arguments, StandIns
 from .recorder import Recorder, Stopped, sentence_of
 from .results import Results, numbers_in
 
-MAX_SHAPES = 256  # recordings of one function
+MAX_SHAPES = 256  # of one function: recorded, refused, or still to be tried
 MAX_TRIES = 10  # so many calls of a shape are tried where ints may become floats
 _lock = threading.Lock()  # one recording at a time
 _here = threading.local()
@@ -68,7 +68,7 @@ class recorded:
         self.check_every = check_every
         self.calls = 0
         self._later = ""  # why the last first call was not recorded, though another may be
-        self._tries: dict[Any, int] = {}  # such calls by the shape of arguments
+        self._tries: dict[Any, int] = {}  # such calls of shapes that are neither recorded nor refused
         self._names = _parameter_names(function)
         unknown = self.static - set(self._names)
         if unknown:
@@ -132,7 +132,8 @@ class recorded:
         )
 
     def _first_call(self, shape: Any, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
+        is_new = shape not in self._shapes and shape not in self._tries
+        if is_new and len(self._shapes) + len(self._tries) >= MAX_SHAPES:
             self.forget()
         if not _lock.acquire(blocking=False):  # another thread records
             return self.function(*args, **kwargs)
@@ -144,6 +145,7 @@ class recorded:
             reason, later = str(no), no.later
         else:
             self._shapes[shape] = recording
+            self._tries.pop(shape, None)
             self._later = ""
             self._keep(shape, arguments)
             made = recording.replay(arguments.tokens, arguments.numbers)
@@ -171,6 +173,7 @@ class recorded:
         later = later and self._tries[shape] < MAX_TRIES
         self._later = reason if later else ""
         if not later:
+            self._tries.pop(shape, None)
             self._shapes[shape] = reason
             self._keep(shape, arguments)
             warnings.warn(f"{name} runs in Python from here on: {reason}", RecordedWarning, stacklevel=4)
