@@ -22,7 +22,7 @@ PACKAGE = "src/microgpt"
 # The C sources linked into each module: a family of kernels has a file for each instruction set. Modules are compiled
 # side by side, the one that takes longest first.
 KERNELS = {
-    "_fused": ["fused_*", "adam*", "workspace"],
+    "_fused": ["fused_*", "adam*", "workspace", "team"],
     "_recorded": ["replay_*"],
     "_engine": ["rows_*"],
     "_functional": [],
@@ -130,7 +130,7 @@ def posix_compile_flags() -> list[str]:
 
 
 def posix_link_flags() -> list[str]:
-    return ["-lm", *([f"-fsanitize={SANITIZE}"] if SANITIZE else [])]
+    return ["-lm", "-pthread", *([f"-fsanitize={SANITIZE}"] if SANITIZE else [])]
 
 
 def build_folder() -> str:

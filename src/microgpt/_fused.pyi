@@ -46,6 +46,7 @@ class GPT:
         *,
         betas: tuple[_Number, _Number] = (0.85, 0.99),
         eps: _Number = 1e-8,
+        threads: SupportsIndex = 1,
     ) -> float: ...
     def train_steps(
         self,
@@ -55,6 +56,7 @@ class GPT:
         betas: tuple[_Number, _Number] = (0.85, 0.99),
         eps: _Number = 1e-8,
         losses: list[float] | None = None,
+        threads: SupportsIndex = 1,
     ) -> list[float]: ...
     def train_batch(
         self,

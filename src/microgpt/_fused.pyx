@@ -31,6 +31,14 @@ from . import checks
 from ._engine import Value
 from .model import INIT_STD as _INIT_STD, GPTConfig
 
+cdef extern from "kernels/team.h":
+    ctypedef struct Team
+    ctypedef void (*TeamPart)(void *job, size_t part, size_t member) noexcept nogil
+    Team *team_start(size_t threads) noexcept nogil
+    void team_end(Team *) noexcept nogil
+    size_t team_size(const Team *) noexcept nogil
+    void team_run(Team *, size_t parts, TeamPart run, void *job) noexcept nogil
+
 cdef extern from "kernels/fused.h":
     enum:
         FUSED_OK
@@ -46,6 +54,7 @@ cdef extern from "kernels/fused.h":
         Layer *layers
         double *output
         double *logits
+        Team *team
     ctypedef struct Document:
         const int32_t *tokens
         size_t positions
@@ -63,7 +72,7 @@ cdef extern from "kernels/fused.h":
         void (*functions[7])(size_t, const double *, double *) noexcept nogil
         double (*spin)(size_t) noexcept nogil
     const FusedKernels *fused_kernels(int isa) noexcept
-    size_t workspace_place(const Sizes *, size_t, void *, Workspace *) noexcept nogil
+    size_t workspace_place(const Sizes *, size_t, size_t, void *, Workspace *) noexcept nogil
     size_t generator_place(const Sizes *, void *, Generator *) noexcept nogil
 
 cdef enum:
@@ -72,6 +81,7 @@ cdef enum:
     MAX_TOKEN = 0x7fffffff              # tokens are stored in 32 bits
     WORK_BETWEEN_SIGNALS = 2_000_000    # weights times positions: about a millisecond
     WORK_UNDER_GIL = 200_000            # likewise
+    SHARED_PARAMS = 100_000             # from so many parameters on, threads share a step
 
 cdef size_t MAX_PARAMS = SIZE_MAX // 1024   # so that no size counted in bytes overflows
 
@@ -123,24 +133,10 @@ include "fused/memory.pxi"
 include "fused/arguments.pxi"
 include "fused/inspection.pxi"
 include "fused/random.pxi"
+include "fused/shares.pxi"
 
 
 # ---- one step -----------------------------------------------------------------------------------------------------------
-
-cdef int adam_step(const AdamStep *settings, double lr, long long t, size_t n, const double *grads, double *m, double *v,
-                   double *params) noexcept nogil:
-    """The t-th step, t from 1. Nothing has changed unless it returns FUSED_OK."""
-    cdef AdamStep step = settings[0]
-    cdef int status
-    step.lr = lr
-    step.bias1 = 1.0 - pow(step.beta1, <double>t)
-    step.bias2 = 1.0 - pow(step.beta2, <double>t)
-    status = adam_check(adam, &step, n, grads, v)
-    if status != ADAM_OK:
-        return status
-    adam.update(&step, n, grads, m, v, params)
-    return FUSED_OK
-
 
 cdef int raise_status(int status) except -1:
     """What the script raises there, with the interpreter's own message."""
@@ -182,6 +178,7 @@ cdef class GPT:
     cdef void *generator_memory
     cdef Generator generator
     cdef size_t work_under_gil          # see is_short
+    cdef Team *team                     # while a call is under way that asked for threads
     cdef bint busy
 
     def __cinit__(self, config, *args, **kwargs):
@@ -217,7 +214,7 @@ cdef class GPT:
                 memset(numbers.at, 0, numbers.n * sizeof(double))
             self.t = 0
         finally:
-            self.busy = False
+            self.end()
 
     def __dealloc__(self):
         free(self.generator_memory)
@@ -225,50 +222,73 @@ cdef class GPT:
     def __repr__(self):
         return f"<GPT of {self.params.n} parameters, {self.config!r}, t={self.t}>"
 
-    cdef int begin(self) except -1:
+    cdef int begin(self, size_t threads=1) except -1:
         if self.busy:
             raise RuntimeError("this GPT is at work in another call; one model serves one thread at a time")
         self.busy = True
+        self.team = team_start(threads)
         return 0
+
+    cdef void end(self) noexcept:
+        if self.team != NULL:
+            with nogil:
+                team_end(self.team)
+            self.team = self.main.work.team = NULL
+        self.busy = False
+
+    cdef size_t sharers(self, threads) except 0:
+        """How many threads share a step on one document when so many are wanted: one, if the model is small."""
+        threads = checks.at_least_one("threads", threads)
+        return threads if self.params.n >= SHARED_PARAMS else 1
 
     # ---- training ----
 
-    def train_step(self, tokens, lr=0.01, *, betas=(0.85, 0.99), eps=1e-8):
-        """Run forward, backward and one Adam step on one document. Returns the loss before the update, in nats per token."""
+    def train_step(self, tokens, lr=0.01, *, betas=(0.85, 0.99), eps=1e-8, threads=1):
+        """Run forward, backward and one Adam step on one document. Returns the loss before the update, in nats per token.
+
+        threads: that share the step of a model of 100,000 parameters or more; they change no bit. ValueError below 1.
+        """
         cdef AdamStep settings
         cdef double rate = rate_of(lr)
         read_settings(&settings, betas, eps)
-        self.begin()
+        self.begin(self.sharers(threads))
         try:
-            self.main.read(tokens)
+            self.main.read(tokens, self.team)
             with nogil:
                 self.train_one(&settings, rate)
             raise_status(self.main.status)
             return self.main.loss
         finally:
-            self.busy = False
+            self.end()
 
     cdef void train_one(self, const AdamStep *settings, double lr) noexcept nogil:
         """A step on the main worker's document; its status says how it went."""
         self.differentiate(self.main)
         if self.main.status == FUSED_OK:
-            self.main.status = adam_step(settings, lr, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
-                                         self.second.at, self.params.at)
+            self.main.status = self.adam_step(settings, lr)
         if self.main.status == FUSED_OK:
             self.params.may_have_changed = True
             self.t += 1
+
+    cdef int adam_step(self, const AdamStep *settings, double lr) noexcept nogil:
+        """Adam's next step with the main worker's gradients. Nothing has changed unless it returns FUSED_OK."""
+        cdef AdamStep step = settings[0]
+        step.lr = lr
+        step.bias1 = 1.0 - pow(step.beta1, <double>(self.t + 1))
+        step.bias2 = 1.0 - pow(step.beta2, <double>(self.t + 1))
+        return share_adam(self.team, &step, self.params.n, self.main.grads.at, self.first.at, self.second.at, self.params.at)
 
     cdef void differentiate(self, Worker worker) noexcept nogil:
         worker.status = kernels.loss(&self.sizes, self.params.at, &worker.document, &worker.work, &worker.loss)
         if worker.status == FUSED_OK:
             kernels.backward(&self.sizes, self.params.at, &worker.document, &worker.work, worker.grads.at)
 
-    def train_steps(self, documents, lrs, *, betas=(0.85, 0.99), eps=1e-8, losses=None):
+    def train_steps(self, documents, lrs, *, betas=(0.85, 0.99), eps=1e-8, losses=None, threads=1):
         """Take one step for each document, at the learning rate that stands beside it in lrs. Returns the losses.
 
         All documents are read first: a wrong token raises before anything is trained. Ctrl-C is answered between steps, and
         like an exception of a step it leaves the steps before it done: `t` tells how many, and the list `losses`, if one is
-        given, gets their losses.
+        given, gets their losses. threads: as for train_step.
         """
         cdef AdamStep settings
         cdef size_t i, n, done = 0
@@ -279,10 +299,10 @@ cdef class GPT:
         if len(lrs) != <Py_ssize_t>n:
             raise ValueError(f"{n} documents, but {len(lrs)} learning rates")
         read_settings(&settings, betas, eps)
-        self.begin()
+        self.begin(self.sharers(threads))
         try:
             read = Documents(self, documents, lrs)
-            self.main.reserve(read.longest)
+            self.main.reserve(read.longest, self.team)
             with nogil:
                 for i in range(n):
                     self.main.document = read.documents[i]
@@ -299,14 +319,15 @@ cdef class GPT:
             raise_status(self.main.status if n else FUSED_OK)
             return [read.lrs[i] for i in range(n)]
         finally:
-            self.busy = False
+            self.end()
             if losses is not None and done:
                 losses.extend([read.lrs[i] for i in range(done)])
 
     def train_batch(self, documents, lr=0.01, *, clip_norm=None, threads=1, betas=(0.85, 0.99), eps=1e-8):
         """Take one Adam step from the mean gradient of several documents. Returns their losses.
 
-        Each document's gradient is computed on its own, `threads` of them at once. They are added in the order of the
+        Each document's gradient is computed on its own, `threads` of them at once; if there is one only, and the model large, the
+        threads share its step. Gradients are added in the order of the
         documents and multiplied by 1 / len(documents). With clip_norm the result is multiplied by clip_norm / norm if its norm,
         the root of the sum of its squares in the order of the parameters, is above that. The same bits for any `threads`.
         ValueError if there are no documents, for threads below 1, and for a clip_norm that is not above 0.
@@ -320,45 +341,44 @@ cdef class GPT:
         if clip_norm is not None:
             norm = checks.positive("clip_norm", clip_norm)
         read_settings(&settings, betas, eps)
-        self.begin()
+        self.begin(min(threads, len(documents)) if len(documents) > 1 else self.sharers(threads))
         try:
             losses = self.add_gradients(documents, min(threads, len(documents)))
             scale_gradients(self.main.grads, 1.0 / len(documents), norm)
             with nogil:
-                self.main.status = adam_step(&settings, rate, self.t + 1, self.params.n, self.main.grads.at, self.first.at,
-                                             self.second.at, self.params.at)
+                self.main.status = self.adam_step(&settings, rate)
             raise_status(self.main.status)
             self.params.may_have_changed = True
             self.t += 1
             return losses
         finally:
-            self.busy = False
+            self.end()
 
     cdef list add_gradients(self, list documents, int threads):
         """The sum of the documents' gradients into the main worker's; their losses."""
         cdef Worker worker
         cdef list workers
+        cdef Group group
+        cdef size_t n
         losses = []
         while len(self.helpers) < threads:
             self.helpers.append(Worker(self))
-        with pool_of(threads) as run:
-            for start in range(0, len(documents), threads):
-                group = documents[start:start + threads]
-                workers = self.helpers[:len(group)]
-                for worker, tokens in zip(workers, group):
-                    worker.read(tokens)
-                run(self._differentiate, workers)
-                for worker in workers:
-                    raise_status(worker.status)
-                    add_each(worker.grads, self.main.grads, not losses)
-                    losses.append(worker.loss)
-                PyErr_CheckSignals()
+        for start in range(0, len(documents), threads):
+            chosen = documents[start:start + threads]
+            n = len(chosen)
+            workers = self.helpers[:n]
+            for worker, tokens in zip(workers, chosen):
+                worker.read(tokens, self.team if len(documents) == 1 else NULL)
+            group.model, group.workers = <PyObject *>self, PySequence_Fast_ITEMS(workers)
+            with nogil:
+                team_run(self.team, n, differentiate_part, &group)
+            for worker in workers:
+                worker.work.team = NULL
+                raise_status(worker.status)
+                add_each(worker.grads, self.main.grads, not losses)
+                losses.append(worker.loss)
+            PyErr_CheckSignals()
         return losses
-
-    def _differentiate(self, Worker worker):
-        """Loss and gradients of the document that the worker has read."""
-        with nogil:
-            self.differentiate(worker)
 
     def backward(self, tokens):
         """Return the loss of a document and compute its gradients: see gradients(). Parameters stay as they are."""
@@ -370,7 +390,7 @@ cdef class GPT:
             raise_status(self.main.status)
             return self.main.loss
         finally:
-            self.busy = False
+            self.end()
 
     # ---- inference ----
 
@@ -385,7 +405,7 @@ cdef class GPT:
             raise_status(self.main.status)
             return self.main.loss
         finally:
-            self.busy = False
+            self.end()
 
     def logits(self, tokens):
         """The vocab_size logits of the token that follows these. ValueError unless there are 1 to block_size of them."""
@@ -396,7 +416,7 @@ cdef class GPT:
             n = self.main.document.positions
             return [self.main.work.logits[o * kernels.padded_to_lanes(n) + n - 1] for o in range(self.sizes.vocab)]
         finally:
-            self.busy = False
+            self.end()
 
     cdef list forward(self, list tokens, str what):
         """Take the tokens through the model; the main worker's memory has the activations then."""
@@ -404,7 +424,7 @@ cdef class GPT:
         cdef size_t n = len(tokens)
         if not 1 <= n <= self.sizes.block:
             raise ValueError(f"{what} takes 1 to {self.sizes.block} tokens, not {n}")
-        worker.reserve(n)
+        worker.reserve(n, NULL)
         read_tokens(tokens, n, self.sizes.vocab, worker.tokens)
         worker.document.tokens, worker.document.positions = worker.tokens, n
         with nogil:
@@ -442,7 +462,7 @@ cdef class GPT:
         bos = self.sizes.vocab - 1 if bos is None else bos
         self.begin()
         try:
-            self.main.reserve(max(<size_t>1, n_prompt))
+            self.main.reserve(max(<size_t>1, n_prompt), NULL)
             read_tokens([bos, *prompt], n_prompt + 1, self.sizes.vocab, self.main.tokens)
             self.place_generator()
             if self.is_short(n_prompt + 2):
@@ -452,7 +472,7 @@ cdef class GPT:
                     self.start_generator(n_prompt, &how)
             return [self.sample(prompt, bos, &how, rng) for _ in range(count)]
         finally:
-            self.busy = False
+            self.end()
 
     cdef bint is_short(self, size_t positions) noexcept:
         """Whether to keep the GIL while so many positions go through the model. Letting it go and taking it back costs a tenth
@@ -535,7 +555,7 @@ cdef class GPT:
                 memcpy(probs.at + p * self.sizes.vocab, self.generator.logits, self.sizes.vocab * sizeof(double))
             return Inspection(tokens, logits, memoryview(probs).cast("d", (n, self.sizes.vocab)), attention, residual)
         finally:
-            self.busy = False
+            self.end()
 
     cdef int place_generator(self) except -1:
         cdef Generator unplaced
@@ -588,7 +608,7 @@ cdef class GPT:
         if v is not None:
             memcpy(self.second.at, second.at, second.n * sizeof(double))
         self.t = steps
-        self.busy = False
+        self.end()
 
     def __reduce__(self):
         """Pickled and copied with all it will ever need: parameters, moments, the number of steps."""
@@ -597,7 +617,7 @@ cdef class GPT:
             numbers = [array.array("d", memoryview(each).cast("d")) for each in (self.params, self.first, self.second)]
             return unpickled, (type(self), self.config, self.t, *numbers), getattr(self, "__dict__", None) or None
         finally:
-            self.busy = False
+            self.end()
 
     def to_values(self):
         """The parameters as the script holds them: name -> rows of fresh Values."""

@@ -56,7 +56,7 @@ class Trainer:
                 `microgpt.data.TokenizerAdapter`. ValueError if it does not know all of the documents
     config      sizes of the model: a GPTConfig, or a mapping such as {"n_layer": 2}; the script's where it says nothing
     seed and what follows: see Settings
-    threads     that share the documents of a step; they change no bit of the result
+    threads     that share the documents of a step, or a large model's work on a single one; they change no bit
     init_from   a checkpoint, its file or its folder: begin with its parameters, its tokenizer and its sizes instead of
                 fresh ones. Steps and Adam's moments begin at 0, and documents and settings may be others
 
@@ -203,7 +203,7 @@ class Trainer:
         taken: list[float] = []
         try:
             if self._plain:
-                self.model.train_steps(self._tokens(steps), rates, losses=taken)
+                self.model.train_steps(self._tokens(steps), rates, losses=taken, threads=self.threads)
             else:
                 taken.extend(map(self._take, steps, rates))
         except (ArithmeticError, ValueError) as error:

@@ -88,9 +88,10 @@ def test_training_equals_the_script_around_the_width_of_registers(isa, compiled,
         assert_same_training(compiled, config, documents)
 
 
-# Sizes at which products are taken in parts that fit the cache: wide matrices, and many tokens times many positions.
+# Sizes at which products are taken in parts that fit the cache: wide matrices, many tokens times many positions, and
+# large matrices with few positions.
 @pytest.mark.slow
-@pytest.mark.parametrize("sizes", [(5, 1, 64, 2, 27), (1000, 1, 16, 1, 50)])
+@pytest.mark.parametrize("sizes", [(5, 1, 64, 2, 27), (1000, 1, 16, 1, 50), (5, 1, 256, 2, 3)])
 def test_large_products_equal_the_script(compiled, sizes):
     config = GPTConfig(*sizes)
     document = random_document(random.Random(1), config.vocab_size, config.block_size)

@@ -68,7 +68,9 @@ GROUPS = {
         Option("--schedule", "KIND", one_of(SCHEDULES), f"of the rate: {', '.join(SCHEDULES)} (default: linear, to 0)"),
         Option("--batch-size", "N", whole(1), "documents a step (default: 1)"),
         Option("--clip-norm", "NORM", positive, "scale longer gradients down to this norm (default: never)"),
-        Option("--threads", "N", whole(1), "threads that share the documents of a step (default: 1)", 1),
+        Option(
+            "--threads", "N", whole(1), "threads that share a step's documents, or a large model's work (default: 1)", 1
+        ),
         Option("--init-from", "DIR", path, "start from the parameters, tokens and sizes of the model saved there"),
     ),
     "results": (

@@ -1,4 +1,4 @@
-# Many documents: tokens of a run of steps, threads for a batch, and what becomes of its gradients.
+# Many documents: tokens of a run of steps, and what becomes of a batch's gradients.
 # A part of _fused.pyx, which includes it.
 
 cdef class Documents:
@@ -32,27 +32,6 @@ cdef class Documents:
         PyMem_Free(self.tokens)
         PyMem_Free(self.documents)
         PyMem_Free(self.lrs)
-
-
-class pool_of:
-    """with pool_of(threads) as run: run(function, arguments) calls it for each argument, in so many threads."""
-
-    def __init__(self, threads):
-        self.threads = threads
-        self.pool = None
-
-    def __enter__(self):
-        if self.threads > 1:
-            from concurrent.futures import ThreadPoolExecutor
-            self.pool = ThreadPoolExecutor(self.threads)
-        return self.run
-
-    def __exit__(self, *error):
-        if self.pool is not None:
-            self.pool.shutdown()
-
-    def run(self, function, arguments):
-        list((map if self.pool is None else self.pool.map)(function, arguments))
 
 
 cdef void add_each(Doubles part, Doubles total, bint first) noexcept:

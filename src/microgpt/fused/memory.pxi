@@ -52,6 +52,7 @@ cdef class Worker:
     cdef Workspace work
     cdef void *memory
     cdef size_t capacity                # positions there is room for
+    cdef size_t members                 # of a team there is room for
     cdef readonly Doubles grads
     cdef int32_t *tokens                # capacity + 1
     cdef Document document
@@ -61,38 +62,42 @@ cdef class Worker:
     def __cinit__(self, GPT model):
         self.sizes = &model.sizes
         self.grads = Doubles(model.params.n)
-        self.reserve(min(<size_t>FIRST_POSITIONS, model.sizes.block))
+        self.reserve(min(<size_t>FIRST_POSITIONS, model.sizes.block), NULL)
 
     def __dealloc__(self):
         free(self.memory)
         PyMem_Free(self.tokens)
 
-    cdef int reserve(self, size_t positions) except -1:
-        """Room for so many positions; MemoryError leaves the old room."""
-        cdef size_t wanted = min(max(positions, 2 * self.capacity), self.sizes.block)
+    cdef int reserve(self, size_t positions, Team *team) except -1:
+        """Room for so many positions and for this team, which shares the work; MemoryError leaves the old room."""
+        cdef size_t wanted = self.capacity, members = max(self.members, team_size(team))
         cdef Workspace work
         cdef void *memory
         cdef void *at
         cdef int32_t *tokens
-        if positions <= self.capacity:
+        if positions <= self.capacity and members == self.members:
+            self.work.team = team
             return 0
-        at = allocate(workspace_place(self.sizes, wanted, NULL, &work) or SIZE_MAX, &memory)
+        if positions > self.capacity:
+            wanted = min(max(positions, 2 * self.capacity), self.sizes.block)
+        at = allocate(workspace_place(self.sizes, wanted, members, NULL, &work) or SIZE_MAX, &memory)
         tokens = <int32_t *>PyMem_Malloc((wanted + 1) * sizeof(int32_t))
         if tokens == NULL:
             free(memory)
             raise MemoryError
-        workspace_place(self.sizes, wanted, at, &work)
+        workspace_place(self.sizes, wanted, members, at, &work)
+        work.team = team
         free(self.memory)
         PyMem_Free(self.tokens)
-        self.memory, self.tokens, self.work, self.capacity = memory, tokens, work, wanted
+        self.memory, self.tokens, self.work, self.capacity, self.members = memory, tokens, work, wanted, members
         return 0
 
-    cdef int read(self, tokens) except -1:
-        """Make this the document, as far as the model sees it."""
+    cdef int read(self, tokens, Team *team=NULL) except -1:
+        """Make this the document, as far as the model sees it; the team shares the work on it."""
         cdef size_t positions
         tokens = token_list(tokens)
         positions = positions_of(tokens, self.sizes)
-        self.reserve(positions)
+        self.reserve(positions, team)
         read_tokens(tokens, positions + 1, self.sizes.vocab, self.tokens)
         self.document.tokens, self.document.positions = self.tokens, positions
         return 0

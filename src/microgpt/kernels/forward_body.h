@@ -2,10 +2,10 @@
    rows `ld` apart; weights are rows x columns as in the script. */
 
 /* y = w x for every position: w is rows x columns, x columns x positions, y rows x positions. */
-static void linear(size_t rows, size_t columns, size_t ld, const double *w, const double *x, double *y)
+static void linear(Team *team, size_t rows, size_t columns, size_t ld, const double *w, const double *x, double *y)
 {
     const Product product = {rows, ld, columns, w, (ptrdiff_t)columns, 1, x, (ptrdiff_t)ld, y, (ptrdiff_t)ld, 0, 0};
-    multiply(&product);
+    multiply_all(team, &product, 1);
 }
 
 static void add_each(size_t n, const double *x, double *to)
@@ -45,34 +45,50 @@ static Head head_of(const Sizes *sizes, size_t n, size_t ld, const Layer *layer,
     return head;
 }
 
-static void attend(const Sizes *sizes, size_t n, size_t ld, const Layer *layer, Workspace *work)
+/* Attention of a layer, forward or backward, of which every head is a part. */
+typedef struct {
+    const Sizes *sizes;
+    size_t n, ld;
+    const Layer *layer;
+    Workspace *work;
+    const double *out_grad; /* backward only: of the heads' outputs */
+} Attention;
+
+static void attend_head(void *job, size_t h, size_t member)
 {
-    for (size_t h = 0; h < sizes->heads; h++) {
-        const Head head = head_of(sizes, n, ld, layer, work, h);
-        head_exps(&head, layer->exps + h * ld * ld, layer->totals + h * ld);
-        power_m1_each(n, layer->totals + h * ld, layer->inverse + h * ld);
-    }
-    for (size_t h = 0; h < sizes->heads; h++) {
-        const Head head = head_of(sizes, n, ld, layer, work, h);
-        head_weights(n, ld, layer->exps + h * ld * ld, layer->inverse + h * ld, work->weights);
-        sum_over_past(n, ld, head.head_dim, head.v, work->weights, 1, layer->attended + h * head.head_dim * ld,
-                      (ptrdiff_t)ld);
-    }
+    const Attention *all = job;
+    const size_t n = all->n, ld = all->ld;
+    const Layer *layer = all->layer;
+    const Head head = head_of(all->sizes, n, ld, layer, all->work, h);
+    double *exps = layer->exps + h * ld * ld, *inverse = layer->inverse + h * ld;
+    double *weights = all->work->weights + member * ld * ld;
+    head_exps(&head, exps, layer->totals + h * ld);
+    power_m1_each(n, layer->totals + h * ld, inverse);
+    head_weights(n, ld, exps, inverse, weights);
+    sum_over_past(n, ld, head.head_dim, head.v, weights, 1, layer->attended + h * head.head_dim * ld, (ptrdiff_t)ld);
+}
+
+/* Runs one of the two for all heads. */
+static void attend(Attention *all, TeamPart head)
+{
+    const size_t work = 2 * all->n * all->n * all->sizes->width;
+    team_run(work >= SHARED_WORK ? all->work->team : NULL, all->sizes->heads, head, all);
 }
 
 static void layer_forward(const Sizes *sizes, const Layout *at, const double *params, size_t n, size_t ld,
                           const Layer *layer, Workspace *work, double *output)
 {
     const size_t d = sizes->width;
+    Attention attention = {sizes, n, ld, layer, work, NULL};
     normalise(d, n, ld, work->mean_factor, layer->input, &layer->norm, layer->normed);
-    linear(3 * d, d, ld, params + at->attn_wq, layer->normed, layer->qkv);
-    attend(sizes, n, ld, layer, work);
-    linear(d, d, ld, params + at->attn_wo, layer->attended, layer->middle);
+    linear(work->team, 3 * d, d, ld, params + at->attn_wq, layer->normed, layer->qkv);
+    attend(&attention, attend_head);
+    linear(work->team, d, d, ld, params + at->attn_wo, layer->attended, layer->middle);
     add_each(d * ld, layer->input, layer->middle);
     normalise(d, n, ld, work->mean_factor, layer->middle, &layer->middle_norm, layer->middle_normed);
-    linear(4 * d, d, ld, params + at->mlp_fc1, layer->middle_normed, layer->hidden);
+    linear(work->team, 4 * d, d, ld, params + at->mlp_fc1, layer->middle_normed, layer->hidden);
     relu_each(4 * d * ld, layer->hidden);
-    linear(d, 4 * d, ld, params + at->mlp_fc2, layer->hidden, output);
+    linear(work->team, d, 4 * d, ld, params + at->mlp_fc2, layer->hidden, output);
     add_each(d * ld, layer->middle, output);
 }
 
@@ -85,7 +101,7 @@ static void logits(const Sizes *sizes, const double *params, const Document *doc
     for (size_t l = 0; l < sizes->layers; l++)
         layer_forward(sizes, &at, params + l * at.layer_size, n, ld, &work->layers[l], work,
                       l + 1 < sizes->layers ? work->layers[l + 1].input : work->output);
-    linear(sizes->vocab, d, ld, params + at.lm_head, work->output, work->logits);
+    linear(work->team, sizes->vocab, d, ld, params + at.lm_head, work->output, work->logits);
 }
 
 /* x becomes e ** (x - the column's maximum); the totals are the columns' sums. */

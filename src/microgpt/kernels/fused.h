@@ -7,6 +7,7 @@
 #define MICROGPT_FUSED_H
 
 #include "isa.h"
+#include "team.h"
 
 #include <stdint.h>
 
@@ -58,20 +59,21 @@ typedef struct {
     double *totals, *inverse;  /* of the exps */
     double *probs;             /* of the targets */
     double *target_grads;      /* of the targets' logits */
-    /* temporary */
-    double *weights;           /* panels: attention weights of one head */
-    double *weight_grads;      /* panels */
-    double *transposed;        /* panels */
+    /* temporary; the first three are panels of one head, for each member of a team */
+    double *weights;           /* attention weights */
+    double *weight_grads;
+    double *transposed;
     double *grad_a, *grad_b;   /* width: gradient of the residual stream, and of what entered a linear */
     double *grad_hidden;       /* 4 width */
     double *grad_qkv;          /* 3 width, rows in the order in which backward comes to them */
     double *ordered_qkv;       /* 3 width x width: rows of wq, wk and wv in that order */
-    double *deriv;             /* of a power or a softmax's total: one number a position */
+    double *deriv;             /* of a power or a softmax's total: one number a position, for each head */
     double *rows;              /* positions x 4 width: inputs of a linear, one row a position */
     size_t row_stride;         /* doubles from one of those rows to the next */
     /* constants of the model */
     double mean_factor;        /* width ** -1 */
     double score_factor;       /* (head_dim ** 0.5) ** -1 */
+    Team *team;                /* who shares the work of a large model, or NULL */
 } Workspace;
 
 /* One document as the model sees it. */
@@ -139,9 +141,9 @@ static inline size_t transposed_layer_size(const Sizes *sizes)
 
 Layout layout_of(const Sizes *sizes);
 
-/* Places a workspace for up to `positions` in memory (aligned to 64 bytes) and returns the bytes it takes; with memory
-   NULL it only counts. 0 if they do not fit a size_t. */
-size_t workspace_place(const Sizes *sizes, size_t positions, void *memory, Workspace *work);
+/* Places a workspace for up to `positions` and a team of up to `members` in memory (aligned to 64 bytes) and returns the bytes
+   it takes; with memory NULL it only counts. 0 if they do not fit a size_t. */
+size_t workspace_place(const Sizes *sizes, size_t positions, size_t members, void *memory, Workspace *work);
 size_t generator_place(const Sizes *sizes, void *memory, Generator *gen);
 
 #endif

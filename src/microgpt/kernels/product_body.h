@@ -213,12 +213,50 @@ static void multiply_large(const Product *p)
 
 static void multiply(const Product *p)
 {
+    const int is_wide = p->columns >= 4 * LANES;
     const int steps_far = p->a_row == 1 && (p->a_step >= 128 || p->a_step <= -128);
-    const int is_large = p->depth * p->columns >= 12 * 1024; /* b: 96 KiB */
-    if (p->depth >= 64 && p->rows >= 16 && p->columns >= 4 * LANES && (steps_far || is_large))
+    const int a_is_large = steps_far && (is_wide || p->rows * p->depth >= 128 * 1024); /* 1 MiB */
+    const int b_is_large = is_wide && p->depth * p->columns >= 12 * 1024;              /* 96 KiB */
+    const int c_is_large = p->rows * p->columns >= 64 * 1024;                          /* 512 KiB */
+    if (p->rows >= 16 && (p->depth >= 64 ? a_is_large || b_is_large : c_is_large))
         multiply_large(p);
     else
         multiply_small(p);
+}
+
+/* Some products, none of which reads what another writes, each of them in parts of whole rows. */
+typedef struct {
+    const Product *products;
+    size_t parts; /* of each */
+} SharedProducts;
+
+static void multiply_part(void *job, size_t part, size_t member)
+{
+    const SharedProducts *shared = job;
+    Product p = shared->products[part / shared->parts];
+    const size_t rows = ((p.rows - 1) / shared->parts + ROWS) / ROWS * ROWS, first = part % shared->parts * rows;
+    (void)member;
+    if (first >= p.rows)
+        return;
+    p.rows = min_size(p.rows - first, rows);
+    p.a += (ptrdiff_t)first * p.a_row;
+    p.c += (ptrdiff_t)first * p.c_row;
+    multiply(&p);
+}
+
+/* What it costs to share a job is worth it from this many multiplications on: a few microseconds of work. */
+enum { SHARED_WORK = 64 * 1024 };
+
+static void multiply_all(Team *team, const Product *products, size_t count)
+{
+    const size_t work = products->rows * products->columns * products->depth;
+    const int is_shared = team != NULL && work >= SHARED_WORK;
+    SharedProducts shared = {products, is_shared ? 2 * team_size(team) : 1};
+    if (is_shared)
+        team_run(team, count * shared.parts, multiply_part, &shared);
+    else
+        for (size_t i = 0; i < count; i++)
+            multiply(products + i);
 }
 
 /* One register of columns (p->columns is LANES), step s only in the lanes of masks[s]. */

@@ -67,9 +67,9 @@ static void place_layer(Bump *bump, const Sizes *sizes, size_t ld, Layer *layer)
     layer->middle_norm.scale = bump_alloc(bump, 1, row);
 }
 
-size_t workspace_place(const Sizes *sizes, size_t positions, void *memory, Workspace *work)
+size_t workspace_place(const Sizes *sizes, size_t positions, size_t members, void *memory, Workspace *work)
 {
-    Bump bump = {memory, 0, positions > SIZE_MAX / 64};
+    Bump bump = {memory, 0, positions > SIZE_MAX / 64 / members};
     const size_t ld = padded_to_widest(positions), row = ld * sizeof(double), d = sizes->width;
     Layer unplaced;
     work->layers = bump_alloc(&bump, sizes->layers, sizeof(Layer));
@@ -84,9 +84,9 @@ size_t workspace_place(const Sizes *sizes, size_t positions, void *memory, Works
     work->inverse = bump_alloc(&bump, 1, row);
     work->probs = bump_alloc(&bump, 1, row);
     work->target_grads = bump_alloc(&bump, 1, row);
-    work->weights = bump_alloc(&bump, ld, row);
-    work->weight_grads = bump_alloc(&bump, ld, row);
-    work->transposed = bump_alloc(&bump, ld, row);
+    work->weights = bump_alloc(&bump, members * ld, row);
+    work->weight_grads = bump_alloc(&bump, members * ld, row);
+    work->transposed = bump_alloc(&bump, members * ld, row);
     work->grad_a = bump_alloc(&bump, d, row);
     work->grad_b = bump_alloc(&bump, d, row);
     work->grad_hidden = bump_alloc(&bump, 4 * d, row);
