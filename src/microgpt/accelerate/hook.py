@@ -12,8 +12,10 @@ import ast
 import importlib.machinery
 import os
 import sys
-from collections.abc import Sequence
-from types import CodeType, ModuleType
+from collections.abc import Callable
+from types import CodeType
+
+from .runtime.modules import Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,30 +32,14 @@ def outside() -> tuple[str, ...]:
     return (os.path.join(PACKAGE, ""), *(os.path.join(sysconfig.get_path(key), "") for key in keys))
 
 
-class Loader(importlib.machinery.SourceFileLoader):
-    """Compiles a module with its swaps. Nothing is cached on disk."""
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        path = self.get_filename(fullname)
-        return rewritten_code(self.get_data(path), path)
-
-
-class Finder:
-    """Finds the user's own modules: source files outside the interpreter's and the installed packages' folders.
-
-    A finder of sys.meta_path in all but its base class: importing importlib.abc takes 15 ms.
-    """
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader or spec.origin is None:
-            return None
-        if not mentions_a_class(spec.loader, spec.origin) or os.path.abspath(spec.origin).startswith(outside()):
-            return None
-        spec.loader = Loader(fullname, spec.origin)
-        return spec
+def look(spec: importlib.machinery.ModuleSpec) -> Callable[[], CodeType] | None:
+    """What makes the code of the user's own modules: source files outside the interpreter's and installed packages'."""
+    loader, origin = spec.loader, spec.origin
+    if type(loader) is not importlib.machinery.SourceFileLoader or origin is None:
+        return None
+    if not mentions_a_class(loader, origin) or os.path.abspath(origin).startswith(outside()):
+        return None
+    return lambda: rewritten_code(loader.get_data(origin), origin)
 
 
 def mentions_a_class(loader: importlib.machinery.SourceFileLoader, path: str) -> bool:
@@ -78,7 +64,7 @@ def rewritten_code(source: bytes | str, path: str) -> CodeType:
     return rewritten.code
 
 
-_finder = Finder()
+_finder = Finder(look)
 
 
 def install() -> None:

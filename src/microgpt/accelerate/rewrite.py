@@ -14,9 +14,16 @@ from types import CodeType
 
 from .explain import explain_class, explain_function
 from .findings import Finding
-from .guards.class_guard import PICKLES, class_shows, extra_shows, graph_reads, graph_shows, patched
-from .guards.escapes import methods_shown, needs_subclass
-from .guards.program_guard import opaque
+from .guards.class_guard import (
+    class_shows,
+    extra_shows,
+    graph_reads,
+    graph_shows,
+    methods_shown,
+    needs_subclass,
+    patched,
+)
+from .guards.names import looked_at_again
 from .guards.value_guard import strange_number
 from .recognise.counters import counters_show
 from .recognise.forms import KINDS, METHODS
@@ -24,9 +31,7 @@ from .recognise.micrograd import LOCAL_GRADS, NOTE, Older, convert, find_older
 from .recognise.optimiser import LoopSite, find_loop, finding, looks_like_update, swap_loop
 from .recognise.value_class import ClassPlan, dropped, find_class, keep_instead
 from .recognise.vectors import COMPILED, Swaps
-from .syntax.calls import call, helper, later, placed
-from .syntax.match import Match
-from .syntax.powers import number_powers
+from .syntax.calls import call, helped, helper, placed
 from .syntax.program import Program
 from .syntax.project import Project
 from .syntax.record import Record, fresh
@@ -38,20 +43,13 @@ THE_SCRIPT_S_OWN = ("linear", "softmax", "rmsnorm")
 
 
 class Options(Record):
-    """How far to go.
+    """How far to go."""
 
-    rung        the highest to use
-    any_order   also swap classes whose sums have no defined order
-    shared      the class may be in use elsewhere in this process, so ours is not reshaped
-    folder      where modules of the script's own would lie
-    watched     support.Support.on_class gets the class in any case
-    """
-
-    rung: int = BULK
-    any_order: bool = False
-    shared: bool = False
-    folder: str = ""
-    watched: bool = False
+    rung: int = BULK  # the highest to use
+    any_order: bool = False  # also swap classes whose sums have no defined order
+    shared: bool = False  # the class may be in use elsewhere in this process, so ours is not reshaped
+    folder: str = ""  # where modules of the script's own would lie
+    watched: bool = False  # support.Support.on_class gets the class in any case
 
 
 class Rewritten(Record):
@@ -168,7 +166,7 @@ def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: 
     if options.rung < TYPED:
         return "asked to stay on the interpreted rung"
     programs = [owner, *(p for p in [project.script, *project.modules.values()] if p is not owner)]
-    why = next(filter(None, map(opaque, programs)), "") or plan.why_not
+    why = plan.why_not
     if why and not plan.older and (older := find_older(owner.tree)):
         why = why_older_stays(older, options)
     if project.unreadable:
@@ -179,7 +177,6 @@ def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: 
     settle_methods(programs, plan)
     why = next(filter(None, (look_at(program, plan, project) for program in programs)), "")
     plan.subclass = plan.subclass or (options.shared and not is_wholly_ours(plan))
-    plan.mask_rpow = "__rpow__" not in plan.kept and not all(number_powers(program, set()) for program in programs)
     if plan.counters:
         plan.why_scalar = plan.why_scalar or f"every node is counted in {', '.join(sorted(plan.counters))}"
         why = why or ("it counts its nodes, and others use the class too" if options.shared else "")
@@ -283,12 +280,12 @@ class Rewriter:
     ) -> None:
         self.program = program
         self.plan = plan
-        self.rung = options.rung
-        self.bulk = options.rung >= BULK and not plan.why_scalar
-        self.swaps = Swaps(program, plan, COMPILED if self.bulk else frozenset())
+        self.bulk = options.rung >= BULK
+        self.vectors = self.bulk and not plan.why_scalar
+        self.swaps = Swaps(program, plan, COMPILED if self.vectors else frozenset())
         self.sites = sites
         self.numbering = numbering
-        self.pickled = set(program.calls(*PICKLES))
+        self.again = looked_at_again(program, plan)
         self.findings: list[Finding] = []
         self.whole: dict[ast.AST, tuple[str, tuple[int, ...]]] = {}  # functions handed over as a whole
 
@@ -309,7 +306,8 @@ class Rewriter:
                 made += attention[0]
                 index += attention[1]
                 continue
-            made += self.param_loop(body[index]) or [self.statement(body[index])]
+            self.param_loop(body[index])
+            made.append(self.statement(body[index]))
             index += 1
         return made
 
@@ -354,8 +352,8 @@ class Rewriter:
         if isinstance(node, ast.Call) and self.program.is_class(node.func):
             self.arguments(node)
         self.children(node)
-        if node in self.pickled:
-            checked = call("without_values", node.args[:1])
+        if isinstance(node, ast.Call) and node in self.again:
+            checked = helped("no_value", *node.args[:1], ast.Constant(self.again[node]))
             placed(checked, node)
             node.args[:1] = [checked]
         return node
@@ -365,7 +363,7 @@ class Rewriter:
 
     def counted(self, helper: str, counter: ast.expr, number: ast.expr) -> ast.expr:
         """A number with the nodes made so far, or without them."""
-        made = call(helper, [number, ast.Constant(self.plan.counters[counter.attr])])  # type: ignore[attr-defined]
+        made = helped(helper, number, ast.Constant(self.plan.counters[counter.attr]))  # type: ignore[attr-defined]
         placed(made, number)
         return made
 
@@ -386,24 +384,19 @@ class Rewriter:
             if keyword.arg is not None:
                 keyword.arg = ours.get(keyword.arg, keyword.arg)
 
-    def param_loop(self, node: ast.stmt) -> list[ast.stmt]:
-        """What takes the place of a loop over parameters; nothing for other statements."""
-        found = None
-        if isinstance(node, ast.For) and self.rung >= BULK:
-            found = find_loop(self.program, node, self.plan.fields)
-        if found is None or not isinstance(node, ast.For):
-            if self.rung >= BULK and looks_like_update(node, self.plan.fields):
+    def param_loop(self, node: ast.stmt) -> None:
+        """Hand a loop over parameters over, if this is one."""
+        if not isinstance(node, ast.For) or not self.bulk:
+            return
+        found = find_loop(self.program, node, self.plan.fields)
+        if found is None:
+            if looks_like_update(node, self.plan.fields):
                 why = "it does more than arithmetic on each parameter's data, gradient and cells of lists"
                 self.findings.append(Finding(node.lineno, "loop over parameters", why))
-            return []
-        site, expressions = found
-        holes = {str(k): expression for k, expression in enumerate(expressions)}
-        if not self.swaps.can_repeat(Match(holes)):
-            return []
-        made = swap_loop(node, site, expressions, self.numbering.sites + len(self.sites))
-        self.sites.append(site)
-        self.findings.append(finding(site))
-        return made
+        elif self.swaps.can_repeat(found[1]):
+            swap_loop(node, *found, self.numbering.sites + len(self.sites))
+            self.sites.append(found[0])
+            self.findings.append(finding(found[0]))
 
     def swap_class(self, node: ast.ClassDef) -> ast.ClassDef:
         """The class without what is ours, and a decorator that puts the rest onto ours."""
@@ -447,10 +440,10 @@ class Rewriter:
 
     def all_findings(self) -> list[Finding]:
         found = [*self.findings, *self.swaps.findings]
-        if self.plan.why_scalar and self.rung >= BULK and self.plan.node in self.program.nodes:
-            found.append(Finding(self.plan.node.lineno, "vectors", self.plan.why_scalar))
-        elif self.bulk:
+        if self.vectors:
             found += self.not_recognised()
+        elif self.bulk and self.plan.node in self.program.nodes:
+            found.append(Finding(self.plan.node.lineno, "vectors", self.plan.why_scalar))
         return sorted(found, key=lambda one: one.line)
 
     def not_recognised(self) -> list[Finding]:
@@ -478,7 +471,7 @@ class Late(ast.NodeTransformer):
 
     def visit_keyword(self, node: ast.keyword) -> ast.keyword:
         if node.arg == LOCAL_GRADS and isinstance(node.value, ast.Tuple):
-            made = call("local_grads", [later([node.value])])
+            made = call("local_grads", [node.value])
             placed(made, node.value)
             node.value = made
         return node

@@ -8,6 +8,7 @@ patched      methods that are replaced from outside
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ..recognise.forms import METHODS
 from ..recognise.value_class import FIELDS, ClassPlan
@@ -15,40 +16,19 @@ from ..syntax.match import is_simple
 from ..syntax.program import Program
 from ..syntax.tree import walk
 from .children import strange_children
-from .escapes import is_type_of_error
-from .flow import values
-from .reach import may_be_value
+from .names import BY_NAME, OF_SUBCLASS, TELLING, asks_by_name, never, telling_name
 
-CLASS_MODULES = {
-    *("inspect", "traceback", "linecache", "cgitb", "pydoc", "weakref", "copyreg", "tracemalloc", "multiprocessing"),
-    *("concurrent.futures", "dill", "cloudpickle", "joblib", "pympler", "numba"),
-}
-CLASS_CALLS = {"sys.getsizeof", "sys.getrefcount", "sys.exc_info", "sys.getallocatedblocks", "help"}
-CLASS_CALLS |= {"sys.settrace", "sys.unraisablehook", "typing.get_type_hints", "dataclasses.fields"}
-CLASS_ATTRIBUTES = {
-    *("RecursionError", "__weakref__", "__new__", "__setattr__", "__delattr__", "__getattribute__", "__sizeof__"),
-    *("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__subclasses__"),
-    *("__traceback__", "with_traceback", "tb_lineno", "__wrapped__", "__defaults__"),
-    *("FunctionType", "MethodType", "LambdaType", "exc_info", "format_exc", "print_exc"),
-}
-PICKLES = {"pickle.dump", "pickle.dumps", "marshal.dump", "marshal.dumps", "torch.save"}
-PICKLERS = {"pickle.Pickler", "shelve.open", "numpy.save", "numpy.savez"}
-COLLECTOR = {"collect", "disable", "enable", "freeze", "isenabled", "set_threshold"}  # of gc, without a look at results
-REFLECTED = {"__rpow__", "__abs__", "__copy__", "__setstate__", "__reduce_cython__", "__setstate_cython__"}
+TAKES_CLASSES = ("isinstance", "issubclass", "map", "filter")
+FUNCTIONS_OF_ONE = {"log", "exp", "relu"}
 
 
 def class_shows(program: Program, plan: ClassPlan) -> str:
     """Why the class must stay the script's own, or ""."""
-    for module in sorted(program.used_modules()):
-        if module in CLASS_MODULES or module.split(".")[0] in CLASS_MODULES:
-            return f"it imports {module}"
+    absent = {f".{name}": never for name in plan.missing if name.startswith("__")}
     return (
-        asks_for_what_differs(program, plan)
-        or pickles(program, plan)
-        or collects(program)
+        telling_name(program, plan, {**TELLING, **absent})
         or is_derived(program)
         or class_changes(program, plan)
-        or class_is_looked_at(program, plan)
         or calls_by_keyword(program, plan)
         or names_of_ours(program, plan)
         or strange_children(program, plan, bool(graph_reads(program, plan)))
@@ -81,59 +61,6 @@ def is_slot(program: Program, plan: ClassPlan, node: ast.AST) -> bool:
     return False
 
 
-def asks_for_what_differs(program: Program, plan: ClassPlan) -> str:
-    numbers = {plan.fields["data"], plan.fields["grad"]}
-    for call in program.calls("id"):
-        if any(may_be_value(program, argument, numbers) for argument in call.args):
-            return f"line {call.lineno} asks for the identity of what may be a Value"
-    for value in program.values("id"):
-        return f"line {value.lineno} hands on id"
-    for node, meant in program.meant():
-        if meant & CLASS_CALLS:
-            return f"line {node.lineno} asks for what differs: {ast.unparse(node)}"
-    for node in program.mentions(*CLASS_ATTRIBUTES):
-        return f"it uses {spelling(node)} (line {line_of(node)})"
-    for node in program.mentions("__slots__", "__doc__", "__annotations__"):
-        if isinstance(node, ast.Attribute):
-            return f"it uses {node.attr} (line {node.lineno})"
-    for node in program.mentions("__init__"):
-        if isinstance(node, ast.Attribute) and not isinstance(program.parents.get(node), ast.Call):
-            return f"line {node.lineno} looks at a constructor"
-    if "logging" in program.roots:
-        shown = [node for node in program.of(ast.keyword) if node.arg == "exc_info"]
-        for node in [*program.mentions("exception"), *shown]:
-            return f"line {line_of(node)} shows the frames of an exception"
-    for node in program.values("getattr", "setattr", "hasattr", "delattr", "vars", "dir"):
-        return f"line {node.lineno} hands on {ast.unparse(node)}"
-    return ""
-
-
-def pickles(program: Program, plan: ClassPlan) -> str:
-    """Where a Value may be written into a file. What is not seen to hold one is looked at once more at run time."""
-    calls = list(program.calls(*PICKLES, *PICKLERS))
-    flow = values(program, {plan.fields["data"], plan.fields["grad"]}) if calls else None
-    for call in calls:
-        plain = call.args and not program.may_mean(call.func) & PICKLERS
-        if not plain or (flow is not None and any(map(flow.holds, call.args))):
-            return f"line {call.lineno} may write Values into a file"
-    for value in program.values(*PICKLES):
-        return f"line {value.lineno} hands on {ast.unparse(value)}"
-    return ""
-
-
-def collects(program: Program) -> str:
-    """Looks at Python's garbage collector, which finds other things to collect."""
-    for node, meant in program.meant():
-        for name in meant:
-            if not name.startswith("gc."):
-                continue
-            call = program.parents.get(node)
-            unseen = isinstance(call, ast.Call) and isinstance(program.parents.get(call), ast.Expr)
-            if name.split(".")[1] not in COLLECTOR or (name == "gc.collect" and not unseen):
-                return f"line {line_of(node)} looks at the garbage collector"
-    return ""
-
-
 def is_derived(program: Program) -> str:
     for node in program.of(ast.ClassDef):
         if any(program.is_class(base) for base in node.bases):
@@ -153,26 +80,6 @@ def class_changes(program: Program, plan: ClassPlan) -> str:
     for node in program.of(ast.Attribute):
         if isinstance(node.ctx, ast.Del) and node.attr in plan.fields.values():
             return f"line {node.lineno} deletes an attribute of an instance"
-    for call in program.calls("delattr"):
-        return f"line {call.lineno} may delete an attribute of an instance"
-    return ""
-
-
-def class_is_looked_at(program: Program, plan: ClassPlan) -> str:
-    for node in program.mentions("__dict__"):
-        if isinstance(node, ast.Attribute) and shows_contents(program, plan, node.value):
-            return f"it uses __dict__ (line {node.lineno})"
-    for call in program.calls("vars", "dir"):
-        always = "dir" in program.may_mean(call.func)
-        if call.args and (always or shows_contents(program, plan, call.args[0])):
-            return f"line {call.lineno} looks at what an object holds"
-    for node in program.mentions("__class__", "__bases__", "__base__", "__mro__", "mro"):
-        if not is_type_of_error(program, node):
-            return f"it uses {spelling(node)} (line {line_of(node)})"
-    absent = {name for name in plan.missing if name.startswith("__")} | REFLECTED
-    for node, name in program.said():
-        if name in absent:
-            return f"it uses {name} (line {line_of(node)})"
     return ""
 
 
@@ -185,29 +92,6 @@ def names_of_ours(program: Program, plan: ClassPlan) -> str:
         if isinstance(node, ast.Attribute) and node.attr in plan.fields.values() and program.is_class(node.value):
             return f"line {node.lineno} asks the class for {node.attr}"
     return ""
-
-
-def shows_contents(program: Program, plan: ClassPlan, node: ast.expr) -> bool:
-    """Whether this may be the class or one of its instances: not the arguments of a command line, not a module."""
-    if isinstance(node, ast.Name) and node.id in program.imports:
-        return False
-    if isinstance(node, ast.Name) and not program.is_class(node):
-        return not (plan.has_slots or is_command_line(program, node))
-    return True
-
-
-def is_command_line(program: Program, node: ast.Name) -> bool:
-    """Whether a name is assigned `parser.parse_args()`, and nothing else."""
-    values = [
-        statement.value
-        for statement in program.of(ast.Assign)
-        if any(isinstance(part, ast.Name) and part.id == node.id for part in walk(statement))
-        and not any(part is node for part in walk(statement.value))
-    ]
-    return bool(values) and all(
-        isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "parse_args"
-        for value in values
-    )
 
 
 def calls_by_keyword(program: Program, plan: ClassPlan) -> str:
@@ -245,9 +129,8 @@ def graph_shows(program: Program, plan: ClassPlan) -> str:
         return f"line {line_of(node)} looks at the graph"
     if not plan.surely("backward"):
         return "backward is the script's own"
-    for call in program.calls("getattr", "setattr", "hasattr", "delattr"):
-        if len(call.args) > 1 and not isinstance(call.args[1], ast.Constant):
-            return f"line {call.lineno} asks for attributes by computed names"
+    for call in asks_by_name(program, plan, *BY_NAME):
+        return f"line {call.lineno} asks for attributes by computed names"
     return ""
 
 
@@ -259,11 +142,12 @@ def patched(program: Program, plan: ClassPlan) -> set[str]:
         if not isinstance(node.ctx, ast.Load)
         and (program.is_class(node.value) or node.attr in METHODS)  # the class may have other names
     }
+    if asks_by_name(program, plan, "setattr", "delattr"):
+        return {*METHODS, "*"}
     for call in program.calls("setattr", "delattr"):
-        if len(call.args) < 2 or not isinstance(call.args[1], ast.Constant):
-            return {*METHODS, "*"}
-        if call.args[1].value in METHODS or program.is_class(call.args[0]):
-            names.add(str(call.args[1].value))
+        name = call.args[1] if len(call.args) > 1 else None
+        if isinstance(name, ast.Constant) and (name.value in METHODS or program.is_class(call.args[0])):
+            names.add(str(name.value))
     return names
 
 
@@ -273,3 +157,119 @@ def spelling(node: ast.AST) -> str:
 
 def line_of(node: ast.AST) -> int:
     return getattr(node, "lineno", 0)
+
+
+# ---- the class is derived from ours ----
+
+
+def needs_subclass(program: Program, plan: ClassPlan) -> str:
+    """Why the class must remain one of the script's own, derived from ours, or ""."""
+    return gives_attributes(program, plan) or telling_name(program, plan, OF_SUBCLASS) or class_goes_elsewhere(program)
+
+
+def gives_attributes(program: Program, plan: ClassPlan) -> str:
+    if plan.has_slots:
+        return ""
+    for target, _ in program.attribute_stores():
+        if target.attr not in plan.fields.values() and not is_elsewhere(program, plan, target):
+            return f"line {target.lineno} gives an instance the attribute {target.attr}"
+    return ""
+
+
+def is_elsewhere(program: Program, plan: ClassPlan, target: ast.Attribute) -> bool:
+    """Whether an attribute is stored on something that is surely no Value."""
+    if program.is_class(target.value) or not isinstance(target.value, ast.Name):
+        return program.is_class(target.value)
+    if target.value.id == "self":
+        return not any(node is target for node in walk(plan.node))
+    return target.value.id in program.imports
+
+
+# ---- the class under other names ------------------------------------------------------------------------------------
+
+
+def class_goes_elsewhere(program: Program) -> str:
+    """Where the class is used as an object like any other, and so may be printed."""
+    for node in class_names(program):
+        if not is_harmless(program, node):
+            return f"line {node.lineno} hands on the class itself"
+    return ""
+
+
+def class_names(program: Program) -> Iterator[ast.Name]:
+    """Every Name that is the class, `Other = Value` included."""
+    others = {
+        target.id
+        for node in program.of(ast.Assign)
+        if program.is_class(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in program.of(ast.Name):
+        if isinstance(node.ctx, ast.Load) and (program.is_class(node) or node.id in others):
+            yield node
+
+
+def is_harmless(program: Program, node: ast.expr) -> bool:
+    """A call of the class, a look at its attributes, a test against it, an annotation."""
+    parent = program.parents.get(node)
+    if isinstance(parent, ast.Call):
+        return parent.func is node or not program.may_mean(parent.func).isdisjoint(TAKES_CLASSES)
+    if isinstance(parent, ast.Attribute):
+        return True
+    if isinstance(parent, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in parent.targets)
+    if isinstance(parent, ast.Compare):
+        return all(isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq, ast.In, ast.NotIn)) for op in parent.ops)
+    if isinstance(parent, (ast.Tuple, ast.BinOp)):  # isinstance(x, (int, Value)), isinstance(x, int | Value)
+        return is_harmless(program, parent)
+    if isinstance(parent, ast.ClassDef):  # a class derived from it that nobody uses, see class_guard.py
+        return True
+    return isinstance(parent, ast.MatchClass) or is_annotation(program, node) or is_alias(program, parent)
+
+
+def is_alias(program: Program, node: ast.AST | None) -> bool:
+    """Whether this is the whole right side of `Vector = list[Value]`, a name that only annotations use."""
+    while isinstance(node, ast.expr) and isinstance(program.parents.get(node), ast.expr):
+        node = program.parents[node]
+    assign = program.parents.get(node) if node is not None else None
+    if not isinstance(assign, ast.Assign) or not all(isinstance(target, ast.Name) for target in assign.targets):
+        return False
+    names = {target.id for target in assign.targets if isinstance(target, ast.Name)}
+    uses = [node for node in program.of(ast.Name) if node.id in names]
+    return all(not isinstance(use.ctx, ast.Load) or is_annotation(program, use) for use in uses)
+
+
+def is_annotation(program: Program, node: ast.AST) -> bool:
+    """Whether an expression stands in an annotation, which nobody asks for (see names.py)."""
+    parent = program.parents.get(node)
+    while isinstance(parent, ast.expr):
+        node, parent = parent, program.parents.get(parent)
+    if isinstance(parent, (ast.arg, ast.AnnAssign)):
+        return parent.annotation is node
+    return isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef)) and parent.returns is node
+
+
+# ---- methods --------------------------------------------------------------------------------------------------------
+
+
+def methods_shown(program: Program, plan: ClassPlan) -> set[str]:
+    """Methods that are used as objects, as in `{"relu": Value.relu}`. They stay functions of the script's."""
+    names = {
+        node.attr
+        for node in program.of(ast.Attribute)
+        if (isinstance(node.ctx, ast.Load) or isinstance(program.parents.get(node), ast.AugAssign))
+        and not is_called(program, node)
+        and not program.may_mean(node)
+    }
+    for call in program.calls("getattr"):
+        name = call.args[1] if len(call.args) > 1 else None
+        names |= {str(name.value)} if isinstance(name, ast.Constant) else set()
+    if asks_by_name(program, plan, "getattr"):
+        names |= FUNCTIONS_OF_ONE
+    return {name for name in names if name in plan.ours and name in METHODS}
+
+
+def is_called(program: Program, node: ast.expr) -> bool:
+    parent = program.parents.get(node)
+    return isinstance(parent, ast.Call) and parent.func is node

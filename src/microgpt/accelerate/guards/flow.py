@@ -22,27 +22,72 @@ NUMBERS_AND_TEXTS = {
     *("id", "hash", "format", "open", "input", "type"),
 }
 PARTS_OF = {"values", "items", "get", "setdefault", "pop"}
+DISPLAYS = (
+    ast.List,
+    ast.Tuple,
+    ast.Dict,
+    ast.Set,
+    ast.ListComp,
+    ast.DictComp,
+    ast.SetComp,
+    ast.GeneratorExp,
+    ast.Lambda,
+)
 FLOWS = (
     *(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem),
     *(ast.Return, ast.Yield, ast.YieldFrom, ast.Call),
 )
 
 
-def values(program: Program, numbers: set[str]) -> Flow:
+def values(program: Program, *numbers: str) -> Flow:
     """The flow of Values. numbers: the attributes that hold numbers in every Value."""
+    if numbers in program.analyses:
+        return program.analyses[numbers]  # type: ignore[no-any-return]
     elsewhere = program.foreign() if program.beside is None else {*program.beside, ""}
+    methods: set[ast.AST] = {part for kind in program.names_class.values() for part in kind.body if is_method(part)}
+    methods |= handed_on(program)
 
     def judge(node: ast.AST) -> bool | None:
         if isinstance(node, ast.Name):
             meaning = program.imports.get(node.id)
-            return program.is_class(node) or (meaning is not None and meaning.split(".")[0] in elsewhere) or None
+            scope = program.scopes.meaning(node) if node in program.scopes.scope_of else None
+            of_method = scope is not None and scope.node in methods and node.id in map(name_of, parameters(scope.node))  # type: ignore[arg-type]
+            foreign = meaning is not None and meaning.split(".")[0] in elsewhere
+            return program.is_class(node) or foreign or of_method or None
         if isinstance(node, ast.Attribute) and node.attr in numbers:
             return False
         if isinstance(node, ast.Call) and program.meaning(node.func) in NUMBERS_AND_TEXTS:
             return False
         return False if isinstance(node, ast.Compare) else None
 
-    return Flow(program, judge)
+    program.analyses[numbers] = Flow(program, judge)
+    return program.analyses[numbers]  # type: ignore[no-any-return]
+
+
+def name_of(parameter: ast.arg) -> str:
+    return parameter.arg
+
+
+def handed_on(program: Program) -> set[ast.AST]:
+    """Functions that are not only called by their names, so that nobody sees with what: map(lambda x: f(x), values)."""
+    called = {program.parents.get(name) for name in program.of(ast.Name) if not isinstance(name.ctx, ast.Load)}
+    found = {one for one in program.of(ast.Lambda) if program.parents.get(one) not in called}
+    names = {
+        name.id for name in program.of(ast.Name) if isinstance(name.ctx, ast.Load) and not is_called(program, name)
+    }
+    return found | {one for one in program.of(ast.FunctionDef) if one.name in names}
+
+
+def is_called(program: Program, name: ast.Name) -> bool:
+    call = program.parents.get(name)
+    return isinstance(call, ast.Call) and call.func is name
+
+
+def is_method(part: ast.stmt) -> bool:
+    """Whether this is a method of the class that Python may call: repr(x), x == y."""
+    if not isinstance(part, ast.FunctionDef) or part.name == "__init__":
+        return False
+    return not any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in part.decorator_list)
 
 
 class Flow:
@@ -53,6 +98,7 @@ class Flow:
         self.program, self.judge = program, judge
         self.held: set[Any] = set()  # (scope, name), functions of which the result holds it, and attributes
         self.filled: set[Any] = set()  # those of the names in whose objects it was stored
+        self.itself: set[Any] = set()  # those that may be it, and not only hold it
         self.scope = {info.node: info for info in program.scopes.all}
         self.methods: dict[str, list[ast.FunctionDef]] = {}
         self.constructors: dict[str, list[ast.FunctionDef]] = {}
@@ -63,8 +109,7 @@ class Flow:
                 if node.name == "__init__":
                     self.constructors.setdefault(around.name, []).append(node)
         before = -1
-        while before != len(self.held) + len(self.filled):
-            before = len(self.held) + len(self.filled)
+        while before != (before := len(self.held) + len(self.filled) + len(self.itself)):
             for node in program.of(*FLOWS):
                 self.follow(node)
 
@@ -91,6 +136,12 @@ class Flow:
         if isinstance(node, ast.Call):
             return self.result_holds(node)
         return any(map(self.holds, child_nodes(node)))
+
+    def may_be(self, node: ast.AST | None) -> bool:
+        """Whether it may be the thing itself: not a list of them."""
+        if isinstance(node, ast.Name) and self.key(node) in self.held:
+            return self.key(node) in self.itself
+        return not isinstance(node, DISPLAYS) and self.holds(node)
 
     def result_holds(self, call: ast.Call) -> bool:
         called = list(self.called(call))
@@ -141,18 +192,26 @@ class Flow:
             if self.holds(node.value):
                 self.held.add(self.around(node))
         elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
-            self.bind(node.target, node.iter)
+            self.bind(node.target, node.iter, True)
         elif isinstance(node, ast.withitem):
-            self.bind(node.optional_vars, node.context_expr)
+            self.bind(node.optional_vars, node.context_expr, True)
         elif isinstance(node, ast.AugAssign):
             if self.holds(node.value):
                 self.hold(node.target, True)
+                self.name(node.target, self.may_be(node.value))
         else:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 self.bind(target, node.value)
 
-    def bind(self, target: ast.AST | None, value: ast.AST | None) -> None:
-        """A value to a target; tuples part by part, as far as `enumerate`, `zip` and `items` show them."""
+    def name(self, target: ast.AST | None, itself: bool) -> None:
+        if itself and isinstance(target, ast.Name):
+            self.itself.add(self.key(target))
+        elif itself and isinstance(target, (ast.Tuple, ast.List, ast.Starred)):
+            for part in child_nodes(target):
+                self.name(part, True)
+
+    def bind(self, target: ast.AST | None, value: ast.AST | None, part_of: bool = False) -> None:
+        """A value, or a part of it, to a target; tuples one by one, as far as `enumerate`, `zip`, `items` show them."""
         parts: list[Any] = []
         if isinstance(value, ast.Tuple):
             parts = value.elts
@@ -164,9 +223,10 @@ class Flow:
             parts = [None, value.func.value]
         if isinstance(target, ast.Tuple) and len(target.elts) == len(parts):
             for one, other in zip(target.elts, parts):
-                self.bind(one, other)
+                self.bind(one, other, part_of or not isinstance(value, ast.Tuple))
         elif self.holds(value):
             self.hold(target)
+            self.name(target, part_of or not isinstance(target, ast.Name) or self.may_be(value))
         elif isinstance(target, ast.Name) and self.key(target) in self.filled:
             self.hold_origin(value)
 
@@ -190,6 +250,7 @@ class Flow:
                 self.give(function, names[0], call.func.value)
             if any(isinstance(value, ast.Starred) or None in [k.arg for k in call.keywords] for value in given):
                 self.hold_parameters(function, names if holding else [])
+                self.itself |= {(self.scope[function], name.arg) for name in names if holding}
             for name, value in zip(names[first:], call.args):
                 self.give(function, name, value)
             for keyword in call.keywords:
@@ -205,6 +266,7 @@ class Flow:
     def give(self, function: Any, name: ast.arg, value: ast.expr) -> None:
         if self.holds(value):
             self.hold_parameters(function, [name])
+            self.itself |= {(self.scope[function], name.arg)} if self.may_be(value) else set()
         elif (self.scope[function], name.arg) in self.filled:
             self.hold_origin(value)
 

@@ -43,7 +43,7 @@ def strange_object(program: Program, plan: ClassPlan, alone: bool) -> str:
         return (isinstance(node, ast.Name) and node.id in names) or None
 
     strange = Flow(program, judge)
-    own = values(program, {plan.fields["data"], plan.fields["grad"]})
+    own = values(program, plan.fields["data"], plan.fields["grad"])
     for sink in sinks(program, plan):
         if strange.holds(sink):
             return f"a number of another package may reach it in line {sink.lineno}"

@@ -16,7 +16,7 @@ from ..syntax.match import plain
 from ..syntax.program import Program
 from ..syntax.tree import walk
 from .sandbox import Sandbox, is_tame
-from .symbolic import Number, Truth, Unknown
+from .symbolic import Number, Tracer, Truth, Unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,11 +113,19 @@ def outcome(world: World, build: Callable[[World], tuple[Any, list[Any]]], like:
         raise
     except Exception as error:
         return "raises", type(error).__name__
-    found: list[Any] = [data, frozenset(world.tracer.conditions), tuple(dict.fromkeys(world.tracer.raising))]
+    found: list[Any] = [data, frozenset(world.tracer.conditions), raised(world.tracer)]
     if like == LIKE_NODES:
         return [*found, nodes_of(world, result)]
     world.backward(result, world.tracer.symbol("g", start))
     return [*found, [key(world.number(node, GRAD)) for node in watched]]
+
+
+def raised(tracer: Tracer) -> Any:
+    """What may have raised an exception, in order: the first one does. All powers of one number raise the same."""
+    keys = [tracer.keys[made] for made in tracer.raising]
+    bases = {tracer.keys[base][1] if tracer.keys[base][0] == "float" else base for _, base, *_ in keys}
+    kind = frozenset if len(bases) == 1 and all(name == "**" for name, *_ in keys) else tuple
+    return kind(dict.fromkeys(tracer.raising))
 
 
 def nodes_of(world: World, root: Any) -> list[Any]:

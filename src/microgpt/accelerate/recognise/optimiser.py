@@ -4,9 +4,7 @@ The loop's body is run once on stand-ins, which gives every number that it store
 parameter is computed once, before the loop, by Python; the rest becomes a program of a few operations. Only what the
 loop runs over is exchanged:
 
-    for i, p in enumerate(params):   ->   try: __microgpt__.loop_with(site, lists, settings)
-                                          except __microgpt__.Exception: __microgpt__.loop_without(site)
-                                          for i, p in __microgpt__.loop(site, params):
+    for i, p in enumerate(params):   ->   for i, p in __microgpt__.loop(site, params, lambda: (lists, settings)):
 
 The compiled loop updates all parameters but the last; the loop's own body does that one, so that every name it binds
 holds afterwards what it would have held. Whatever the compiled loop does not take runs through the loop as it stands.
@@ -15,10 +13,10 @@ holds afterwards what it would have held. Whatever the compiled loop does not ta
 from __future__ import annotations
 
 import ast
-import copy
+from itertools import permutations
 
 from ..findings import Finding
-from ..syntax.calls import attempt, call, placed
+from ..syntax.calls import helped, later, placed
 from ..syntax.match import is_simple, plain_statements
 from ..syntax.program import Program, assigned
 from ..syntax.record import Record
@@ -39,29 +37,19 @@ MOST_REGISTERS = 60
 
 
 class LoopSite(Record):
-    """One such loop in a script.
-
-    numbered    it runs over enumerate(params)
-    n_lists     lists that it reads and writes at the parameter's index, the first of its arguments
-    n_settings  numbers that are the same for all parameters, the others
-    code        (operation, register, register) for each result
-    stores      {register of what is stored into: register of the result}
-    zero        what it leaves in the gradients: KEEP what they are (or a result), INT or FLOAT: 0 of that kind
-    negates     it may make a minus zero of a gradient that is the int 0
-    adam        places of the settings that are Adam's beta1, 1 - beta1 and correction, the same of the second, lr, eps
-    private     nobody but the loop looks at the lists, which then need not be kept up to date
-    """
+    """One such loop in a script."""
 
     line: int
-    numbered: bool
-    n_lists: int
-    n_settings: int
-    code: list[tuple[int, int, int]]
-    stores: dict[int, int]
-    zero: str
-    negates: bool
+    numbered: bool  # it runs over enumerate(params)
+    n_lists: int  # lists that it reads and writes at the parameter's index, the first of its arguments
+    n_settings: int  # numbers that are the same for all parameters, the others
+    code: list[tuple[int, int, int]]  # (operation, register, register) for each result
+    stores: dict[int, int]  # {register of what is stored into: register of the result}
+    zero: str  # what it leaves in the gradients: KEEP what they are (or a result), INT or FLOAT: 0 of that kind
+    negates: bool  # it may make a minus zero of a gradient that is the int 0
+    # places of the settings that are Adam's beta1, 1 - beta1 and correction, the same of the second, lr, eps
     adam: tuple[int, ...] | None
-    private: bool
+    private: bool  # nobody but the loop looks at the lists, which then need not be kept up to date
 
 
 class Parameter:
@@ -202,17 +190,18 @@ class Loop:
     ) -> tuple[LoopSite, list[ast.expr]] | None:
         writer = Writer(self.tracer, lists, len(self.expressions))
         stores: dict[int, int] = {}
+        numbers: dict[int, Number] = {}
         zero = KEEP
         grad = self.tracer.number(parameter.sb_grad)
         if self.tracer.known(grad) == 0:
             zero = INT if grad.sb_is_int else FLOAT
         elif self.tracer.keys[grad.sb_id] != ("symbol", "grad", False):
             stores[GRAD] = writer.register(grad)
-        data = self.tracer.number(parameter.sb_data)
+        data = numbers[DATA] = self.tracer.number(parameter.sb_data)
         if self.tracer.keys[data.sb_id] != ("symbol", "data", False):
             stores[DATA] = writer.register(data)
         for place, k in enumerate(lists):
-            number = self.tracer.number(cells[k].sb_number)
+            number = numbers[2 + place] = self.tracer.number(cells[k].sb_number)
             if self.tracer.keys[number.sb_id] != ("symbol", f"cell{k}", False):
                 stores[2 + place] = writer.register(number)
         if not stores and zero == KEEP:
@@ -221,7 +210,7 @@ class Loop:
         expressions = [self.expressions[k] for k in lists]
         settings = [self.setting(number) for number in writer.settings]
         private = all(is_private(self.program, expression, self.loop) for expression in expressions)
-        adam = writer.adam(stores, zero) if len(lists) == 2 else None
+        adam = writer.adam(stores, numbers) if len(lists) == 2 else None
         site = LoopSite(
             self.loop.lineno,
             bool(self.names[0]),
@@ -312,112 +301,57 @@ class Writer:
                 return base + len(self.settings) + int(place[1])
             return int(place) if place >= 0 else base - 1 - int(place)
 
-        self.number: Any = number
         code = [(operation, number(a), number(b)) for operation, a, b in self.code]
         if base + len(self.settings) + len(code) > MOST_REGISTERS:
             raise Unknown("too long")
         return code, {target: number(place) for target, place in stores.items()}
 
-    # ---- Adam ----
-
-    def adam(self, stores: dict[int, int], zero: str) -> tuple[int, ...] | None:
-        """The settings' places if this is the script's Adam, whose kernel is faster."""
-        by_register = {self.number(("result", k)): line for k, line in enumerate(self.code)}
+    def adam(self, stores: dict[int, int], numbers: dict[int, Number]) -> tuple[int, ...] | None:
+        """The settings' places if this is the script's Adam, whose kernel is faster. numbers: what is stored where."""
+        leaf = {place: self.tracer.symbol(name, 0.5).sb_id for name, place in self.leaves.items()}
         if set(stores) != {DATA, 2, 3}:
             return None
         for first, second in ((2, 3), (3, 2)):
-            try:
-                found = self.adam_parts(by_register, stores, first, second)
-            except (KeyError, Unknown):
-                continue
-            return (*found, first, second)
+            m = ("+", ("*", "beta1", leaf[first]), ("*", "rest1", leaf[GRAD]))
+            v = ("+", ("*", "beta2", leaf[second]), ("*", "rest2", ("**", leaf[GRAD], "two")))
+            step = ("/", ("*", "lr", ("/", m, "bias1")), ("+", ("**", ("/", v, "bias2"), "half"), "eps"))
+            data = ("+", leaf[DATA], ("-", step))
+            found: dict[str, int] = {}
+            pairs = ((m, first), (v, second), (data, DATA))
+            if all(self.unify(pattern, numbers[place].sb_id, found) for pattern, place in pairs):
+                names = ("beta1", "rest1", "bias1", "beta2", "rest2", "bias2", "lr", "eps")
+                if (self.known(found["two"]), self.known(found["half"])) == (2.0, 0.5):
+                    return (*(self.settings.index(found[name]) for name in names), first, second)
         return None
 
-    def adam_parts(
-        self, by_register: dict[int, Any], stores: dict[int, int], first: int, second: int
-    ) -> tuple[int, ...]:
-        """m = beta1 * m + rest1 * g; v = beta2 * v + rest2 * g ** 2
-        data -= lr * (m / bias1) / ((v / bias2) ** 0.5 + eps)"""
+    def unify(self, pattern: Any, number: int, found: dict[str, int]) -> bool:
+        """Whether a number is made as the pattern says: names are settings, the same at every place."""
+        if isinstance(pattern, int):
+            return number == pattern
+        if isinstance(pattern, str):
+            return found.setdefault(pattern, number) == number and not self.depends(number)
+        operation, *operands = self.tracer.keys[number]
+        for order in permutations(operands) if operation in ("+", "*") else [operands]:
+            trial = dict(found)
+            if pattern[0] == operation and all(self.unify(one, other, trial) for one, other in zip(pattern[1:], order)):
+                found.update(trial)
+                return True
+        return False
 
-        def line(register: int, operation: int) -> tuple[int, int]:
-            code, a, b = by_register[register]
-            if code != operation:
-                raise Unknown("another operation")
-            return self.number(a), self.number(b)
-
-        def split(register: int, operation: int, is_one: Any) -> tuple[int, int]:
-            """The operands of a commutative operation, the one that `is_one` holds for first."""
-            a, b = line(register, operation)
-            if is_one(a):
-                return a, b
-            if is_one(b):
-                return b, a
-            raise Unknown("another operand")
-
-        def is_setting(register: int) -> bool:
-            return 2 + len(self.lists) <= register < 2 + len(self.lists) + len(self.settings)
-
-        def setting(register: int) -> int:
-            if not is_setting(register):
-                raise Unknown("no setting")
-            return register - 2 - len(self.lists)
-
-        def moment(place: int, added: Any) -> tuple[int, int]:
-            a, b = line(stores[place], ADD)
-            for kept, new in ((a, b), (b, a)):
-                try:
-                    beta, _ = split(kept, MUL, is_setting)
-                    if split(kept, MUL, is_setting)[1] != place:
-                        continue
-                    rest, of = split(new, MUL, is_setting)
-                    added(of)
-                    return setting(beta), setting(rest)
-                except (KeyError, Unknown):
-                    continue
-            raise Unknown("no moment")
-
-        def is_grad(register: int) -> None:
-            if register != GRAD:
-                raise Unknown("no gradient")
-
-        def is_square(register: int) -> None:
-            base, exponent = line(register, POW)
-            if base != GRAD or self.known(setting(exponent)) != 2:
-                raise Unknown("no square")
-
-        beta1, rest1 = moment(first, is_grad)
-        beta2, rest2 = moment(second, is_square)
-        data, change = line(stores[DATA], SUB)
-        above, below = line(change, DIV)
-        lr, hat = split(above, MUL, is_setting)
-        hat, bias1 = line(hat, DIV)
-        eps, root = split(below, ADD, is_setting)
-        base, half = line(root, POW)
-        base, bias2 = line(base, DIV)
-        if (data, hat, base) != (DATA, stores[first], stores[second]) or self.known(setting(half)) != 0.5:
-            raise Unknown("another update")
-        return beta1, rest1, setting(bias1), beta2, rest2, setting(bias2), setting(lr), setting(eps)
-
-    def known(self, setting: int) -> float | None:
-        operation, *operands = self.tracer.keys[self.settings[setting]]
+    def known(self, number: int) -> float | None:
+        operation, *operands = self.tracer.keys[number]
         return float(operands[0]) if operation == "constant" else None
 
 
 # ---- rewriting ------------------------------------------------------------------------------------------------------
 
 
-def swap_loop(loop: ast.For, site: LoopSite, expressions: list[ast.expr], number: int) -> list[ast.stmt]:
-    """Exchange what the loop runs over. Returns it, with what goes before it."""
-    settings = [ast.Constant(number), *map(copy.deepcopy, expressions)]
-    first = attempt(
-        ast.Expr(call("loop_with", settings)), ast.Expr(call("loop_without", [ast.Constant(number)]))
-    )  # what cannot be evaluated is for the loop's body to complain about
+def swap_loop(loop: ast.For, site: LoopSite, expressions: list[ast.expr], number: int) -> None:
+    """Exchange what the loop runs over."""
     over = loop.iter.args[0] if site.numbered and isinstance(loop.iter, ast.Call) else loop.iter
-    made = call("loop", [ast.Constant(number), over])
-    placed(first, loop.iter)
+    made = helped("loop", ast.Constant(number), over, later(expressions))
     placed(made, loop.iter)
     loop.iter = made
-    return [first, loop]
 
 
 def finding(site: LoopSite) -> Finding:

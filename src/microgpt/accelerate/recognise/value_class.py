@@ -51,59 +51,35 @@ HARMLESS = {
 
 
 class ClassPlan(Record):
-    """What becomes of the user's class.
-
-    fields        the user's names for FIELDS
-    parameters    the constructor's names for data, children and local_grads
-    signature     all of the constructor's parameters, in order
-    extra         attributes beside FIELDS that it stores, which nobody reads
-    counters      class attributes to which the constructor adds a number for every node
-    kinds         where numbers are floats that are ints in the script, and the other way round: see forms.KINDS
-    ours          methods that the compiled class stands for
-    run_alike     those of them that were recognised by what they do
-    numbers_only  those whose nodes in between may differ
-    pairs_only    backward is the script's where every node has as many local gradients as children
-    kept          methods and class attributes that stay
-    missing       methods of the script that the user's class lacks
-    patched       methods that are assigned from outside
-    shown         methods of ours that are used as objects, and therefore stay functions of the user's
-    stubs         methods of ours whose annotations are evaluated all the same
-    float_root    backward starts with 1.0
-    older         it was of the form of micrograd.py
-    unordered     its children were a set
-    has_slots     instances have no attributes but FIELDS
-    subclass      it becomes a class derived from ours, instead of ours itself
-    shared        others use our class too, which then is not reshaped
-    mask_rpow     number ** Value may be asked for, and must fail
-    why_not       the reason for leaving the class as it is
-    why_scalar    the reason why every node has to be one of the script's
-    """
+    """What becomes of the user's class."""
 
     node: ast.ClassDef
-    fields: dict[str, str] = fresh({})
+    fields: dict[str, str] = fresh({})  # the user's names for FIELDS
+    # the constructor's names for data, children and local_grads
     parameters: tuple[str, str, str] = ("data", "children", "local_grads")
-    signature: tuple[str, ...] = ("data", "children", "local_grads")
-    extra: set[str] = fresh(set())
-    counters: dict[str, int] = fresh({})
+    signature: tuple[str, ...] = ("data", "children", "local_grads")  # all of the constructor's parameters, in order
+    extra: set[str] = fresh(set())  # attributes beside FIELDS that it stores, which nobody reads
+    counters: dict[str, int] = fresh({})  # class attributes to which the constructor adds a number for every node
+    # where numbers are floats that are ints in the script, and the other way round: see forms.KINDS
     kinds: set[str] = fresh(set())
-    ours: set[str] = fresh(set())
-    run_alike: set[str] = fresh(set())
-    numbers_only: set[str] = fresh(set())
-    pairs_only: bool = False
-    kept: dict[str, ast.stmt] = fresh({})
-    missing: set[str] = fresh(set())
-    patched: set[str] = fresh(set())
+    ours: set[str] = fresh(set())  # methods that the compiled class stands for
+    run_alike: set[str] = fresh(set())  # those of them that were recognised by what they do
+    numbers_only: set[str] = fresh(set())  # those whose nodes in between may differ
+    pairs_only: bool = False  # backward is the script's where every node has as many local gradients as children
+    kept: dict[str, ast.stmt] = fresh({})  # methods and class attributes that stay
+    missing: set[str] = fresh(set())  # methods of the script that the user's class lacks
+    patched: set[str] = fresh(set())  # methods that are assigned from outside
+    # methods of ours that are used as objects, and therefore stay functions of the user's
     shown: set[str] = fresh(set())
-    stubs: set[str] = fresh(set())
-    float_root: bool = False
-    older: bool = False
-    unordered: bool = False
-    has_slots: bool = False
-    subclass: bool = False
-    shared: bool = False
-    mask_rpow: bool = False
-    why_not: str = ""
-    why_scalar: str = ""
+    stubs: set[str] = fresh(set())  # methods of ours whose annotations are evaluated all the same
+    float_root: bool = False  # backward starts with 1.0
+    older: bool = False  # it was of the form of micrograd.py
+    unordered: bool = False  # its children were a set
+    has_slots: bool = False  # instances have no attributes but FIELDS
+    subclass: bool = False  # it becomes a class derived from ours, instead of ours itself
+    shared: bool = False  # others use our class too, which then is not reshaped
+    why_not: str = ""  # the reason for leaving the class as it is
+    why_scalar: str = ""  # the reason why every node has to be one of the script's
 
     @property
     def name(self) -> str:

@@ -3,17 +3,19 @@
 Each place keeps the user's own code beside the call, for whatever the compiled function does not take (floats instead
 of Values, lengths that differ, errors, which then come from the user's own line):
 
-    [sum(wi * xi for wi, xi in zip(row, x)) for row in w]   ->   __microgpt__.linear(x, w) or [the same list]
+    [sum(wi * xi for wi, xi in zip(row, x)) for row in w]   ->   __microgpt__.linear(lambda: (x, w)) or [the same list]
+
+A function hands the arguments over, so that what they raise is for the user's own code to raise, where it would.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
 from ..findings import Finding
-from ..syntax.binding import is_sure
-from ..syntax.calls import HELPER, attempt, call, later, placed, reload
-from ..syntax.match import Match, Pattern, plain_statements
+from ..syntax.calls import HELPER, call, placed
+from ..syntax.match import Pattern, plain_statements
 from ..syntax.program import Program
 from ..syntax.scopes import parameters
 from ..syntax.tree import walk
@@ -21,7 +23,6 @@ from . import forms
 from .graph import attention_holes, may_be_followed, which_function
 from .value_class import ClassPlan
 
-LATER = "_later"  # ends the names of helpers that are given a function which evaluates the arguments
 COMPILED = frozenset({"linear", "softmax", "rmsnorm", "attention", "add", "relu"})  # what the swaps stand on
 RESULT = "__microgpt_result__"
 LOOKUPS = {"__getattr__", "__getattribute__", "__getitem__", "__missing__", "__get__", "__hash__", "__eq__"}
@@ -34,40 +35,26 @@ OPERATORS = {
 
 DOT_NEEDS = ("__init__", "__mul__", "__rmul__", "__add__", "__radd__")
 SOFTMAX_NEEDS = ("__init__", "__sub__", "__add__", "__radd__", "__mul__", "__pow__", "__truediv__", "exp")
-NEEDS = {
+NEEDS = {  # methods, by compiled function
     "linear": DOT_NEEDS,
-    "dot": DOT_NEEDS,
-    "dot_range": DOT_NEEDS,
-    "dot_length": DOT_NEEDS,
-    "dot_column": DOT_NEEDS,
-    "squares": DOT_NEEDS,
     "add": ("__init__", "__add__"),
     "relu": ("__init__", "relu"),
     "softmax": SOFTMAX_NEEDS,
     "rmsnorm": ("__init__", "__mul__", "__add__", "__radd__", "__pow__", "__truediv__"),
     "attention": (*SOFTMAX_NEEDS, *DOT_NEEDS),
 }
-EXPRESSIONS: list[tuple[str, list[Pattern], tuple[str, ...]]] = [
-    ("linear", forms.LINEAR, ("X", "W")),
-    ("dot", forms.DOT, ("X", "Y")),
-    ("squares", forms.SQUARES, ("X",)),
-    ("dot_range", forms.DOT_RANGE, ("X", "Y", "N")),
-    ("dot_length", forms.DOT_LENGTH, ("X", "Y", "N")),
-    ("dot_column", forms.DOT_COLUMN, ("X", "M", "J", "N")),
-    ("add", forms.ADD, ("X", "Y")),
-    ("relu", forms.RELU, ("X",)),
+# helper, compiled function behind it, what it is called, its patterns, the order of their holes
+EXPRESSIONS: list[tuple[str, str, str, list[Pattern], str]] = [
+    ("linear", "linear", "matrix product", forms.LINEAR, "XW"),
+    ("dot", "linear", "dot product", forms.DOT, "XY"),
+    ("squares", "linear", "sum of squares", forms.SQUARES, "X"),
+    ("dot_range", "linear", "dot product", forms.DOT_RANGE, "XYN"),
+    ("dot_length", "linear", "dot product", forms.DOT_LENGTH, "XYN"),
+    ("dot_column", "linear", "weighted sum", forms.DOT_COLUMN, "XMJN"),
+    ("add", "add", "sum of vectors", forms.ADD, "XY"),
+    ("relu", "relu", "relu of a vector", forms.RELU, "X"),
 ]
 FUNCTIONS = {"softmax": forms.SOFTMAX, "rmsnorm": forms.RMSNORM}
-WORDS = {
-    "linear": "matrix product",
-    "dot": "dot product",
-    "dot_range": "dot product",
-    "dot_length": "dot product",
-    "dot_column": "weighted sum",
-    "squares": "sum of squares",
-    "add": "sum of vectors",
-    "relu": "relu of a vector",
-}
 
 
 class Swaps:
@@ -80,10 +67,9 @@ class Swaps:
         self.allowed = frozenset(name for name in NEEDS if self._allowed(name))
 
     def _allowed(self, name: str) -> bool:
-        base = name if name in ("add", "relu", "softmax", "rmsnorm", "attention") else "linear"
         if {"__bool__", "__len__"} & {*self.plan.kept, *self.plan.patched}:
             return False
-        return base in self.available and self.plan.surely(*NEEDS[name])
+        return name in self.available and self.plan.surely(*NEEDS[name])
 
     # ---- functions ----
 
@@ -107,7 +93,7 @@ class Swaps:
     def run_function(self, node: ast.FunctionDef) -> tuple[str, tuple[int, ...]] | None:
         """By what it does."""
         body = plain_statements(node.body)
-        if len(body) == 1 and isinstance(body[0], ast.Return) and isinstance(body[0].value, ast.ListComp):
+        if len(body) == 1 and isinstance(body[0], ast.Return) and self.read_expression(body[0].value) is not None:
             return None  # swapped as an expression, with whatever a call of it is given
         if node not in [*self.program.home_body, *self.program.tree.body] or not self.is_called_plainly(node):
             return None
@@ -132,7 +118,7 @@ class Swaps:
         """The body of such a function, with what goes before it."""
         given = [argument.arg for argument in parameters(node)]
         arguments = ", ".join(given[order.index(k)] for k in range(len(order)))
-        source = f"{RESULT} = {HELPER}.{name}({arguments})\nif {RESULT} is not None:\n    return {RESULT}"
+        source = f"{RESULT} = {HELPER}.{name}(lambda: ({arguments},))\nif {RESULT} is not None:\n    return {RESULT}"
         made = ast.parse(source).body
         for statement in made:
             for inner in walk(statement):
@@ -145,39 +131,29 @@ class Swaps:
 
     def expression(self, node: ast.expr) -> ast.expr | None:
         """What takes the place of an expression, None to leave it."""
+        found = self.read_expression(node)
+        if found is None:
+            return None
+        name, what, arguments = found
+        self.findings.append(Finding(node.lineno, what))
+        made = call(name, arguments)
+        placed(made, node)
+        return ast.copy_location(ast.BoolOp(ast.Or(), [made, node]), node)
+
+    def read_expression(self, node: ast.expr | None) -> tuple[str, str, list[ast.expr]] | None:
+        """(which helper does the same, what that is called, its arguments)"""
         if not isinstance(node, (ast.ListComp, ast.Call)):
             return None
-        for name, patterns, order in EXPRESSIONS:
-            if name not in self.allowed:
-                continue
-            for pattern in patterns:
+        for name, compiled, what, patterns, order in EXPRESSIONS:
+            for pattern in patterns if compiled in self.allowed else ():
                 found = pattern.match_expression(node, self.program.meaning)
-                if found is None:
-                    continue
-                unsure = [hole for hole in order if not is_sure(self.program, node, found.holes[hole])]
-                if self.can_repeat(found, later=bool(unsure)):
-                    self.findings.append(Finding(node.lineno, WORDS[name]))
-                    made = self.made_call(name, found, order, unsure)
-                    placed(made, node)
-                    return ast.copy_location(ast.BoolOp(ast.Or(), [made, node]), node)
+                if found is not None and self.can_repeat(found.holes.values()):
+                    return name, what, [found.holes[hole] for hole in order]
         return None
 
-    def made_call(self, name: str, found: Match, order: tuple[str, ...], unsure: list[str]) -> ast.Call:
-        """The call of a helper. What must be evaluated later is named in a string, and goes into a function."""
-        if not unsure:
-            return call(name, [reload(found.holes[hole]) for hole in order])
-        which = ast.Constant("".join("1" if hole in unsure else "0" for hole in order))
-        sure = [reload(found.holes[hole]) for hole in order if hole not in unsure]
-        return call(name + LATER, [which, later([reload(found.holes[hole]) for hole in unsure]), *sure])
-
-    def can_repeat(self, found: Match, later: bool = False) -> bool:
-        """Whether the expressions in the holes can be evaluated once more: no lookup of the user's own making.
-
-        later: they go into a function, which changes the order of the names in locals().
-        """
-        if later and any(True for _ in self.program.calls("locals", "vars", "dir")):
-            return False
-        parts = [part for hole in found.holes.values() for part in walk(hole)]
+    def can_repeat(self, expressions: Iterable[ast.expr]) -> bool:
+        """Whether these expressions can be evaluated once more: no lookup of the user's own making."""
+        parts = [part for expression in expressions for part in walk(expression)]
         if any(isinstance(part, (ast.BinOp, ast.UnaryOp)) for part in parts) and self.has_own_operators():
             return False
         if not any(isinstance(part, (ast.Attribute, ast.Subscript)) for part in parts):
@@ -220,19 +196,15 @@ class Swaps:
             )
             return None
         holes, scale = found
-        if not self.can_repeat(Match(holes)):
+        if not self.can_repeat(holes.values()):
             return None
         if not self.stay_inside(statements, target):
             self.findings.append(Finding(statements[-1].lineno, "attention", "names of its loop are used elsewhere"))
             return None
-        arguments = [reload(holes[hole]) for hole in ("Q", "KEYS", "VALUES", "HEADS", "DIM")]
-        test = ast.Compare(ast.Name(target, ast.Load()), [ast.Is()], [ast.Constant(None)])
-        made, failed = (
-            ast.Assign([ast.Name(target, ast.Store())], value)
-            for value in (call("attention", [*arguments, ast.Name(softmax.id, ast.Load()), scale]), call("failed", []))
-        )
-        first = attempt(made, failed)  # a name that is not there yet is the user's own loop's to complain about
-        guard = ast.If(test, [], [])
+        arguments = [holes[hole] for hole in ("Q", "KEYS", "VALUES", "HEADS", "DIM")]
+        made = call("attention", [*arguments, ast.Name(softmax.id, ast.Load()), scale])
+        first = ast.Assign([ast.Name(target, ast.Store())], made)
+        guard = ast.If(ast.Compare(ast.Name(target, ast.Load()), [ast.Is()], [ast.Constant(None)]), [], [])
         for new in (first, guard):
             placed(new, statements[-1])
         guard.body = list(statements)
@@ -255,7 +227,10 @@ class Swaps:
         stores = [n for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id != target]
         for store in stores:
             scope = scopes.meaning(store)
-            if scope is None or any(node not in inside for node in scopes.occurrences(store.id, scope)):
+            outside = (
+                [n for n in scopes.occurrences(store.id, scope) if n not in inside] if scope is not None else [store]
+            )
+            if not all(is_bound_again(self.program, n) for n in outside):
                 return False
         return True
 
@@ -269,3 +244,20 @@ def is_empty_list(statement: ast.stmt) -> bool:
         and isinstance(statement.value, ast.List)
         and not statement.value.elts
     )
+
+
+def is_bound_again(program: Program, name: ast.Name) -> bool:
+    """Whether this binds a name anew, or a statement around it or before it in its block has: `for h in ...: f(h)`."""
+    if not isinstance(name.ctx, ast.Load):
+        return isinstance(name.ctx, ast.Store) and not isinstance(program.parents[name], ast.AugAssign)
+    node: ast.AST = name
+    while not isinstance(node, (ast.FunctionDef, ast.Lambda, ast.Module)):
+        around = program.parents[node]
+        targets: list[ast.AST] = [around.target] if isinstance(around, ast.For) and node in around.body else []
+        block = next((part for _, part in ast.iter_fields(around) if isinstance(part, list) and node in part), [])
+        for statement in block[: block.index(node)] if block else ():
+            targets += statement.targets if isinstance(statement, ast.Assign) else []
+        if any(isinstance(part, ast.Name) and part.id == name.id for target in targets for part in walk(target)):
+            return True
+        node = around
+    return False

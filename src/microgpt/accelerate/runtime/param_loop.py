@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from _thread import get_ident
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ... import _engine
 from ..recognise.optimiser import DATA, FLOAT, KEEP, LoopSite
@@ -26,22 +25,17 @@ class ParamLoop(Record):
     site: LoopSite
     kind: type
     module: Any  # microgpt._adam
-    settings: tuple[int, tuple[Any, ...]] = (0, ())  # of the loop that begins next, and its thread
     states: dict[tuple[int, ...], tuple[Any, Any]] = fresh({})
 
-    def begin(self, *arguments: Any) -> None:
-        self.settings = get_ident(), arguments
-
-    def rest(self, params: Any) -> Iterable[Any]:
-        """Update what the compiled loop can take, and return an iterator over what is left to the script's loop."""
-        thread, arguments = self.settings
-        self.settings = 0, ()
+    def rest(self, params: Any, arguments: Callable[[], tuple[Any, ...]]) -> Iterable[Any]:
+        """Update what the compiled loop can take, and return an iterator over what is left to the script's loop.
+        arguments: gives the loop's lists and settings."""
         done = 0
         try:
-            if thread == get_ident() and type(params) is list and len(params) >= LEAST:
-                done = self.run(params, arguments)
+            if type(params) is list and len(params) >= LEAST:
+                done = self.run(params, arguments())
         except Exception as error:  # the loop itself raises what there is to raise, where it is raised
-            if is_from_outside(error.__traceback__):
+            if is_from_outside(error.__traceback__, arguments.__code__):
                 raise
         if DATA in self.site.stores:
             _engine.note_data_written()

@@ -36,9 +36,9 @@ class Refusals:
         self.words = f"your closures compute local gradients in backward(), the compiled class does before, and {why}"
         raise Refused(self.words)
 
-    def pickled(self) -> None:
-        """A Value on its way into a file (see support.Support.without_values). Raises Refused."""
-        self.words = "it pickles a Value, which would be another class's in the file"
+    def shown(self, act: str) -> None:
+        """A Value on its way into a file, or to id() or type() (see support.Support.no_value). Raises Refused."""
+        self.words = f"it asks for the {act} of a Value, which would show that it is of another class"
         raise Refused(self.words)
 
     def say(self) -> bool:

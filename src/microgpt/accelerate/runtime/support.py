@@ -8,12 +8,10 @@ from __future__ import annotations
 import builtins
 import contextlib
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from ... import _engine, _functional
 from ..recognise.value_class import OURS_ONLY, ClassPlan
-from ..recognise.vectors import LATER
 from ..rewrite import Numbering, Rewritten
 from ..syntax.calls import HELPER
 from .frames import is_from_outside
@@ -25,12 +23,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+OURS: set[type] = {_engine.Value}
+
+
 class Support:
     """The object behind the name `__microgpt__`."""
 
     def __init__(self) -> None:
         self.Value = _engine.Value
-        self.Exception = Exception
         self.math = math
         self.plans: list[ClassPlan] = []
         self.loops: list[ParamLoop] = []
@@ -56,17 +56,8 @@ class Support:
         self.on_class(kind)
         return kind
 
-    def loop_with(self, number: int, *arguments: Any) -> None:
-        """Lists and settings of the loop that begins next in this thread."""
-        self.loops[number].begin(*arguments)
-
-    def loop_without(self, number: int) -> None:
-        """They could not be evaluated."""
-        self.loops[number].settings = 0, ()
-        self.failed()
-
-    def loop(self, number: int, params: Any) -> Iterable[Any]:
-        return self.loops[number].rest(params)
+    def loop(self, number: int, params: Any, arguments: Callable[[], tuple[Any, ...]]) -> Iterable[Any]:
+        return self.loops[number].rest(params, arguments)
 
     def counted(self, number: int, step: int) -> int:
         """A counter of nodes, as the script would read it."""
@@ -84,29 +75,25 @@ class Support:
             refusals.late(f"a local gradient raises {type(error).__name__}, in yours only when backward() runs")
             raise
 
-    def without_values(self, thing: Any) -> Any:
-        """What the script pickles. Raises Refused where there is a Value in it, in lists and the like or in objects."""
+    def no_value(self, thing: Any, act: str) -> Any:
+        """What the script pickles, or asks the id, the type or computed attributes of. Raises Refused where that is a
+        Value or the class, or there is one in what is pickled, in lists and the like or in objects."""
         todo, seen = [thing], set()
         while todo:
             part = todo.pop()
             if type(part) in (float, int, str) or id(part) in seen:
                 continue
             seen.add(id(part))
-            if isinstance(part, _engine.Value):
-                refusals.pickled()
+            if isinstance(part, _engine.Value) or (isinstance(part, type) and issubclass(part, _engine.Value)):
+                refusals.shown(act)
+            elif act != "pickle":
+                break
             elif isinstance(part, dict):
                 todo += [*part.keys(), *part.values()]
             elif isinstance(part, (list, tuple, set, frozenset)):
                 todo += part
             todo += attributes(part)
         return thing
-
-    def failed(self) -> None:
-        """In the handler of an exception that the user's code will raise again, if it is its own."""
-        error = sys.exc_info()[1]
-        frames = error.__traceback__ if error is not None else None
-        if error is not None and frames is not None and is_from_outside(frames.tb_next):
-            raise error
 
     def adopt(self, number: int) -> Callable[[type], type]:
         """The decorator of the user's class, whose body holds only what is the user's own."""
@@ -187,7 +174,7 @@ def give_methods(kind: Any, mine: type, plan: ClassPlan) -> None:
     for ours, theirs in plan.fields.items():
         if ours != theirs:
             setattr(kind, theirs, vars(_engine.Value)[ours])
-    for name in (*plan.missing, *(["__rpow__"] if plan.mask_rpow and plan.shared else [])):
+    for name in (*plan.missing, *(["__rpow__"] if plan.shared and "__rpow__" not in plan.kept else [])):
         if name.startswith("__"):
             setattr(kind, name, not_negative if name == "__neg__" else not_implemented)
     if plan.float_root and "backward" not in (*plan.kept, *plan.shown):
@@ -240,101 +227,74 @@ class Absent:
 
 
 def vector_functions() -> dict[str, Callable[..., Any]]:
-    """Helpers around the compiled functions. Each returns None unless all of its first vector are Values."""
-    ours: set[type] = {_engine.Value}
-
-    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(x: Any, *others: Any) -> Any:
-            if type(x) is not list or set(map(type, x)) != ours:
-                return None
-            try:
-                return function(x, *others)
-            except Exception as error:
-                return none_of(error)
-
-        return call
-
-    made = {name: guarded(getattr(_functional, name)) for name in ("linear", "softmax", "rmsnorm", "relu")}
-    made["add"] = guarded(same_length(_functional.add))
-    made["attention"] = guarded(whole_heads(_functional.attention))
-    made |= dot_products(_functional.linear, ours)
-    return made | {f"{name}{LATER}": evaluated(function) for name, function in made.items()}
+    """Helpers around the compiled functions. Each is given a function that evaluates the arguments, and returns None
+    where the compiled one does not take them."""
+    made = {name: of_values(getattr(_functional, name)) for name in ("linear", "softmax", "rmsnorm", "relu")}
+    made |= {"add": of_values(add), "attention": of_values(attention), "dot": dot, "squares": squares}
+    made |= {"dot_range": dot_range, "dot_length": dot_length, "dot_column": dot_column}
+    return {name: attempted(function) for name, function in made.items()}
 
 
-def none_of(error: Exception, arguments: Any = None) -> None:
-    """No result: the user's own code will raise what there is to raise. But what a signal's handler raised goes on."""
-    if is_from_outside(error.__traceback__, getattr(arguments, "__code__", None)):
-        raise error
-
-
-def same_length(add: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(x: Any, y: Any) -> Any:
-        return add(x, y) if type(y) is list and len(x) == len(y) else None
-
-    return checked
-
-
-def evaluated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of arguments some of which are yet to be evaluated: those with a "1" in `which`."""
-
-    def call(which: str, arguments: Callable[[], tuple[Any, ...]], *others: Any) -> Any:
+def attempted(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(arguments: Any) -> Any:
         try:
-            late, now = iter(arguments()), iter(others)
-        except Exception as error:
-            return none_of(error, arguments)
-        return function(*[next(late) if mark == "1" else next(now) for mark in which])
+            return function(*arguments())
+        except Exception as error:  # the user's own code will raise it, but for what a signal's handler raised
+            if is_from_outside(error.__traceback__, arguments.__code__):
+                raise
+            return None
 
     return call
 
 
-def whole_heads(attention: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(q: Any, keys: Any, values: Any, n_head: Any, head_dim: Any, softmax: Any, scale: Any) -> Any:
-        if type(n_head) is not int or type(head_dim) is not int or n_head * head_dim != len(q):
-            return None
-        if type(scale) is not float or scale != (head_dim**0.5) ** -1:
-            return None
-        if type(keys) is not list or type(values) is not list or len(keys) != len(values):
-            return None
-        return attention(q, keys, values, n_head)
+def are_values(x: Any) -> bool:
+    return type(x) is list and set(map(type, x)) == OURS
+
+
+def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(x: Any, *others: Any) -> Any:
+        return function(x, *others) if are_values(x) else None
 
     return checked
 
 
-def dot_products(linear: Callable[..., Any], ours: set[type]) -> dict[str, Callable[..., Any]]:
+def add(x: Any, y: Any) -> Any:
+    return _functional.add(x, y) if type(y) is list and len(x) == len(y) else None
+
+
+def attention(q: Any, keys: Any, values: Any, n_head: Any, head_dim: Any, softmax: Any, scale: Any) -> Any:
+    if type(n_head) is not int or type(head_dim) is not int or n_head * head_dim != len(q):
+        return None
+    if type(scale) is not float or scale != (head_dim**0.5) ** -1:
+        return None
+    if type(keys) is not list or type(values) is not list or len(keys) != len(values):
+        return None
+    return _functional.attention(q, keys, values, n_head)
+
+
+def dot(x: Any, y: Any) -> Any:
     """sum(x * y) in its various spellings, as a matrix product with one row."""
+    if type(x) is not list or not are_values(y) or len(x) != len(y):
+        return None
+    return _functional.linear(y, [x])[0]
 
-    def dot(x: Any, y: Any) -> Any:
-        if type(x) is not list or type(y) is not list or len(x) != len(y) or set(map(type, y)) != ours:
-            return None
-        try:
-            return linear(y, [x])[0]
-        except Exception as error:
-            return none_of(error)
 
-    def squares(x: Any) -> Any:
-        return dot(x, x)
+def squares(x: Any) -> Any:
+    return dot(x, x)
 
-    def dot_range(x: Any, y: Any, n: Any) -> Any:
-        return dot(x, y) if type(x) is list and type(n) is int and len(x) == n else None
 
-    def dot_length(x: Any, y: Any, like: Any) -> Any:
-        return dot(x, y) if type(x) is type(like) is list and len(x) == len(like) else None
+def dot_range(x: Any, y: Any, n: Any) -> Any:
+    return dot(x, y) if type(x) is list and type(n) is int and len(x) == n else None
 
-    def dot_column(x: Any, rows: Any, j: Any, like: Any) -> Any:
-        if not (type(x) is type(rows) is type(like) is list and len(x) == len(rows) == len(like) and type(j) is int):
-            return None
-        try:
-            return dot(x, [row[j] for row in rows])
-        except Exception as error:
-            return none_of(error)
 
-    return {
-        "dot": dot,
-        "squares": squares,
-        "dot_range": dot_range,
-        "dot_length": dot_length,
-        "dot_column": dot_column,
-    }
+def dot_length(x: Any, y: Any, like: Any) -> Any:
+    return dot(x, y) if type(x) is type(like) is list and len(x) == len(like) else None
+
+
+def dot_column(x: Any, rows: Any, j: Any, like: Any) -> Any:
+    if not (type(x) is type(rows) is type(like) is list and len(x) == len(rows) == len(like) and type(j) is int):
+        return None
+    return dot(x, [row[j] for row in rows])
 
 
 present: Support | None = None

@@ -14,23 +14,20 @@ def helper(name: str) -> ast.expr:
     return ast.Attribute(ast.Name(HELPER, ast.Load()), name, ast.Load())
 
 
+def helped(function: str, *arguments: ast.expr) -> ast.Call:
+    return ast.Call(helper(function), [*arguments], [])
+
+
 def call(function: str, arguments: list[ast.expr]) -> ast.Call:
-    return ast.Call(helper(function), arguments, [])
-
-
-def reload(node: ast.expr) -> ast.expr:
-    """The expression of a hole, to be evaluated a second time, at its own place in the source."""
-    return copy.deepcopy(node)
+    """A call of a helper that is given a function, which evaluates the user's expressions a second time: what they
+    raise is then for the user's own code to raise, where it would."""
+    return helped(function, later(arguments))
 
 
 def later(arguments: list[ast.expr]) -> ast.Lambda:
-    """A function that evaluates them: what they raise is then for the user's own code to raise, where it would."""
-    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), ast.Tuple(arguments, ast.Load()))
-
-
-def attempt(made: ast.stmt, otherwise: ast.stmt) -> ast.Try:
-    """A statement, and another one for when it raises an exception."""
-    return ast.Try([made], [ast.ExceptHandler(helper("Exception"), None, [otherwise])], [], [])
+    """lambda: (argument, ...)"""
+    values = ast.Tuple([*map(copy.deepcopy, arguments)], ast.Load())
+    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), values)
 
 
 def placed(made: ast.AST, at: ast.AST) -> None:

@@ -39,6 +39,7 @@ class Program:
         self.home = self.scopes.module  # the scope that the class stands in: the module's, or a function's
         self.home_body = self.tree.body
         self.class_at = len(self.tree.body)  # where it stands among the statements there
+        self.analyses: dict[Any, Any] = {}  # made once, until nodes are forgotten
         self._meanings: dict[ast.expr, str | None] = {}
         self._found: dict[tuple[type[ast.AST], ...], list[Any]] = {}
         self._spelled: dict[str, list[ast.Name | ast.Attribute]] = {}
@@ -49,6 +50,7 @@ class Program:
 
     def _index(self) -> None:
         """One walk for all that look for something."""
+        self.analyses.clear()
         self._found.clear()
         self._spelled.clear()
         self._meant.clear()
