@@ -1,6 +1,6 @@
 """Which expressions may be, or hold, something of a kind: followed from where it is made, through names, attributes,
 calls and loops, until nothing new comes. Keys of dictionaries are left out, and what is stored into an object by
-roundabout ways is not seen: whoever relies on this looks once more when the script runs (support.without_values, and
+roundabout ways is not seen: whoever relies on this looks once more when the script runs (support.no_value, and
 the engine's guard of numbers)."""
 
 from __future__ import annotations
