@@ -42,7 +42,7 @@ from microgpt.engine.cpython_api cimport reference_count
 from microgpt.engine.layout cimport (
     BLOCK_BITS, BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, LEAF, NARY, OP_ABS, OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH,
     OP_LOG, OP_ADD_NUMBER, OP_POW, OP_RPOW, OP_RELU, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT, OP_TANH,
-    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Dots, Operands, Replay, SPENT_INNER, SPENT_ONCE,
+    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay, SPENT_INNER, SPENT_ONCE,
     block_of,
 )
 from microgpt.engine.ints cimport fits_int
@@ -153,7 +153,7 @@ cdef class Recording:
         prepare_tables(graph, tables)
         prepare_lookups(graph, lookups)
         for _, _, value in inputs:
-            c = graph.new_cell((<Value>value).id, C_INPUT)
+            c = graph.new_source((<Value>value).id, C_INPUT)
             graph.place_of((<Value>value).id)[0] = c
             graph.cells[c].kind = K_INT if (<Value>value).data_int else K_FLOAT
         if block_of(arena, root.id).flags[root.id & PLACE_MASK] & LEAF:
@@ -161,16 +161,16 @@ cdef class Recording:
         graph.read_from(root.id)
         mark_kept(graph, root, kept)
         check_held(graph, kept, powers, choices)
+        find_kinds(graph)
+        find_grad_kinds(graph)
+        for k, (token, value) in enumerate(choices):
+            found.append(Choice(token))
+            (<Choice>found[k]).find(graph, weight_of(graph, (<Value>value).id), <uint32_t>k + 1)
+        find_sums(graph)
+        for k in range(len(found)):
+            (<Choice>found[k]).find_rows(graph)
         order = by_creation(graph, &n)
         try:
-            find_kinds(graph, order, n)
-            find_grad_kinds(graph)
-            for k, (token, value) in enumerate(choices):
-                found.append(Choice(token))
-                (<Choice>found[k]).find(graph, weight_of(graph, (<Value>value).id), <uint32_t>k + 1)
-            find_sums(graph)
-            for k in range(len(found)):
-                (<Choice>found[k]).find_rows(graph)
             self.compile(graph, order, n, tables, found)
         finally:
             PyMem_RawFree(order)
@@ -183,7 +183,7 @@ cdef class Recording:
         cdef Program forward = Program(), backward = Program()
         cdef Backward events
         cdef uint32_t *keys
-        cdef size_t k, n_live = 0, n_levels = 0
+        cdef size_t k, n_levels = 0
         slots.give(0)
         for table in tables:
             (<Table>table).first_slot = slots.n
@@ -191,22 +191,19 @@ cdef class Recording:
                 for value in row:
                     slots.give(graph.cell_of((<Value>value).id))
         for k in range(n):
-            if graph.cells[order[k]].op < R_COUNT:
-                find_level(graph, order[k])
-                n_levels = max(n_levels, <size_t>graph.cells[order[k]].level + 1)
-                order[n_live] = order[k]
-                n_live += 1
+            find_level(graph, order[k])
+            n_levels = max(n_levels, <size_t>graph.cells[order[k]].level + 1)
         keys = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
         if keys == NULL:
             raise MemoryError
         try:
-            for k in range(n_live):
+            for k in range(n):
                 keys[order[k]] = <uint32_t>graph.cells[order[k]].level * R_COUNT + graph.cells[order[k]].op
-            sort_stable(order, n_live, keys, n_levels * R_COUNT)
+            sort_stable(order, n, keys, n_levels * R_COUNT)
         finally:
             PyMem_RawFree(keys)
-        slots.give_all(order, n_live)
-        for k in range(n_live):
+        slots.give_all(order, n)
+        for k in range(n):
             draft_forward(graph, forward, order[k])
         for k in range(graph.n_sources):
             if graph.cells[graph.sources[k]].op == R_MAX:
@@ -355,7 +352,7 @@ cdef int prepare_lookups(Graph graph, list lookups) except -1:
         if k >= 1 << 16:
             raise NotRecorded("it looks up more than 65,536 rows of tables")
         for column, value in enumerate(values):
-            c = graph.new_cell((<Value>value).id, C_LOOKUP)
+            c = graph.new_source((<Value>value).id, C_LOOKUP)
             graph.place_of((<Value>value).id)[0] = c
             cell = &graph.cells[c]
             cell.table, cell.column = <uint16_t>(table + 1), <uint16_t>column
@@ -421,7 +418,6 @@ cdef list kept_values(Instance *instance):
 
 cdef int check_held(Graph graph, list kept, list powers, list choices) except -1:
     """No Value from inside the graph is held by anybody but the recorder."""
-    cdef size_t k
     cdef uint32_t node
     cdef PyObject *handle
     cdef dict ours = {}
@@ -436,10 +432,9 @@ cdef int check_held(Graph graph, list kept, list powers, list choices) except -1
         node = (<Value>value).id
         ours[node] = ours.get(node, 0) + 1
     value = None
-    for k in range(graph.n_events):
-        node = graph.cells[graph.events[k].cell].node
+    for node in graph.inner:
         handle = block_of(arena, node).handles[node & PLACE_MASK]
-        if handle == NULL or graph.events[k].cell == graph.root:
+        if node == graph.cells[graph.root].node:
             continue
         if reference_count(handle) > <Py_ssize_t>ours.get(node, 0):
             raise NotRecorded("a Value that it computed is kept outside of it; return it instead")

@@ -5,9 +5,9 @@
 cdef class Backward:
     """Turns the events of the walk, from the last to the first, into drafts of instructions.
 
-    Gradients that always receive together count as one where it is asked which event is the last: those of a row, a vector
-    of dot products whose elements are parameters with no other use and have their turn together. So do those in a column of
-    a table, since rows that tokens choose may be the same.
+    Gradients that always receive together count as one where it is asked which event is the last: those of a vector of dot
+    products whose elements have no other use, until some of its terms have their turn without the others. So do those in a
+    column of a table, since rows that tokens choose may be the same.
     """
     cdef Graph graph
     cdef Program program
@@ -19,8 +19,6 @@ cdef class Backward:
     cdef list choices
     cdef Event open_event               # products beside each other become one event; high 0: none
     cdef uint32_t opened                # when it was the turn of its last part
-    cdef uint32_t *row_of               # by cell: 1 + the choice of which this sum is a row
-    cdef uint32_t *waiting              # by cell: the turn of a row that waits for the others, or theirs
 
     def __cinit__(self, Graph graph, Program program, list tables, list choices):
         cdef size_t n = graph.n_cells
@@ -32,10 +30,7 @@ cdef class Backward:
         self.gradient = <uint32_t *>PyMem_RawMalloc(n * sizeof(uint32_t))
         self.last = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
         self.touched = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
-        self.row_of = <uint32_t *>PyMem_RawCalloc(graph.n_cells, sizeof(uint32_t))
-        self.waiting = <uint32_t *>PyMem_RawCalloc(graph.n_cells, sizeof(uint32_t))
-        if (self.gradient == NULL or self.last == NULL or self.touched == NULL or self.row_of == NULL
-                or self.waiting == NULL):
+        if self.gradient == NULL or self.last == NULL or self.touched == NULL:
             raise MemoryError
         self.set_gradients(columns)
 
@@ -43,8 +38,6 @@ cdef class Backward:
         PyMem_RawFree(self.gradient)
         PyMem_RawFree(self.last)
         PyMem_RawFree(self.touched)
-        PyMem_RawFree(self.row_of)
-        PyMem_RawFree(self.waiting)
 
     # ---- when -------------------------------------------------------------------------------------------------------------
 
@@ -63,21 +56,30 @@ cdef class Backward:
         for number in range(<uint32_t>self.graph.n_vectors):
             vector = &self.graph.vectors[number]
             operands = self.graph.operands + vector.first
-            vector.is_row = self.is_row(number)
-            for k in range(vector.n if vector.is_row else 0):
+            vector.is_one = self.is_one(number)
+            for k in range(vector.n if vector.is_one else 0):
                 self.gradient[operands[k]] = operands[0]
         return 0
 
-    cdef bint is_row(self, uint32_t number) noexcept:
+    cdef bint is_one(self, uint32_t number) noexcept:
         cdef Vector *vector = &self.graph.vectors[number]
         cdef const uint32_t *operands = self.graph.operands + vector.first
-        cdef Cell *cell
         cdef uint32_t k
+        if not vector.of_dots or vector.n == 0:
+            return False
         for k in range(vector.n):
-            cell = &self.graph.cells[operands[k]]
-            if cell.op != C_PARAM or cell.uses != 1 or cell.table != 0:
+            if self.graph.cells[operands[k]].uses != 1 or self.graph.cells[operands[k]].table != 0:
                 return False
-        return not vector.in_parts and self.graph.first_slot(number) >= 0
+        return self.graph.first_slot(number) >= 0
+
+    cdef void take_apart(self, Vector *vector) noexcept:
+        """From here on each of its gradients counts for itself."""
+        cdef const uint32_t *operands = self.graph.operands + vector.first
+        cdef uint32_t k
+        vector.is_one = False
+        for k in range(1, vector.n):
+            self.last[operands[k]], self.touched[operands[k]] = self.last[operands[0]], self.touched[operands[0]]
+            self.gradient[operands[k]] = operands[k]
 
     cdef inline void behind(self, uint32_t c) noexcept:
         """The event comes behind the last contribution to the gradient of c."""
@@ -88,19 +90,24 @@ cdef class Backward:
         self.touched[self.gradient[c]] = self.now
 
     cdef void vector_behind(self, uint32_t number, uint32_t low, uint32_t high) noexcept:
-        cdef const uint32_t *operands = self.graph.operands + self.graph.vectors[number].first
+        cdef Vector *vector = &self.graph.vectors[number]
+        cdef const uint32_t *operands = self.graph.operands + vector.first
         cdef uint32_t k
-        for k in range(low, min(high, low + 1) if self.graph.vectors[number].is_row else high):
+        if vector.is_one and high - low != vector.n:
+            self.take_apart(vector)
+        for k in range(low, low + 1 if vector.is_one else high):
             self.behind(operands[k])
 
     cdef void vector_receives(self, uint32_t number, uint32_t low, uint32_t high) noexcept:
-        cdef const uint32_t *operands = self.graph.operands + self.graph.vectors[number].first
+        """After vector_behind for the same."""
+        cdef Vector *vector = &self.graph.vectors[number]
+        cdef const uint32_t *operands = self.graph.operands + vector.first
         cdef uint32_t k
-        for k in range(low, min(high, low + 1) if self.graph.vectors[number].is_row else high):
+        for k in range(low, low + 1 if vector.is_one else high):
             self.receives(operands[k])
 
     cdef inline void begin(self, uint32_t source) noexcept:
-        self.level = self.last[source]
+        self.level = self.last[self.gradient[source]]
 
     # ---- events -----------------------------------------------------------------------------------------------------------
 
@@ -203,7 +210,7 @@ cdef class Backward:
         self.open_event.high = 0
         if event.high == 0:
             return 0
-        if self.row_of[event.cell] != 0:
+        if self.graph.cells[event.cell].choice != 0:
             self.row_event(event.cell, event.low, event.high)
         else:
             self.dot_terms(event.cell, event.low, event.high)
@@ -227,8 +234,8 @@ cdef class Backward:
             self.flush()
             return self.sum_terms(number, k, k + 1)
         if k == 0 and total.start != 0:
-            if self.row_of[number] != 0:
-                self.starts_stay(self.row_of[number] - 1)
+            if self.graph.cells[number].choice != 0:
+                self.starts_stay(self.graph.cells[number].choice - 1)
             else:
                 self.flush()
             return self.single(R_BACK_C, number, total.start, 1.0)
@@ -244,7 +251,6 @@ cdef class Backward:
     cdef int event(self, Event *event) except -1:
         cdef uint32_t c = event.cell
         cdef Cell *cell = &self.graph.cells[c]
-        self.now += 1
         if cell.op == C_ABSORBED:
             return self.product(cell.right, cell.link, cell.link + 1)
         if cell.op == C_ABSORBED_SUM:
@@ -269,6 +275,7 @@ cdef class Backward:
     cdef int draft_all(self) except -1:
         cdef size_t k
         for k in range(self.graph.n_events, 0, -1):
+            self.now += 1
             self.event(&self.graph.events[k - 1])
         self.now += 1
         return self.flush()
@@ -276,23 +283,23 @@ cdef class Backward:
     # ---- rows of logits of which a target is one ---------------------------------------------------------------------------
 
     cdef int set_rows(self) except -1:
-        """Find out of which sums each choice is; see `Choice`."""
+        """Mark the sums that are rows of a choice; see `Choice`."""
         for k, choice in enumerate(self.choices):
             for cell in choice.rows:
-                self.row_of[<uint32_t>cell] = k + 1
+                self.graph.cells[<uint32_t>cell].choice, self.graph.cells[<uint32_t>cell].link = k + 1, 0
         return 0
 
     cdef int row_event(self, uint32_t c, uint32_t low, uint32_t high) except -1:
         """The walk came to the logits by the target's row: all rows but that one have their turn before it. They wait for it,
         and are one event, whose order the target decides. Nothing else may reach their operands meanwhile."""
-        cdef uint32_t k = self.row_of[c] - 1, n = self.graph.cells[c].b, row_cell, i
+        cdef uint32_t k = self.graph.cells[c].choice - 1, n = self.graph.cells[c].b, row_cell, i
         cdef Cell *cell
         cdef Choice choice = self.choices[k]
-        if self.waiting[c] != 0:                            # the rest of the target's row, which went with its first part
+        if self.graph.cells[c].link != 0:                            # the rest of the target's row, which went with its first part
             for row_cell in choice.rows:                    # had another row been the target's, it would be its turn
-                self.stays(row_cell, low, high, self.waiting[row_cell])
+                self.stays(row_cell, low, high, self.graph.cells[row_cell].link)
             return 0
-        self.waiting[c] = self.opened
+        self.graph.cells[c].link = self.opened
         choice.n_waiting += 1
         if choice.n_waiting < <size_t>len(choice.rows):
             if low != 0 or high != n or c == choice.rows[choice.chosen]:
@@ -305,15 +312,15 @@ cdef class Backward:
             cell = &self.graph.cells[row_cell]
             if not self.is_safe(cell, 0, n):
                 raise NotRecorded(CANNOT_CHOOSE)
-            self.level = max(self.level, self.last[row_cell])
-            self.stays(row_cell, 0, n, self.waiting[row_cell])
+            self.behind(row_cell)
+            self.stays(row_cell, 0, n, self.graph.cells[row_cell].link)
             self.vector_behind(cell.a, 0, n)
             self.vector_behind(cell.right, 0, n)
         self.level += 1
         for i, row_cell in enumerate(choice.rows):
             self.draft_row(k, i, row_cell)
         for row_cell in choice.rows:
-            self.waiting[row_cell] = self.now
+            self.graph.cells[row_cell].link = self.now
             cell = &self.graph.cells[row_cell]
             self.vector_receives(cell.a, 0, n)
             self.vector_receives(cell.right, 0, n)
@@ -335,7 +342,7 @@ cdef class Backward:
         cdef Choice choice = self.choices[k]
         if choice.n_waiting == <size_t>len(choice.rows):
             for row_cell in choice.rows:
-                if self.touched[self.gradient[self.graph.cells[row_cell].start]] > self.waiting[row_cell]:
+                if self.touched[self.gradient[self.graph.cells[row_cell].start]] > self.graph.cells[row_cell].link:
                     raise NotRecorded(CANNOT_CHOOSE)
         return 0
 

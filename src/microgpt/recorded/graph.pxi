@@ -36,8 +36,8 @@ ctypedef struct Cell:                   # 64 bytes: the passes over them take as
     uint32_t start                      # sums: the cell that they begin with
     uint32_t uses                       # as an operand; a vector of several dot products is one
     uint32_t vector                     # 1 + the latest Vector of dot products that begins with it
-    uint32_t link                       # scalar sums: terms so far, then, of absorbed cells, which term
-    uint32_t choice                     # products of a weight: 1 + the choice that picked the weight; leaves: see Choice.take
+    uint32_t link                       # sums: terms so far; absorbed: which term; rows of a choice: the turn since when they wait
+    uint32_t choice                     # 1 + the choice that picked this weight, or has this row; leaves: see Choice.take
     uint16_t table                      # C_PARAM and C_LOOKUP: 1 + the table it is an element of
     uint16_t column                     # in its table
     int32_t slot
@@ -52,6 +52,9 @@ ctypedef struct Cell:                   # 64 bytes: the passes over them take as
     uint8_t unsure_grad                 # it may receive an int
     uint8_t kept                        # one of several results: it stays a cell of its own
 
+cdef Cell NEW_CELL                      # all zeros but for:
+NEW_CELL.slot, NEW_CELL.level = -1, -1
+
 ctypedef struct Vector:                 # operands of a sum, or one side of those of dot products: of all that have the same
     uint32_t first                      # in `operands`
     uint32_t n
@@ -59,8 +62,8 @@ ctypedef struct Vector:                 # operands of a sum, or one side of thos
     int32_t slot                        # of the first one, if they are neighbours; NONE_YET; APART
     uint32_t node                       # of the first one, if they were read from a range; else 0
     uint8_t float_grad                  # all their gradients are known to receive a float
-    uint8_t in_parts                    # some terms may have their turn in backward before others
-    uint8_t is_row                      # parameters that are used in no other way: see Backward
+    uint8_t of_dots                     # one side of dot products
+    uint8_t is_one                      # as to the order of backward: see Backward
 
 ctypedef struct Event:                  # in the order of the walk: these terms of a cell, or all that there is to it
     uint32_t cell
@@ -110,6 +113,7 @@ cdef class Graph:
     cdef uint32_t first_place
     cdef uint32_t root
     cdef list held                      # the Values of C_PARAM
+    cdef list inner                     # nodes below the root that have a Value
     cdef dict powers                    # node -> exponent or base
 
     def __cinit__(self):
@@ -117,8 +121,8 @@ cdef class Graph:
         self.by_block = <uint32_t **>PyMem_RawCalloc(self.n_blocks, sizeof(uint32_t *))
         if self.by_block == NULL:
             raise MemoryError
-        self.held = []
-        self.new_cell(0, C_CONST)                           # cell 0 is 0.0
+        self.held, self.inner = [], []
+        self.new_source(0, C_CONST)                          # cell 0 is 0.0
 
     def __dealloc__(self):
         cdef uint32_t number
@@ -133,16 +137,28 @@ cdef class Graph:
         PyMem_RawFree(self.local_grads)
         PyMem_RawFree(self.events)
 
-    cdef uint32_t new_cell(self, uint32_t node, uint8_t op) except? 0xffffffff:
+    cdef int reserve(self, size_t n) except -1:
+        """Room for n more cells and events."""
+        self.cells = <Cell *>grown(self.cells, &self.cells_capacity, self.n_cells + n, sizeof(Cell))
+        self.events = <Event *>grown(self.events, &self.events_capacity, self.n_events + n, sizeof(Event))
+        return 0
+
+    cdef inline uint32_t next_cell(self, uint32_t node, uint8_t op) except? 0xffffffff:
+        cdef uint32_t c = <uint32_t>self.n_cells
         cdef Cell *cell
-        self.cells = <Cell *>grown(self.cells, &self.cells_capacity, self.n_cells + 1, sizeof(Cell))
-        cell = &self.cells[self.n_cells]
-        memset(cell, 0, sizeof(Cell))
-        cell.node, cell.op, cell.slot, cell.level = node, op, -1, -1
+        if self.n_cells == self.cells_capacity:
+            self.reserve(1)
+        cell = &self.cells[c]
+        cell[0] = NEW_CELL
+        cell.node, cell.op = node, op
         self.n_cells += 1
-        if op != C_UNSET:
-            self.add_source(<uint32_t>(self.n_cells - 1))
-        return <uint32_t>(self.n_cells - 1)
+        return c
+
+    cdef uint32_t new_source(self, uint32_t node, uint8_t op) except? 0xffffffff:
+        """A cell that no instruction computes, or R_MAX."""
+        cdef uint32_t c = self.next_cell(node, op)
+        self.add_source(c)
+        return c
 
     cdef int add_source(self, uint32_t c) except -1:
         self.sources = <uint32_t *>grown(self.sources, &self.sources_capacity, self.n_sources + 1, sizeof(uint32_t))
@@ -161,30 +177,33 @@ cdef class Graph:
 
     cdef inline uint32_t cell_of(self, uint32_t node) except? 0xffffffff:
         """The cell of a node; of a new one that is no leaf, without an operation yet."""
-        cdef uint32_t *found = self.place_of(node)
-        return found[0] if found[0] != NONE else self.cell_of_new(node, found)
+        cdef uint32_t *places = self.by_block[node >> BLOCK_BITS]
+        if places != NULL and places[node & PLACE_MASK] != NONE:
+            return places[node & PLACE_MASK]
+        return self.cell_of_new(node)
 
-    cdef uint32_t cell_of_new(self, uint32_t node, uint32_t *found) except? 0xffffffff:
+    cdef uint32_t cell_of_new(self, uint32_t node) except? 0xffffffff:
         cdef Block *block = block_of(arena, node)
-        cdef uint32_t place = node & PLACE_MASK
-        cdef Cell *cell
-        found[0] = self.new_cell(node, C_UNSET)
-        cell = &self.cells[found[0]]
-        if block.flags[place] & SUBCLASS:
+        cdef uint32_t place = node & PLACE_MASK, c
+        cdef uint8_t flags = block.flags[place]
+        cdef uint32_t *found = self.place_of(node)
+        if flags & SUBCLASS:
             raise NotRecorded("it uses a Value of a subclass")
-        if block.flags[place] & DATA_INT:
-            cell.kind = K_INT
-        cell.number = block.numbers[place]
-        if block.flags[place] & LEAF:
-            self.add_source(found[0])
+        if flags & LEAF:
+            c = self.new_source(node, C_CONST if block.handles[place] == NULL else C_PARAM)
+            self.cells[c].number = block.numbers[place]
             if block.handles[place] != NULL:
-                cell.op = C_PARAM
                 self.held.append(<object>block.handles[place])
-            else:
-                cell.op = C_CONST
-        elif block.serial < self.first_serial or (block.serial == self.first_serial and place < self.first_place):
-            raise NotRecorded("it uses a Value that was computed before the call; compute it inside the function")
-        return found[0]
+        else:
+            if block.serial < self.first_serial or (block.serial == self.first_serial and place < self.first_place):
+                raise NotRecorded("it uses a Value that was computed before the call; compute it inside the function")
+            c = self.next_cell(node, C_UNSET)
+            if block.handles[place] != NULL:
+                self.inner.append(node)
+        if flags & DATA_INT:
+            self.cells[c].kind = K_INT
+        found[0] = c
+        return c
 
     cdef inline uint32_t *left_of(self, const Cell *cell) noexcept:
         return self.operands + self.vectors[cell.a].first
@@ -207,7 +226,7 @@ cdef class Graph:
                 self.cells[operands[k]].uses -= 1
             return known - 1
         self.vectors = <Vector *>grown(self.vectors, &self.vectors_capacity, self.n_vectors + 1, sizeof(Vector))
-        self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, 0, False, False, False)
+        self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, 0, False, of_dots, False)
         self.n_operands += n
         self.n_vectors += 1
         if of_dots and n:
@@ -248,8 +267,9 @@ cdef class Graph:
                 return APART
         return first
 
-    cdef int add_event(self, uint32_t cell, uint32_t low, uint32_t high) except -1:
-        self.events = <Event *>grown(self.events, &self.events_capacity, self.n_events + 1, sizeof(Event))
+    cdef inline int add_event(self, uint32_t cell, uint32_t low, uint32_t high) except -1:
+        if self.n_events == self.events_capacity:
+            self.reserve(1)
         self.events[self.n_events] = Event(cell, low, high)
         self.n_events += 1
         return 0
@@ -287,7 +307,7 @@ cdef class Graph:
         self.local_grads = <double *>grown(self.local_grads, &self.local_grads_capacity, self.n_local_grads + n, sizeof(double))
         memcpy(self.local_grads + self.n_local_grads, local_grads, n * sizeof(double))
         k = self.read_vector(ids, False, n, False)
-        self.cells[c].op, self.cells[c].int_number = C_CONSTRUCTED, False
+        self.cells[c].op, self.cells[c].number = C_CONSTRUCTED, block.numbers[place]
         self.cells[c].a, self.cells[c].b, self.cells[c].right = k, n, <uint32_t>self.n_local_grads
         self.n_local_grads += n
         return self.add_source(c)
@@ -296,13 +316,14 @@ cdef class Graph:
         cdef Cell *cell = &self.cells[c]
         cdef uint32_t base = self.cells[cell.a].node
         cdef double x = block_of(arena, base).numbers[base & PLACE_MASK]
+        cdef double raised = block_of(arena, cell.node).numbers[cell.node & PLACE_MASK]
         number = self.powers.get(cell.node)
         if number is not None:
             cell.number, cell.int_number = float(number), isinstance(number, int)
         elif operation == OP_RPOW or not isfinite(x):
             raise NotRecorded("a power was computed from a number that is not finite", True)
         else:                                               # by a function or an operator of ours: -1 or -0.5
-            cell.number = -1.0 if pow(x, -1.0) == cell.number and (x != 1.0 or self.is_inverse(cell.node)) else -0.5
+            cell.number = -1.0 if pow(x, -1.0) == raised and (x != 1.0 or self.is_inverse(cell.node)) else -0.5
         cell.op = R_POW if operation == OP_POW else R_RPOW
         return 0
 
@@ -331,25 +352,24 @@ cdef class Graph:
             raise NotRecorded("gelu is the interpreter's own before Python 3.11")
         return 0
 
-    cdef uint32_t read_node(self, uint32_t node) except? 0xffffffff:
+    cdef inline int read_node(self, uint32_t node, Block *block, uint8_t flags) except -1:
         """Give the cell of this node, which is no dot product, its operation and operands."""
         cdef uint32_t c = self.cell_of(node), place = node & PLACE_MASK, a, b
-        cdef Block *block = block_of(arena, node)
-        cdef uint8_t flags = block.flags[place]
+        cdef Children *children = &block.children[place]
+        cdef Cell *cell
+        self.add_event(c, 0, 0)
         if flags & NARY or (block.constructed[place >> 6] >> (place & 63)) & 1:
-            self.read_constructed(c, block, place)
-            return c
-        if block.children[place].second == 0:
-            self.read_unary(c, block, place)
-            return c
+            return self.read_constructed(c, block, place)
+        if children.second == 0:
+            return self.read_unary(c, block, place)
         if (block.raised[place >> 6] >> (place & 63)) & 1:
             raise NotRecorded("it has a Value as an exponent; write (b * a.log()).exp()")
-        a, b = self.cell_of(block.children[place].first), self.cell_of(block.children[place].second)
+        a, b = self.cell_of(children.first), self.cell_of(children.second)
         self.cells[a].uses += 1
         self.cells[b].uses += 1
-        self.cells[c].op = R_ADD if flags & ONES else R_MUL
-        self.cells[c].a, self.cells[c].b = a, b
-        return c
+        cell = &self.cells[c]
+        cell.op, cell.a, cell.b = R_ADD if flags & ONES else R_MUL, a, b
+        return 0
 
     cdef int read_terms(self, uint32_t node, uint32_t low, uint32_t high) except -1:
         """An event of a dot product; high NONE: the rest of it."""
@@ -362,8 +382,6 @@ cdef class Graph:
             low, high = self.cells[c].link, self.cells[c].b
             self.claim_exps(c)
         self.cells[c].link = high
-        if self.cells[c].op == R_DOT and high - low != self.cells[c].b:
-            self.vectors[self.cells[c].a].in_parts = self.vectors[self.cells[c].right].in_parts = True
         return self.add_event(c, low, high)
 
     cdef int claim_exps(self, uint32_t c) except -1:
@@ -380,7 +398,7 @@ cdef class Graph:
                 return 0
         if self.cells[self.cells[exponents[0]].a].b != NONE:
             return 0
-        largest = self.new_cell(0, R_MAX)
+        largest = self.new_source(0, R_MAX)
         cell = &self.cells[c]
         operands = self.next_operands(cell.b)
         exponents = self.left_of(cell)
@@ -396,7 +414,7 @@ cdef class Graph:
     cdef int read_from(self, uint32_t root) except -1:
         """Read what lies below the root, in the order of `backward`."""
         cdef size_t n, k
-        cdef uint32_t first, last, node
+        cdef uint32_t first, last
         if block_prepare(arena, arena.open[RESULTS]) < 0 or scratch_reserve(arena) < 0:
             raise MemoryError
         spans_prepare(arena)
@@ -406,6 +424,7 @@ cdef class Graph:
         try:
             if arena.walk_failed or arena.walk_spent:
                 raise NotRecorded("it calls backward(); call it on the result instead")
+            self.reserve(nodes_in(arena.scratch, n))
             for k in range(n):
                 first, last = <uint32_t>(arena.scratch[k] >> 32), <uint32_t>arena.scratch[k]
                 if last == 0:                               # read with the entry before it
@@ -413,17 +432,31 @@ cdef class Graph:
                 if k + 1 < n and <uint32_t>arena.scratch[k + 1] == 0:
                     self.read_terms(<uint32_t>(arena.scratch[k + 1] >> 32), first, last)
                     continue
-                for node in range(first, last + 1):
-                    self.read_one(node)
+                self.read_span(first, last)
         finally:
             unvisit(arena, n)
         self.root = self.cell_of(root)
         return 0
 
-    cdef int read_one(self, uint32_t node) except -1:
-        cdef uint8_t flags = block_of(arena, node).flags[node & PLACE_MASK]
-        if flags & LEAF:
-            return 0
-        if flags & DOT == DOT:
-            return self.read_terms(node, 0, NONE)
-        return self.add_event(self.read_node(node), 0, 0)
+    cdef int read_span(self, uint32_t first, uint32_t last) except -1:
+        """Nodes side by side in a block."""
+        cdef Block *block = block_of(arena, first)
+        cdef uint32_t node
+        cdef uint8_t flags
+        for node in range(first, last + 1):
+            flags = block.flags[node & PLACE_MASK]
+            if flags & LEAF:
+                continue
+            if flags & DOT == DOT:
+                self.read_terms(node, 0, NONE)
+            else:
+                self.read_node(node, block, flags)
+        return 0
+
+
+cdef size_t nodes_in(const uint64_t *entries, size_t n) noexcept:
+    """How many nodes a list of the walk has."""
+    cdef size_t found = 0, k
+    for k in range(n):
+        found += 1 + max(<uint32_t>entries[k], <uint32_t>(entries[k] >> 32)) - <uint32_t>(entries[k] >> 32)
+    return found

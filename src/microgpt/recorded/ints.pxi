@@ -42,15 +42,15 @@ cdef int kind_of_function(Cell *cell, Cell *a) except -1:
     raise NotRecorded("a Value there is an int; write it as a float", True)
 
 
-cdef int find_kinds(Graph graph, const uint32_t *order, size_t n) except -1:
-    """Cell.kind of everything, in the order of creation."""
+cdef int find_kinds(Graph graph) except -1:
+    """Cell.kind of everything, operands first; of a sum whose terms have their turn in parts, the last time is right."""
     cdef size_t i
     cdef uint32_t k
     cdef Cell *cells = graph.cells
     cdef Cell *cell
     cdef Cell total
-    for i in range(n):
-        cell = &cells[order[i]]
+    for i in range(graph.n_events):
+        cell = &cells[graph.events[i].cell]
         if cell.op == R_ADD:
             cell.kind = kind_of_sum(&cells[cell.a], &cells[cell.b])
         elif cell.op == R_MUL:

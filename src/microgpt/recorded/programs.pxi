@@ -34,13 +34,13 @@ cdef class Program:
         cdef Draft *draft
         if n >= MOST_TERMS:
             raise NotRecorded("a sum has more than 16 million terms")
-        self.drafts = <Draft *>grown(self.drafts, &self.capacity, self.n + 1, sizeof(Draft))
+        if self.n == self.capacity:
+            self.drafts = <Draft *>grown(self.drafts, &self.capacity, self.n + 1, sizeof(Draft))
         draft = &self.drafts[self.n]
-        memset(draft, 0, sizeof(Draft))
         draft.instruction.op, draft.instruction.n, draft.instruction.out = op, n, out
         draft.instruction.a, draft.instruction.b, draft.instruction.number = a, b, number
         draft.instruction.a_step = draft.instruction.b_step = 1
-        draft.level = level
+        draft.level, draft.choice, draft.row = level, 0, 0
         self.n += 1
         self.n_levels = max(self.n_levels, level + 1)
         return draft

@@ -7,7 +7,7 @@ ctypedef struct Order:                  # cells sorted by level and operation
 
 
 cdef uint32_t *by_creation(Graph graph, size_t *n) except NULL:
-    """The cells of nodes with an operation, in the order in which they were made, operands first."""
+    """The cells that an instruction computes, in the order in which their nodes were made, operands first."""
     cdef uint32_t *order = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
     cdef uint32_t number, place, c
     if order == NULL:
@@ -19,7 +19,7 @@ cdef uint32_t *by_creation(Graph graph, size_t *n) except NULL:
         number = block_number
         for place in range(<uint32_t>BLOCK_NODES):
             c = graph.by_block[number][place]
-            if c != NONE and (graph.cells[c].op < R_COUNT or graph.cells[c].op == C_CONSTRUCTED):
+            if c != NONE and graph.cells[c].op < R_COUNT:
                 order[n[0]] = c
                 n[0] += 1
     return order

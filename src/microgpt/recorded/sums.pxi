@@ -83,7 +83,6 @@ cdef int take_factors(Graph graph, Cell *total, const uint32_t *products, uint32
     for k in range(n):
         factors[k] = graph.cells[products[k]].b
     total.right = graph.take_vector(n, True)
-    graph.vectors[total.a].in_parts = graph.vectors[total.right].in_parts = True
     return 0
 
 
