@@ -231,7 +231,7 @@ cdef class Recording:
             choice, slots = choices[k], &self.plan.choices[k]
             total = &graph.cells[choice.total]
             if graph.first_slot(total.a) < 0:
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(choice.token)
             slots.token, slots.n = choice.token, total.b
             slots.first = graph.first_slot(total.a)
             if choice.rows:
@@ -316,6 +316,11 @@ cdef class Recording:
                 number = <object>number ** -1
             instance.value[plan.inputs[k].slot] = number
         return True
+
+    @property
+    def n_replayed(self):
+        """How often."""
+        return self.plan.runs
 
     def stats(self):
         """A dict: nodes of the recorded graph, instructions of the two programs, bytes of all memory."""

@@ -297,23 +297,23 @@ cdef class Backward:
         cdef Choice choice = self.choices[k]
         if self.graph.cells[c].link != 0:                            # the rest of the target's row, which went with its first part
             for row_cell in choice.rows:                    # had another row been the target's, it would be its turn
-                self.stays(row_cell, low, high, self.graph.cells[row_cell].link)
+                self.stays(choice, row_cell, low, high, self.graph.cells[row_cell].link)
             return 0
         self.graph.cells[c].link = self.opened
         choice.n_waiting += 1
         if choice.n_waiting < <size_t>len(choice.rows):
             if low != 0 or high != n or c == choice.rows[choice.chosen]:
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(choice.token)
             return 0
         if c != choice.rows[choice.chosen]:
-            raise NotRecorded(CANNOT_CHOOSE)
+            raise cannot_choose(choice.token)
         self.level = 0
         for row_cell in choice.rows:
             cell = &self.graph.cells[row_cell]
             if not self.is_safe(cell, 0, n):
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(choice.token)
             self.behind(row_cell)
-            self.stays(row_cell, 0, n, self.graph.cells[row_cell].link)
+            self.stays(choice, row_cell, 0, n, self.graph.cells[row_cell].link)
             self.vector_behind(cell.a, 0, n)
             self.vector_behind(cell.right, 0, n)
         self.level += 1
@@ -326,14 +326,14 @@ cdef class Backward:
             self.vector_receives(cell.right, 0, n)
         return 0
 
-    cdef int stays(self, uint32_t c, uint32_t low, uint32_t high, uint32_t since) except -1:
+    cdef int stays(self, Choice choice, uint32_t c, uint32_t low, uint32_t high, uint32_t since) except -1:
         """Nothing has reached the operands of these terms since then."""
         cdef Cell *cell = &self.graph.cells[c]
         cdef uint32_t i
         for i in range(low, high):
             if self.touched[self.gradient[self.graph.left_of(cell)[i]]] > since or (
                     self.touched[self.gradient[self.graph.right_of(cell)[i]]] > since):
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(choice.token)
         return 0
 
     cdef int starts_stay(self, uint32_t k) except -1:
@@ -343,7 +343,7 @@ cdef class Backward:
         if choice.n_waiting == <size_t>len(choice.rows):
             for row_cell in choice.rows:
                 if self.touched[self.gradient[self.graph.cells[row_cell].start]] > self.graph.cells[row_cell].link:
-                    raise NotRecorded(CANNOT_CHOOSE)
+                    raise cannot_choose(choice.token)
         return 0
 
     cdef int draft_row(self, uint32_t choice, uint32_t row, uint32_t c) except -1:

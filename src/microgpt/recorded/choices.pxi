@@ -1,8 +1,11 @@
 # What a token decides: the row of a table, and which weight of a softmax is looked at.
 # A part of _recorded.pyx, which includes it.
 
-CANNOT_CHOOSE = ("a target that varies decides the order of backward there, and its logits are not made in one way by linear "
-                 "from the same Values; pass the target by a parameter named in static=(...)")
+
+def cannot_choose(token):
+    """The target decides the order of backward in a way that one recording does not have."""
+    return NotRecorded("more than two targets that vary decide the order of backward, since their logits are not made by one call"
+                       " of linear for each, and for nothing else; pass them by a parameter named in static=(...)", target=token)
 
 
 cdef class Table:
@@ -41,18 +44,18 @@ cdef class Choice:
         cdef Cell *cells = graph.cells
         cdef uint32_t k, exponential, inverse
         if cells[weight].op != R_MUL or cells[cells[weight].b].op != R_POW:
-            raise NotRecorded(CANNOT_CHOOSE)
+            raise cannot_choose(self.token)
         exponential, inverse = cells[weight].a, cells[weight].b
         self.total = cells[inverse].a
         if cells[self.total].op != R_SUM or cells[self.total].uses != 1 or cells[weight].choice != 0:
-            raise NotRecorded("a softmax is used by a token and in another way as well; call it twice")
+            raise NotRecorded("a softmax is used by a token and in another way as well; call it twice", target=self.token)
         self.number = cells[weight].choice = number
         self.chosen = NONE
         for k in range(cells[self.total].b):
             if graph.left_of(&cells[self.total])[k] == exponential:
                 self.chosen = k
         if self.chosen == NONE:
-            raise NotRecorded(CANNOT_CHOOSE)
+            raise cannot_choose(self.token)
         return 0
 
     cdef int find_rows(self, Graph graph) except -1:
@@ -62,10 +65,10 @@ cdef class Choice:
         for k in range(n):
             exponential = graph.left_of(&cells[self.total])[k]
             if cells[exponential].uses != (2 if k == self.chosen else 1) or cells[cells[exponential].a].uses != 1:
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(self.token)
             ways.append(self.way_down(graph, cells[cells[exponential].a].a))
             if ways[k] != ways[0]:
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(self.token)
         if self.rows:
             for row in self.rows:
                 self.compare(graph, self.rows[0], row)
@@ -77,7 +80,7 @@ cdef class Choice:
         if cell.op == C_CONST:
             return 0
         if cell.op not in (C_PARAM, C_LOOKUP) or cell.choice == self.number:
-            raise NotRecorded(CANNOT_CHOOSE)
+            raise cannot_choose(self.token)
         cell.choice = self.number
         return 0
 
@@ -90,7 +93,7 @@ cdef class Choice:
                 self.take(graph, c)
                 return way
             if cell.uses != 1:
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(self.token)
             way.append(cell.op)
             if cell.op == R_DOT:
                 self.rows.append(c)
@@ -104,7 +107,7 @@ cdef class Choice:
                     self.take(graph, cell.b)
                     c = cell.a
             elif cell.op in (R_SUM, R_SHIFT, C_CONSTRUCTED, C_ABSORBED, C_ABSORBED_SUM, C_INPUT):
-                raise NotRecorded(CANNOT_CHOOSE)
+                raise cannot_choose(self.token)
             else:
                 c = cell.a
             cell = &graph.cells[c]
@@ -120,7 +123,7 @@ cdef class Choice:
             shared_right = graph.cells[graph.left_of(a)[0]].op in (C_PARAM, C_CONST)
             shared_left = not shared_right
         if a.b != b.b or shared_left == shared_right:
-            raise NotRecorded(CANNOT_CHOOSE)
+            raise cannot_choose(self.token)
         others = graph.left_of(b) if shared_right else graph.right_of(b)
         for k in range(b.b):
             self.take(graph, others[k])

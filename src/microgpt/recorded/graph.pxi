@@ -72,11 +72,13 @@ ctypedef struct Event:                  # in the order of the walk: these terms 
 
 
 class NotRecorded(Exception):
-    """Why a function cannot be recorded. `later`: it may be another time."""
+    """Why a function cannot be recorded. `later`: it may be another time. `target`: the place of the token among the arguments
+    for each value of which it may."""
 
-    def __init__(self, reason, later=False):
+    def __init__(self, reason, later=False, target=None):
         super().__init__(reason)
         self.later = later
+        self.target = target
 
 
 cdef inline void *grown(void *array, size_t *capacity, size_t needed, size_t size) except? NULL:

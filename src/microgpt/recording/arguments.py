@@ -126,9 +126,10 @@ class Number(Argument):
 
 
 class Arguments:
-    """The arguments of a call: its shape, which is hashable, and the numbers that vary."""
+    """The arguments of a call: their form, which is hashable, and the numbers that vary."""
 
     def __init__(self) -> None:
+        self.form: Any = None
         self.tokens: list[int] = []
         self.numbers: list[float] = []
         self.kept: list[object] = []  # objects that the shape knows by their id

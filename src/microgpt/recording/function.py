@@ -19,6 +19,8 @@ from .recorder import Recorder, Stopped, sentence_of
 from .results import Results, numbers_in
 
 MAX_SHAPES = 256  # of one function: recorded, refused, or still to be tried
+MAX_UNUSED = 8  # with so many recordings that were never replayed, a shape is recorded when it comes the second time
+MAX_TARGETS = 2  # so many targets are told apart by value where they decide the order of backward
 MAX_TRIES = 10  # so many calls of a shape are tried where ints may become floats
 _lock = threading.Lock()  # one recording at a time
 _here = threading.local()
@@ -68,7 +70,8 @@ class recorded:
         self.check_every = check_every
         self.calls = 0
         self._later = ""  # why the last first call was not recorded, though another may be
-        self._tries: dict[Any, int] = {}  # such calls of shapes that are neither recorded nor refused
+        self._tries: dict[Any, int] = {}  # such calls of shapes that are neither recorded nor refused; 0: seen once
+        self._targets: dict[Any, tuple[int, ...]] = {}  # by shape: the tokens of which each value is recorded
         self._names = _parameter_names(function)
         unknown = self.static - set(self._names)
         if unknown:
@@ -86,7 +89,8 @@ class recorded:
         if getattr(_here, "active", False):  # a function that is being recorded calls this one
             return self.function(*args, **kwargs)
         arguments = Arguments()
-        shape = self._shape(arguments, args, kwargs)
+        arguments.form = self._form(arguments, args, kwargs)
+        shape = self._shape(arguments)
         self.calls += 1
         recording = self._shapes.get(shape)
         if type(recording) is Recording:
@@ -107,22 +111,25 @@ class recorded:
         self._shapes.clear()
         self._kept.clear()
         self._tries.clear()
+        self._targets.clear()
 
     def stats(self) -> dict[str, Any]:
         """What is recorded, as a dict:
 
         recordings    for each: nodes of its graph, instructions, bytes, and how often it was replayed
         not_recorded  for each shape that is not, the sentence why
+        seen_once     how many shapes are recorded when they come again, since many recordings were never replayed
         """
         found = self._shapes.values()
         return {
             "recordings": [each.stats() for each in found if isinstance(each, Recording)],
             "not_recorded": [each for each in [*found, self._later] if isinstance(each, str) and each],
+            "seen_once": sum(tries == 0 for tries in self._tries.values()),
         }
 
     # ---- a call ----
 
-    def _shape(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _form(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.static and not kwargs:
             return tuple(map(arguments.shape, args))
         names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names)), *kwargs]
@@ -131,10 +138,27 @@ class recorded:
             for name, value in zip(names, [*args, *kwargs.values()])
         )
 
+    def _shape(self, arguments: Arguments) -> Any:
+        """What each recording has its own of: the form, and the targets of which each value is recorded."""
+        targets = self._targets.get(arguments.form)
+        return (arguments.form, tuple(arguments.tokens[place] for place in targets)) if targets else arguments.form
+
+    def _waits(self, shape: Any) -> bool:
+        """Whether a shape is only noted now, and recorded when it comes again, since recordings do not pay so far."""
+        if shape in self._shapes or shape in self._tries:
+            return False
+        if len(self._shapes) + len(self._tries) >= MAX_SHAPES:
+            self._tries.clear()
+            if len(self._shapes) >= MAX_SHAPES:
+                self.forget()
+        unused = [each for each in self._shapes.values() if isinstance(each, Recording) and each.n_replayed <= 1]
+        if len(unused) >= MAX_UNUSED:
+            self._tries[shape] = 0
+        return shape in self._tries
+
     def _first_call(self, shape: Any, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        is_new = shape not in self._shapes and shape not in self._tries
-        if is_new and len(self._shapes) + len(self._tries) >= MAX_SHAPES:
-            self.forget()
+        if self._waits(shape):
+            return self.function(*args, **kwargs)
         if not _lock.acquire(blocking=False):  # another thread records
             return self.function(*args, **kwargs)
         state = random.getstate()
@@ -144,8 +168,9 @@ class recorded:
             random.setstate(state)
             reason, later = str(no), no.later
         else:
-            self._shapes[shape] = recording
             self._tries.pop(shape, None)
+            shape = self._shape(arguments)  # which may be another one now
+            self._shapes[shape] = recording
             self._later = ""
             self._keep(shape, arguments)
             made = recording.replay(arguments.tokens, arguments.numbers)
@@ -211,42 +236,54 @@ class recorded:
         results = Results(made)
         del made, new_args, new_kwargs, stand_ins
         recorder.weights.clear()
-        root, kept = results.root_first()
-        try:
-            recording = self._recording(recorder, root, kept, start, arguments)
-        except NotRecorded as no:
-            if "kept outside" not in str(no):
-                raise
-            gc.collect()  # a cycle of garbage may hold on to it
-            recording = self._recording(recorder, root, kept, start, arguments)
+        recording = self._read(recorder, *results.root_first(), start, arguments)
         recording.results = results
         return recording
 
-    def _recording(
-        self, recorder: Recorder, root: Value, kept: list[Value], start: Any, arguments: Arguments
-    ) -> Recording:
-        return Recording(
-            root,
-            kept,
-            start,
-            recorder.tables,
-            recorder.lookups,
-            recorder.choices,
-            recorder.inputs,
-            recorder.powers,
-            len(arguments.tokens),
-        )
+    def _read(self, recorder: Recorder, root: Value, kept: list[Value], start: Any, arguments: Arguments) -> Recording:
+        """The recording; where a target decides the order of backward, of this value of it."""
+        targets = self._targets.get(arguments.form, ())
+        collected = False
+        while True:
+            recorder.choices = [choice for choice in recorder.choices if choice[0] not in targets]
+            try:
+                recording = Recording(
+                    root,
+                    kept,
+                    start,
+                    recorder.tables,
+                    recorder.lookups,
+                    recorder.choices,
+                    recorder.inputs,
+                    recorder.powers,
+                    len(arguments.tokens),
+                )
+            except NotRecorded as no:
+                if no.target is not None and len(targets) < MAX_TARGETS:
+                    targets = (*targets, no.target)
+                elif "kept outside" in str(no) and not collected:
+                    collected = True
+                    gc.collect()  # a cycle of garbage may hold on to it
+                else:
+                    raise
+            else:
+                if targets:
+                    self._targets[arguments.form] = targets
+                return recording
 
     def _keep(self, shape: Any, arguments: Arguments) -> None:
         """The objects among the arguments whose id is part of the shape: recordings go when they go."""
         for thing in arguments.kept:
+            key = shape, id(thing)
             try:
-                self._kept[id(thing)] = weakref.ref(thing, functools.partial(self._drop, shape))
+                self._kept[key] = weakref.ref(thing, functools.partial(self._drop, key, arguments.form))
             except TypeError:
-                self._kept[id(thing)] = thing
+                self._kept[key] = thing
 
-    def _drop(self, shape: Any, _: object) -> None:
-        self._shapes.pop(shape, None)
+    def _drop(self, key: tuple[Any, int], form: Any, _: object) -> None:
+        self._kept.pop(key, None)
+        self._shapes.pop(key[0], None)
+        self._targets.pop(form, None)
 
     def _check(self, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for ours, expected in zip(numbers_in(made), numbers_in(self.function(*args, **kwargs))):
