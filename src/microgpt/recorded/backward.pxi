@@ -295,7 +295,7 @@ cdef class Backward:
         cdef uint32_t k = self.graph.cells[c].choice - 1, n = self.graph.cells[c].b, row_cell, i
         cdef Cell *cell
         cdef Choice choice = self.choices[k]
-        if self.graph.cells[c].link != 0:                            # the rest of the target's row, which went with its first part
+        if self.graph.cells[c].link != 0:                   # the rest of the target's row, which went with its first part
             for row_cell in choice.rows:                    # had another row been the target's, it would be its turn
                 self.stays(choice, row_cell, low, high, self.graph.cells[row_cell].link)
             return 0

@@ -36,7 +36,7 @@ ctypedef struct Cell:                   # 64 bytes: the passes over them take as
     uint32_t start                      # sums: the cell that they begin with
     uint32_t uses                       # as an operand; a vector of several dot products is one
     uint32_t vector                     # 1 + the latest Vector of dot products that begins with it
-    uint32_t link                       # sums: terms so far; absorbed: which term; rows of a choice: the turn since when they wait
+    uint32_t link                       # sums: terms so far; absorbed: which term; rows of a choice: since when they wait
     uint32_t choice                     # 1 + the choice that picked this weight, or has this row; leaves: see Choice.take
     uint16_t table                      # C_PARAM and C_LOOKUP: 1 + the table it is an element of
     uint16_t column                     # in its table

@@ -18,7 +18,8 @@ from .arguments import Arguments, StandIns
 from .recorder import Recorder, Stopped, sentence_of
 from .results import Results, numbers_in
 
-MAX_SHAPES = 256  # of one function: recorded, refused, or still to be tried
+MAX_SHAPES = 256  # of one function: recorded or refused; and so many that are still to be tried
+PATIENCE = 16 * MAX_SHAPES  # all of them are forgotten when so many calls had other shapes
 MAX_UNUSED = 8  # with so many recordings that were never replayed, a shape is recorded when it comes the second time
 MAX_TARGETS = 2  # so many targets are told apart by value where they decide the order of backward
 MAX_TRIES = 10  # so many calls of a shape are tried where ints may become floats
@@ -78,6 +79,7 @@ class recorded:
             raise TypeError(f"recorded: {function.__name__} has no parameter {sorted(unknown)[0]!r}")
         self._shapes: dict[Any, Recording | str] = {}  # by the shape of arguments; or the reason why not
         self._kept: dict[Any, object] = {}
+        self._others = 0  # calls of other shapes since there is no room for them
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -112,6 +114,7 @@ class recorded:
         self._kept.clear()
         self._tries.clear()
         self._targets.clear()
+        self._others = 0
 
     def stats(self) -> dict[str, Any]:
         """What is recorded, as a dict:
@@ -144,13 +147,17 @@ class recorded:
         return (arguments.form, tuple(arguments.tokens[place] for place in targets)) if targets else arguments.form
 
     def _waits(self, shape: Any) -> bool:
-        """Whether a shape is only noted now, and recorded when it comes again, since recordings do not pay so far."""
+        """Whether a new shape is not recorded: there is no room, or recordings do not pay so far. Then it is noted, and
+        recorded when it comes again."""
         if shape in self._shapes or shape in self._tries:
             return False
-        if len(self._shapes) + len(self._tries) >= MAX_SHAPES:
+        if len(self._shapes) >= MAX_SHAPES:  # those that are recorded stay, unless others come all the time
+            self._others += 1
+            if self._others < PATIENCE:
+                return True
+            self.forget()
+        if len(self._tries) >= MAX_SHAPES:
             self._tries.clear()
-            if len(self._shapes) >= MAX_SHAPES:
-                self.forget()
         unused = [each for each in self._shapes.values() if isinstance(each, Recording) and each.n_replayed <= 1]
         if len(unused) >= MAX_UNUSED:
             self._tries[shape] = 0
