@@ -8,11 +8,11 @@ All arithmetic on activations and gradients stands in kernels/ (fused.h says how
     GPT.train_step -> train_one -> kernels.loss (forward_body.h), kernels.backward (backward_body.h), adam.update
     GPT.generate   -> kernels.generate_step (generate_body.h), draw
 """
+from cpython.array cimport array as Array
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.sequence cimport PySequence_Fast_ITEMS
 from libc.math cimport INFINITY, M_PI, isfinite, log, pow, sqrt
 from libc.stdint cimport INT32_MAX, SIZE_MAX, int32_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
@@ -200,15 +200,15 @@ cdef class GPT:
         shuffle_and_fill(None, self.params, _INIT_STD, random.Random() if rng is None else rng)
         self.params.may_have_changed = True
 
-    def restart(self, rng=None, *, list shuffled=None):
+    def restart(self, rng=None, *, Array order=None):
         """Be what GPT(config, rng) is, in the same memory, which views show then. For who trains many of one size.
 
-        shuffled: a list that rng is to shuffle first, as rng.shuffle does.
+        order: see shuffle_order, which is called first.
         """
         cdef Doubles numbers
         self.begin()
         try:
-            shuffle_and_fill(shuffled, self.params, _INIT_STD, random.Random() if rng is None else rng)
+            shuffle_and_fill(order, self.params, _INIT_STD, random.Random() if rng is None else rng)
             self.params.may_have_changed = True
             for numbers in (self.first, self.second, self.main.grads):
                 memset(numbers.at, 0, numbers.n * sizeof(double))

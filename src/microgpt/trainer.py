@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
 
 from . import checks, memory
-from ._fused import GPT, shuffle
+from ._fused import GPT, shuffle_order
 from .files import checkpoint_file
 from .model import GPTConfig
 from .schedules import SCHEDULES
@@ -73,8 +74,6 @@ class Trainer:
     Thread-safety: use a Trainer from one thread at a time; different ones may train in parallel.
     """
 
-    documents: list[str]  # trained on, shuffled
-    held_out: list[str]  # evaluated on
     tokenizer: Vocabulary | TokenizerAdapter
     config: GPTConfig
     settings: Settings
@@ -100,17 +99,18 @@ class Trainer:
         self.threads = checks.at_least_one("threads", threads)
         if isinstance(documents, str):
             raise TypeError("documents must be several strings, not one; see microgpt.data.load_documents")
-        shuffled = list(documents)
-        _check_documents(shuffled, self.settings)
+        self._everyone = list(documents)
+        _check_documents(self._everyone, self.settings)
         kept = None if init_from is None else _loaded(init_from)
         if kept is not None:
             tokenizer, config = _continued(kept, tokenizer, config)
-        self.tokenizer = Tokenizer(shuffled) if tokenizer is None else as_tokenizer(tokenizer)
-        lengths = _lengths(shuffled, self.tokenizer, check=tokenizer is not None)
+        self.tokenizer = Tokenizer(self._everyone) if tokenizer is None else as_tokenizer(tokenizer)
+        lengths = _lengths(self._everyone, self.tokenizer, check=tokenizer is not None)
         if not isinstance(config, GPTConfig):
             config = GPTConfig(**{"vocab_size": self.tokenizer.vocab_size, **(config or {})})
         self._fit(config, lengths)
-        self._begin(shuffled)
+        self._order = array("I")
+        self._begin()
         if kept is not None:
             self.model.load_state_dict(kept.weights)
 
@@ -124,22 +124,21 @@ class Trainer:
         workers = 1 if self._plain else 1 + min(self.threads, self.settings.batch_size)
         _check_memory(config, max(lengths) + 1, workers)
 
-    def _begin(self, documents: list[str], model: GPT | None = None) -> None:
-        """What the seed decides, in the script's order: shuffle `documents`, in place, and draw the parameters.
+    def _begin(self, model: GPT | None = None) -> None:
+        """What the seed decides, in the script's order: shuffle the documents and draw the parameters.
 
         model: one of the same sizes whose memory may be used again.
         """
         self.rng = random.Random(self.settings.seed)
+        if len(self._order) != len(self._everyone):
+            self._order = array("I", [0]) * len(self._everyone)
+        self._chosen: tuple[list[str], list[str]] | None = None
+        self._digest: str | None = None
         if model is None:
-            shuffle(documents, self.rng)
+            shuffle_order(self._order, self.rng)
             self.model = GPT(self.config, self.rng)
         else:
-            model.restart(self.rng, shuffled=documents)
-        end = len(documents) - self.settings.holdout
-        self.held_out = documents[end:]
-        del documents[end:]
-        self.documents = documents
-        self._digest: str | None = None
+            model.restart(self.rng, order=self._order)
 
     def restart(self, documents: list[str], config: GPTConfig, settings: Settings) -> None:
         """Be what Trainer(documents, tokenizer, config, settings) is, for the cost of a shuffle and fresh parameters.
@@ -147,13 +146,39 @@ class Trainer:
         documents: those it was made of, in their first order; the tokenizer is the one it has. Raises what that would.
         """
         _check_number(documents, settings)
-        self.settings = settings
+        self.settings, self._everyone = settings, documents
         if config == self.config:
-            self._begin(list(documents), self.model)
+            self._begin(self.model)
         else:
             del self.model  # two large models need not fit
             self._fit(config, _lengths(documents, self.tokenizer, check=False))
-            self._begin(list(documents))
+            self._begin()
+
+    @property
+    def documents(self) -> list[str]:
+        """Those trained on, shuffled."""
+        return self._divided()[0]
+
+    @property
+    def held_out(self) -> list[str]:
+        """Those evaluated on, shuffled."""
+        return self._divided()[1]
+
+    def _divided(self) -> tuple[list[str], list[str]]:
+        if self._chosen is None:  # not before somebody asks: a short run looks at few of many documents
+            end = self.num_documents
+            self._chosen = self._at(0, end), self._at(end, len(self._order))
+        return self._chosen
+
+    @property
+    def num_documents(self) -> int:
+        """How many are trained on."""
+        return len(self._everyone) - self.settings.holdout
+
+    def _at(self, start: int, end: int) -> list[str]:
+        """These of the shuffled documents."""
+        everyone = self._everyone
+        return [everyone[index] for index in self._order[start:end]]
 
     def __copy__(self) -> Trainer:
         from copy import deepcopy
@@ -218,12 +243,17 @@ class Trainer:
 
     def _tokens(self, steps: range) -> Iterator[list[int]]:
         """The documents of these steps, as tokens."""
-        wanted = len(steps) * self.settings.batch_size
-        first = steps.start * self.settings.batch_size % len(self.documents)
-        chosen = self.documents[first : first + wanted]
-        while len(chosen) < wanted:
-            chosen += self.documents[: wanted - len(chosen)]
-        return self._encode(chosen)
+        size = self.settings.batch_size
+        return self._encode(self.taken(steps.start * size, len(steps) * size))
+
+    def taken(self, first: int, count: int) -> list[str]:
+        """The documents that training takes, from number `first` on; after the last one it begins anew."""
+        number = self.num_documents
+        first %= number
+        found = self._at(first, min(first + count, number))
+        while len(found) < count:
+            found += self._at(0, min(count - len(found), number))
+        return found
 
     def _encode(self, documents: Iterable[str]) -> Iterator[list[int]]:
         """The tokens of documents, as many as the model can see: a character more would not be looked at."""
@@ -264,7 +294,7 @@ class Trainer:
         if self._digest is None:
             from .data import digest
 
-            self._digest = digest(self.documents + self.held_out)
+            self._digest = digest(self._at(0, len(self._order)))
         return self._digest
 
     def save(self, where: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:

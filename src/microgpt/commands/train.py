@@ -137,7 +137,7 @@ def _run(session: Session, options: Options, stop: Stop) -> int:
     _tell(session, options)
     if not options.resume:
         output.write(
-            f"num docs: {len(trainer.documents) + len(trainer.held_out)}\n"
+            f"num docs: {trainer.num_documents + trainer.settings.holdout}\n"
             f"vocab size: {trainer.tokenizer.vocab_size}\n"
             f"num params: {trainer.config.num_params}\n"
         )
@@ -162,7 +162,7 @@ def _tell(session: Session, options: Options) -> None:
         note(f"resuming at step {trainer.step} of {trainer.num_steps}")
     cut, beyond, tokens = trainer.cut
     if cut:
-        count, size = len(trainer.documents) + len(trainer.held_out), trainer.config.block_size
+        count, size = trainer.num_documents + trainer.settings.holdout, trainer.config.block_size
         share = f"{100 * beyond / tokens:.2g} % of all letters"
         note(f"{cut} of {count} documents are longer than --block-size {size} and cut there: {share} are never seen")
 

@@ -83,25 +83,31 @@ cdef double next_uniform(Twister *twister) noexcept nogil:
     return (high * 67108864.0 + low) * (1.0 / 9007199254740992.0)
 
 
-def shuffle(list items, rng):
-    """rng.shuffle(items), with its numbers, many times faster for a random.Random."""
-    shuffle_and_fill(items, None, 0.0, rng)
+def shuffle_order(Array order, rng):
+    """Make `order`, an array of typecode "I", what list(range(len(order))) becomes by rng.shuffle, many times faster for a
+    random.Random. Whoever goes through a list in this order need not copy it, and touches what it uses alone."""
+    shuffle_and_fill(order, None, 0.0, rng)
 
 
-cdef int shuffle_and_fill(list items, Doubles numbers, double deviation, rng) except -1:
-    """rng.shuffle(items), then numbers[i] = rng.gauss(0, deviation), one after the other; None for what is not wanted."""
+cdef int shuffle_and_fill(Array order, Doubles numbers, double deviation, rng) except -1:
+    """shuffle_order(order, rng), then numbers[i] = rng.gauss(0, deviation), one after the other; None for what is not wanted."""
     cdef Twister twister
-    cdef size_t i
-    if type(rng) is not random.Random or items is not None and len(items) > INT32_MAX:  # its methods may be anything
-        if items is not None:
-            rng.shuffle(items)
+    cdef size_t i, n = 0 if order is None else len(order)
+    if order is not None and order.typecode != "I":
+        raise TypeError("an order is an array of typecode 'I'")
+    if type(rng) is not random.Random or n > INT32_MAX:     # its methods may be anything
+        if order is not None:
+            shuffled = list(range(n))
+            rng.shuffle(shuffled)
+            order[:] = array.array("I", shuffled)
         for i in range(0 if numbers is None else numbers.n):
             numbers.at[i] = rng.gauss(0, deviation)
         return 0
     spare = rng.gauss_next                      # normal numbers come in pairs
     take_words(&twister, rng)
-    if items is not None:
-        shuffle_pointers(PySequence_Fast_ITEMS(items), len(items), &twister)
+    for i in range(n):
+        order.data.as_uints[i] = <unsigned int>i
+    shuffle_numbers(NULL if order is None else order.data.as_uints, <uint32_t>n, &twister)
     if numbers is not None:
         spare = fill_normal(numbers, deviation, spare, &twister)
     give_words(&twister, rng)
@@ -126,21 +132,26 @@ cdef object fill_normal(Doubles numbers, double deviation, given, Twister *twist
     return spare if has_spare else None
 
 
-cdef void shuffle_pointers(PyObject **items, uint32_t n, Twister *twister) noexcept:
+cdef void shuffle_numbers(unsigned int *items, uint32_t n, Twister *twister) noexcept nogil:
     """A number too large is drawn again in random.shuffle. Here an item is then swapped with itself, and it is its turn once
     more: which of the two happens is chance, and no branch that could be foreseen."""
     cdef uint32_t last = n - 1, chosen, large, least
-    cdef int shift = 0      # bits of a word that are not looked at
-    cdef PyObject *item
+    cdef int used, shift = 0        # bits of a word that are not looked at
+    cdef unsigned int item
     while n > 1 and last > 0:
         while (last + 1) >> (31 - shift) == 0:
             shift += 1
         least = (1u << (31 - shift)) - 1        # the last item of which so many bits choose
-        while last >= least and last > 0:
-            chosen = next_word(twister) >> shift
+        if twister.used >= WORDS:
+            twist(twister)
+        used = twister.used                     # in a register: what is swapped might be where it lies, to a compiler
+        while last >= least and last > 0 and used < WORDS:
+            chosen = twister.drawn[used] >> shift
             large = chosen > last
             chosen = last if large else chosen
             item = items[last]
             items[last] = items[chosen]
             items[chosen] = item
             last -= 1 - large
+            used += 1
+        twister.used = used

@@ -112,7 +112,7 @@ def train(corpus: Corpus, number: int, run: Run, keep: Mapping[str, Any] | None 
         "loss": _mean(tail),
         "last_loss": _mean(losses[-1:]),
         "mean_loss": _mean(losses),
-        "holdout_loss": _finite(training.evaluate()) if training.held_out and diverged is None else None,
+        "holdout_loss": _finite(training.evaluate()) if run["holdout"] and diverged is None else None,
         "diverged": diverged,
         "seconds": round(seconds, 6),
         "digest": weights_digest(training),
@@ -134,10 +134,10 @@ def _positions(corpus: Corpus, training: Trainer, documents: int) -> int:
     """How many tokens these steps were to predict."""
     length = len if corpus.kind == "char" else lambda document: len(corpus.tokenizer.tokens(document))
     most = training.config.block_size - 1
-    lengths = list(map(length, training.documents[:documents]))
+    lengths = list(map(length, training.taken(0, min(documents, training.num_documents))))
     if max(lengths, default=0) > most:
         lengths = [min(count, most) for count in lengths]
-    rounds, rest = divmod(documents, len(training.documents))
+    rounds, rest = divmod(documents, training.num_documents)
     return documents + rounds * sum(lengths) + sum(lengths[:rest])
 
 
