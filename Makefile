@@ -1,5 +1,6 @@
 # make train      train on names and print new ones (makes .venv and installs the package first)
 # make test       run the tests; a part of them: make test ARGS="-k adam"
+# make test-all   run the slow ones, too, as CI does
 # make fuzz       search for new examples that fail, for so long: make fuzz MINUTES=10
 # make bench      time everything against the interpreted script, print the ratios
 # make bench-compare   hold them against a saved run: BASE=bench/results/NAME.json THRESHOLD=1.25 (see bench/README.md)
@@ -22,12 +23,15 @@ THRESHOLD ?= 1.25
 MINUTES ?= 10
 
 .DELETE_ON_ERROR:
-.PHONY: train test fuzz bench bench-compare lint annotate docs clean
+.PHONY: train test test-all fuzz bench bench-compare lint annotate docs clean
 
 train: $(VENV)/installed
 	@$(RUN) tools/first_run.py
 
 test: $(VENV)/installed $(VENV)/group-test
+	$(RUN) -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+
+test-all: $(VENV)/installed $(VENV)/group-test
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 # Round after round of random examples, in which those that failed before come first.
@@ -56,6 +60,7 @@ lint: $(VENV)/installed $(VENV)/group-lint
 
 annotate: $(VENV)/made
 	. $(VENV)/build-env && MICROGPT_ANNOTATE=1 $(PIP) wheel --quiet --no-deps --wheel-dir build/annotate .
+	rm -f build/annotate/*.whl
 	$(RUN) tools/annotate_pages.py build/annotate build/annotate/html
 
 docs: $(VENV)/installed $(VENV)/group-docs annotate

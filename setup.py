@@ -2,7 +2,7 @@
 
 Diagnostics are chosen by the environment, and each choice builds in a folder of its own under build/:
 
-    MICROGPT_ANNOTATE=1                    HTML beside the generated C: which lines call into Python
+    MICROGPT_ANNOTATE=1                    HTML beside the generated C: which lines call into Python; nothing is compiled
     MICROGPT_DEBUG=1                       checks of bounds and None, C assertions, no optimisation
     MICROGPT_SANITIZE=address,undefined    the sanitizers of gcc and clang
     MICROGPT_WERROR=1                      warnings of the C compiler are errors
@@ -72,6 +72,8 @@ class BuildExt(build_ext):
     def build_extensions(self) -> None:
         for extension in self.extensions:  # one after the other: Cython keeps state of its own
             self.translate(extension)
+        if ANNOTATE:
+            return
         msvc = self.compiler.compiler_type == "msvc"
         for extension in self.extensions:
             extension.extra_compile_args = MSVC_FLAGS if msvc else posix_compile_flags()

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it; tests send Ctrl-C
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "slow: takes seconds; runs by default")
+    config.addinivalue_line("markers", "slow: takes seconds; not in `make test`, see effort.py")
     config.addinivalue_line("markers", "extras: about methods that the script's own class does not have")
 
 

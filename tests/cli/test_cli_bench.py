@@ -79,6 +79,7 @@ def test_a_mistake_is_one_line_before_anything_is_measured(arguments, complaint,
 OWN = "from microgpt.reference import Value as Script\n\n\nclass Value(Script):\n    pass\n"
 
 
+@pytest.mark.slow
 def test_a_class_of_ones_own_has_a_row_beside_the_ladder_and_without_a_folder_nothing_is_written(tmp_path):
     (tmp_path / "mine.py").write_text(OWN, "utf-8")
     done = microgpt(*SMALL, "--with", "mine.py", cwd=tmp_path)

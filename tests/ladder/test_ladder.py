@@ -15,7 +15,7 @@ from microgpt import GPTConfig
 from microgpt.ladder import measure, memory, others, rungs, table
 from microgpt.ladder.graph import Pass
 from microgpt.ladder.measure import Plan
-from microgpt.ladder.results import PARTS, Results, UnreadableResults, load
+from microgpt.ladder.results import PARTS, Results, Size, UnreadableResults, load
 from microgpt.ladder.rungs import LADDER, fresh_parameters
 
 CONFIG = GPTConfig(7, n_layer=1, n_embd=4, n_head=2, block_size=5)
@@ -42,6 +42,15 @@ def results_of(plan: Plan) -> Results:
 @pytest.fixture(scope="module")
 def results() -> Results:
     return results_of(small_plan())
+
+
+@pytest.fixture(scope="module")
+def told_and_sizes() -> tuple[list[str], list[Size]]:
+    """What was told of the progress of a ladder and of wider models, all of which were left out; and those."""
+    told: list[str] = []
+    plan = small_plan(max_step_seconds=0.0)
+    measure.ladder(plan, told.append)
+    return told, measure.sizes(plan, told.append)
 
 
 # ---- the rungs ----
@@ -146,28 +155,24 @@ def test_a_rung_with_other_bits_is_found_out(monkeypatch):
     assert "LOSSES DIFFER from those of the interpreted rung: fused" in table.text(found)
 
 
-def test_larger_models_are_left_out_where_a_rung_would_take_too_long():
-    found = measure.sizes(small_plan(max_step_seconds=0.0), silent)
+def test_larger_models_are_left_out_where_a_rung_would_take_too_long(told_and_sizes):
+    _, found = told_and_sizes
     assert [size.n_embd for size in found] == list(measure.WIDTHS)
     assert set(found[0].ms) == set(LADDER)
     assert all(size.ms == {} for size in found[1:])
 
 
-def test_progress_is_told_as_often_as_promised():
-    told = []
-    plan = small_plan(max_step_seconds=0.0)
-    measure.ladder(plan, told.append)
-    measure.sizes(plan, told.append)
-    assert len(told) == plan.work
+def test_progress_is_told_as_often_as_promised(told_and_sizes):
+    told, _ = told_and_sizes
+    assert len(told) == small_plan(max_step_seconds=0.0).work
     assert "fused: round 1 of 1" in told
 
 
 # ---- results ----
 
 
-def test_results_come_back_from_json_as_they_were(results, tmp_path):
-    sizes = measure.sizes(small_plan(max_step_seconds=0.0), silent)
-    results = dataclasses.replace(results, others=[results.rungs[2]], sizes=sizes)
+def test_results_come_back_from_json_as_they_were(results, told_and_sizes, tmp_path):
+    results = dataclasses.replace(results, others=[results.rungs[2]], sizes=told_and_sizes[1])
     (tmp_path / "bench.json").write_text(results.to_json())
     assert load(tmp_path / "bench.json") == results
     assert results.rung("fused").number == len(LADDER) - 1

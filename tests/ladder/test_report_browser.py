@@ -23,6 +23,8 @@ from microgpt.ladder.results import Results, Rung, Size, Spread
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make .venv/group-browser")
 matplotlib = pytest.importorskip("matplotlib.image", reason="matplotlib, which reads the screenshots, is not installed")
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
     pytest.skip("there is no chromium: apt-get install chromium", allow_module_level=True)

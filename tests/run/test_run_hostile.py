@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 from alike import REFUSED, assert_alike
-from effort import at_length
+from effort import at_length, mostly_slow
 from running import accelerated, read_scripts, read_variants, small_gpt
 
 SAYS = 'print(f"num docs: {len(docs)}")\n', 'print(f"vocab size: {vocab_size}")\n'
@@ -18,12 +18,12 @@ HOSTILE, REFUSALS = read_scripts("hostile"), read_scripts("refused")
 STEPS = {variant.name: variant.changes for variant in read_variants("steps")[:: at_length(3, 1)]}
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", mostly_slow(HOSTILE, 3))
 def test_a_hostile_script_does_the_same(name, tmp_path):
     assert REFUSED not in assert_alike(VALUE + HOSTILE[name], tmp_path).stderr
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.parametrize("name", mostly_slow(REFUSALS, 3))
 def test_what_the_compiled_class_cannot_hold_ends_the_run(name, tmp_path):
     assert REFUSED in assert_alike(VALUE + REFUSALS[name], tmp_path).stderr
 
@@ -50,6 +50,6 @@ def test_a_refusal_that_gets_lost_is_said_at_the_end(source, tmp_path):
     assert run.status == 1 and run.stderr.splitlines()[-1].endswith(REFUSED)
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", mostly_slow(STEPS))
 def test_a_changed_step_does_the_same(name, tmp_path):
     assert_alike(small_gpt(*STEPS[name]), tmp_path)

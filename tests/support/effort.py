@@ -6,13 +6,19 @@ HYPOTHESIS_PROFILE is one of
     long     more of them, and all that `at_length` counts; the same each time too
     brief    a few: on other Pythons and under checkers of memory
     fuzz     new examples each time: make fuzz
+
+Tests marked `slow` are left out of `make test`; `make test-all` and CI run them. They are those that take seconds and
+whose decisions are tested otherwise: runs of a whole cluster, of a browser, of the commands on the pages, and most of
+the scripts that are run in both ways.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 Count = TypeVar("Count")
@@ -31,3 +37,10 @@ def load_profile() -> None:
 def at_length(usual: Count, long: Count) -> Count:
     """The number of tries, or whatever stands for it, that the profile asks for."""
     return long if PROFILE in ("long", "fuzz") else usual
+
+
+def mostly_slow(cases: Iterable[Any], every: int = 5) -> list[Any]:
+    """Parameters of a test, of which only every so many-th, from the first on, is not marked `slow`."""
+    return [
+        case if number % every == 0 else pytest.param(case, marks=pytest.mark.slow) for number, case in enumerate(cases)
+    ]

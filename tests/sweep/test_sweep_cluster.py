@@ -10,6 +10,7 @@ import time
 
 import pytest
 from cli_program import TINY, is_one_line, microgpt, refusal, started, write_documents
+from effort import mostly_slow
 
 import microgpt as package
 
@@ -105,6 +106,7 @@ def until_some(folder):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_changes_nothing(cluster, tmp_path):
     for _ in range(3):
         cluster.add_worker()
@@ -119,6 +121,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(cluster, tmp_path):
     assert untimed(tmp_path / "swept") == untimed(tmp_path / "here")
 
 
+@pytest.mark.slow
 def test_a_worker_that_comes_later_gets_documents_and_runs(cluster, tmp_path):
     cluster.add_worker()
     process = started(*SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
@@ -135,6 +138,7 @@ def test_a_worker_that_comes_later_gets_documents_and_runs(cluster, tmp_path):
     assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(60))
 
 
+@pytest.mark.slow
 def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, tmp_path):
     cluster.add_worker()
     process = started(*SWEEP, "--steps", "20000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
@@ -152,6 +156,7 @@ def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, t
     assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(60))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
     cluster.add_worker()
     process = started(*SWEEP, "--steps", "20000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
@@ -165,6 +170,7 @@ def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
     assert stderr.decode() == f"stopped at {count} of 60 runs; run the same command to continue\n"
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_microgpt_is_refused(cluster, tmp_path):
     (tmp_path / "other.py").write_text(
         "from microgpt import version\nversion.__version__ = '9.9'\n"
@@ -177,6 +183,7 @@ def test_a_worker_with_another_microgpt_is_refused(cluster, tmp_path):
     assert f"a worker has microgpt 9.9, and this is {package.__version__}" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_cluster_without_workers_is_refused(cluster, tmp_path):
     done = microgpt(*SWEEP, "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
     assert done.returncode == 2
@@ -191,7 +198,10 @@ def test_nothing_that_a_client_runs_on_writes_beside_our_line(tmp_path):
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "nonsense://x", "tcp://", "tcp://127.0.0.1:x"])
+ADDRESSES = ["tcp://127.0.0.1:9", "127.0.0.1:9", "nonsense://x", "tcp://", "tcp://127.0.0.1:x"]
+
+
+@pytest.mark.parametrize("address", mostly_slow(ADDRESSES))
 def test_an_address_where_no_scheduler_is_is_refused(tmp_path, monkeypatch, capsys, address):
     write_documents(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -63,6 +63,7 @@ def at_work(workers):
     return len(workers) == 2 and all(worker.cpu_times().user > 0.2 for worker in workers)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_every_result_once(here):
     rng = random.Random(4)
     whole = microgpt(*SWEEP, "--out", "whole", cwd=here)
@@ -115,6 +116,7 @@ def test_a_signal_ends_it_at_once_with_what_is_finished(here, name, status, step
     assert took < 60  # a second on a machine that has nothing else to do
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_line_and_the_same_again_goes_on(here):
     process = started(*SWEEP, *LONGER, "--out", "swept", cwd=here)
     until(lambda: len(lines(here / "swept")) > 3)

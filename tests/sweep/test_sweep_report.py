@@ -117,6 +117,7 @@ def test_what_cannot_be_reported_is_one_line(swept, capsys, arguments, complaint
     assert complaint in stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_in_a_browser_it_fits_and_asks_for_nothing(swept, capsys, width):

@@ -67,10 +67,13 @@ def main(options: argparse.Namespace) -> int:
         _check_folder(options.out)
     plan = _plan(options)
     _check_memory(plan)
-    from ..ladder.others import OwnClassError, load_own_class
+    from ..ladder.others import OwnClassError, check_own_class, load_own_class
 
     try:
-        results = _measured(plan, [load_own_class(path) for path in options.own])
+        own = [load_own_class(path) for path in options.own]
+        for each in own:
+            check_own_class(plan, each)
+        results = _measured(plan, own)
     except OwnClassError as error:
         raise Refused(str(error)) from None
     except RecursionError:

@@ -15,6 +15,7 @@ import shutil
 import statistics
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,10 +96,7 @@ def _own(
 ) -> Iterator[Rung]:
     for name, value in classes:
         progress(name)
-        try:
-            rounds = [_own_round(plan, value) for _ in range(1 + plan.rounds)]
-        except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError) as error:
-            raise OwnClassError(f"the class Value of {name}: {type(error).__name__}: {error}") from None
+        rounds = [_own_round(plan, OwnClass(name, value)) for _ in range(1 + plan.rounds)]
         ms = {part: [each.seconds[part] / len(plan.documents) * 1e3 for each in rounds[1:]] for part in PARTS}
         yield Rung(
             number=None,
@@ -111,10 +109,18 @@ def _own(
         )
 
 
-def _own_round(plan: Plan, value: Any) -> Pass:
+def check_own_class(plan: Plan, own: OwnClass) -> None:
+    """Take the first step on it: OwnClassError if it cannot. Who waits for a whole ladder wants to know before."""
+    _own_round(replace(plan, documents=plan.documents[:1]), own)
+
+
+def _own_round(plan: Plan, own: OwnClass) -> Pass:
     reference = own_reference()
-    model = graph_on(plan.config, fresh_parameters(plan.config), value, reference, reference.Adam)
-    return model.run(plan.documents, plan.lrs)
+    try:
+        model = graph_on(plan.config, fresh_parameters(plan.config), own.value, reference, reference.Adam)
+        return model.run(plan.documents, plan.lrs)
+    except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError) as error:
+        raise OwnClassError(f"the class Value of {own.name}: {type(error).__name__}: {error}") from None
 
 
 def _pypy(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
