@@ -2,7 +2,7 @@
 
 Diagnostics are chosen by the environment, and each choice builds in a folder of its own under build/:
 
-    MICROGPT_ANNOTATE=1                    HTML beside the generated C: which lines call into Python; nothing is compiled
+    MICROGPT_ANNOTATE=1                    HTML beside the generated C, which is not compiled: which lines call Python
     MICROGPT_DEBUG=1                       checks of bounds and None, C assertions, no optimisation
     MICROGPT_SANITIZE=address,undefined    the sanitizers of gcc and clang
     MICROGPT_WERROR=1                      warnings of the C compiler are errors
