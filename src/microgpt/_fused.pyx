@@ -12,6 +12,8 @@ from cpython.array cimport array as Array
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.sequence cimport PySequence_Fast_ITEMS
 from libc.math cimport INFINITY, M_PI, isfinite, log, pow, sqrt
 from libc.stdint cimport INT32_MAX, SIZE_MAX, int32_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
