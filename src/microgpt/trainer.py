@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
+from contextlib import contextmanager
 
 from . import checks, memory
 from ._fused import GPT, shuffle_order
@@ -226,20 +227,17 @@ class Trainer:
         schedule = SCHEDULES[self.settings.schedule]
         rates = [schedule(self.settings.lr, step, self.num_steps) for step in steps]
         taken: list[float] = []
-        try:
-            if self._plain:
-                self.model.train_steps(self._tokens(steps), rates, losses=taken, threads=self.threads)
-            else:
-                taken.extend(map(self._take, steps, rates))
-        except (ArithmeticError, ValueError) as error:
-            _check_losses(steps, taken, losses)
-            raise Diverged(steps[len(taken)] + 1, losses, _why(error)) from error
+        if self._plain:
+            tokens = list(self._tokens(steps))  # what a tokenizer of the user's raises is raised here
+            with _diverging(steps, taken, losses):
+                self.model.train_steps(tokens, rates, losses=taken, threads=self.threads)
+        else:
+            for step, rate in zip(steps, rates):
+                batch = list(self._tokens(range(step, step + 1)))
+                with _diverging(steps, taken, losses):
+                    some = self.model.train_batch(batch, rate, clip_norm=self.settings.clip_norm, threads=self.threads)
+                taken.append(sum(some) / len(batch))
         _check_losses(steps, taken, losses)
-
-    def _take(self, step: int, rate: float) -> float:
-        batch = list(self._tokens(range(step, step + 1)))
-        losses = self.model.train_batch(batch, rate, clip_norm=self.settings.clip_norm, threads=self.threads)
-        return sum(losses) / len(batch)
 
     def _tokens(self, steps: range) -> Iterator[list[int]]:
         """The documents of these steps, as tokens."""
@@ -271,8 +269,9 @@ class Trainer:
         """
         if not self.held_out:
             raise ValueError("no documents were held out to evaluate on")
+        tokens = list(self._encode(self.held_out))  # what a tokenizer of the user's raises is raised here
         try:
-            losses = list(map(self.model.loss, self._encode(self.held_out)))
+            losses = list(map(self.model.loss, tokens))
         except ValueError:  # the log of 0
             return math.inf
         return sum(losses) / len(losses)
@@ -432,6 +431,16 @@ def _cut(lengths: list[int], block_size: int) -> tuple[int, int, int]:
         return 0, 0, sum(lengths)
     beyond = [length - block_size for length in lengths if length > block_size]
     return len(beyond), sum(beyond), sum(lengths)
+
+
+@contextmanager
+def _diverging(steps: range, taken: list[float], losses: list[float]) -> Iterator[None]:
+    """What the model raises, as Diverged, with the losses of these steps taken before."""
+    try:
+        yield
+    except (ArithmeticError, ValueError) as error:
+        _check_losses(steps, taken, losses)
+        raise Diverged(steps[len(taken)] + 1, losses, _why(error)) from error
 
 
 def _why(error: ArithmeticError | ValueError) -> str:

@@ -370,6 +370,35 @@ def test_no_documents_are_refused():
         Trainer("names.txt")
 
 
+class Letters:
+    """A tokenizer of the user's own, which comes to a document that it cannot take."""
+
+    vocab_size = 26
+    broken = False
+
+    def encode(self, text):
+        if self.broken:
+            raise ValueError("not this one")
+        return [ord(letter) - 97 for letter in text]
+
+    def decode(self, tokens):
+        return "".join(chr(97 + token) for token in tokens)
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 2}, {"holdout": 2}])
+def test_what_a_tokenizer_of_the_user_s_raises_is_not_taken_for_divergence(settings):
+    tokenizer = Letters()
+    trainer = Trainer(DOCUMENTS, tokenizer, {"n_embd": 4, "n_head": 2}, num_steps=4, **settings)
+    before = trainer.train(2)
+    tokenizer.broken = True
+    with pytest.raises(ValueError, match="not this one"):
+        trainer.evaluate() if "holdout" in settings else trainer.train()
+    tokenizer.broken = False
+    assert hexes(before + trainer.train()) == hexes(
+        Trainer(DOCUMENTS, Letters(), trainer.config, num_steps=4, **settings).train()
+    )
+
+
 def test_a_tokenizer_or_a_model_of_another_vocabulary_is_refused():
     with pytest.raises(ValueError, match=r"not in the vocabulary: 'bcdelorv'"):
         Trainer(DOCUMENTS, Tokenizer(["a"]))
