@@ -80,7 +80,6 @@ cdef class Program:
             if draft.row == 0:
                 self.row_starts[draft.choice] = self.n_instructions
         elif same and joins(last, &draft.instruction):
-            last.n += 1
             return 0
         if draft.instruction.op == R_DOT and same and last.n == draft.instruction.n:
             self.instructions[self.first_dot].together += 1
@@ -105,17 +104,31 @@ cdef inline bint step_fits(int32_t *step, int32_t first, int32_t n, int32_t foll
     return following == first + step[0] * n
 
 
+cdef bint joins_terms(Instruction *last, const Instruction *following) noexcept:
+    """Whether terms of a sum that have their turn by themselves, from the last one on, stand before those of the last
+    instruction. Nothing receives twice in a level, so they may go together."""
+    cdef int32_t n = <int32_t>following.n
+    if following.out != last.out or last.n + following.n >= MOST_TERMS or following.a != last.a - n:
+        return False
+    if following.op == R_BACK_DOT and following.b != last.b - n:
+        return False
+    last.a, last.b, last.n = following.a, following.b, last.n + following.n
+    return True
+
+
 cdef bint joins(Instruction *last, const Instruction *following) noexcept:
     """Whether an instruction for one slot goes on where the last one ends."""
     cdef int32_t a_step = last.a_step, b_step = last.b_step
-    if following.op in (R_DOT, R_DOT_LIST, R_SUM, R_SUM_LIST, R_MAX, R_BACK_SUM, R_BACK_DOT, R_BACK_ROWS):
+    if following.op == R_BACK_DOT or following.op == R_BACK_SUM:
+        return joins_terms(last, following)
+    if following.op in (R_DOT, R_DOT_LIST, R_SUM, R_SUM_LIST, R_MAX, R_BACK_ROWS):
         return False
     if following.out != last.out + <int32_t>last.n or last.n + 1 == MOST_TERMS or not same_bits(last.number, following.number):
         return False
     if not step_fits(&a_step, last.a, <int32_t>last.n, following.a) or (
             not step_fits(&b_step, last.b, <int32_t>last.n, following.b)):
         return False
-    last.a_step, last.b_step = a_step, b_step
+    last.a_step, last.b_step, last.n = a_step, b_step, last.n + 1
     return True
 
 
