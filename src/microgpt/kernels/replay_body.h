@@ -2,8 +2,8 @@
    instruction does side by side are numbers that do not depend on each other, so every gradient receives its contributions in
    the recorded order.
 
-   Half of a recorded training step: of 0.95 million instructions forward takes 28 % with exp and pow, backward 26 % (AVX2 set;
-   valgrind --tool=callgrind .venv/bin/python train_recorded.py, the difference between 1,000 and 500 steps). */
+   Nearly half of a recorded training step: of 0.77 million instructions forward takes 23 % with exp and pow, backward 22 %
+   (AVX2; valgrind --tool=callgrind .venv/bin/python train_recorded.py, the difference between 1,000 and 500 steps). */
 #include "replay.h"
 
 #ifdef LANES

@@ -43,7 +43,7 @@ cdef int kind_of_function(Cell *cell, Cell *a) except -1:
 
 
 cdef int find_kinds(Graph graph) except -1:
-    """Cell.kind of everything, operands first; of a sum whose terms have their turn in parts, the last time is right."""
+    """Cell.kind of everything, operands first; a sum whose terms have their turn in parts comes with the last of them."""
     cdef size_t i
     cdef uint32_t k
     cdef Cell *cells = graph.cells
@@ -57,7 +57,7 @@ cdef int find_kinds(Graph graph) except -1:
             cell.kind = kind_of_product(&cells[cell.a], &cells[cell.b])
             if cell.kind != K_FLOAT and cell.kind != K_UNSURE:
                 cell.op = R_MUL_INT
-        elif cell.op == R_SUM:
+        elif cell.op == R_SUM and graph.events[i].high == cell.b:
             total.op, total.number, total.kind = C_CONST, 0.0, K_INT
             for k in range(cell.b):
                 total.kind = kind_of_sum(&cells[graph.left_of(cell)[k]], &total)
@@ -65,7 +65,7 @@ cdef int find_kinds(Graph graph) except -1:
             cell.kind = total.kind
         elif cell.op == R_DOT or cell.op == R_SHIFT:
             cell.kind = K_FLOAT
-        elif cell.op < R_COUNT:
+        elif cell.op < R_COUNT and cell.op != R_SUM:
             cell.kind = kind_of_function(cell, &cells[cell.a])
     if cells[graph.root].kind == K_UNSURE:
         raise NotRecorded("whether the result is an int depends on numbers; make it a float")
@@ -98,8 +98,10 @@ cdef int find_grad_kinds(Graph graph) except -1:
     cdef uint32_t k
     cdef Cell *cells = graph.cells
     cdef Cell *cell
+    cdef Event *event
     for i in range(graph.n_events, 0, -1):
-        cell = &cells[graph.events[i - 1].cell]
+        event = &graph.events[i - 1]
+        cell = &cells[event.cell]
         if cell.op == R_ADD:
             grad_receives(cell, K_INT, &cells[cell.a])
             grad_receives(cell, K_INT, &cells[cell.b])
@@ -107,11 +109,15 @@ cdef int find_grad_kinds(Graph graph) except -1:
             grad_receives(cell, cells[cell.b].kind, &cells[cell.a])
             grad_receives(cell, cells[cell.a].kind, &cells[cell.b])
         elif cell.op == R_DOT:
-            vector_receives(graph, cell, cell.a, cell.right)
-            vector_receives(graph, cell, cell.right, cell.a)
-        elif cell.op == R_SUM or cell.op == C_CONSTRUCTED:
+            if event.high == cell.b:                        # if its terms have their turn in parts, the first time is enough
+                vector_receives(graph, cell, cell.a, cell.right)
+                vector_receives(graph, cell, cell.right, cell.a)
+        elif cell.op == R_SUM:
+            for k in range(event.low, event.high):
+                grad_receives(cell, K_INT, &cells[graph.left_of(cell)[k]])
+        elif cell.op == C_CONSTRUCTED:
             for k in range(cell.b):
-                grad_receives(cell, K_INT if cell.op == R_SUM else K_FLOAT, &cells[graph.left_of(cell)[k]])
+                grad_receives(cell, K_FLOAT, &cells[graph.left_of(cell)[k]])
         elif cell.op == R_POW and cells[cell.a].kind != K_FLOAT:
             grad_receives(cell, K_UNSURE, &cells[cell.a])
         else:
