@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ..recognise.forms import METHODS
 from ..recognise.value_class import FIELDS, ClassPlan
+from ..report import OWN_BACKWARD
 from ..syntax.match import is_simple
 from ..syntax.program import Program
 from ..syntax.tree import walk
@@ -125,10 +126,10 @@ def graph_reads(program: Program, plan: ClassPlan) -> list[ast.AST]:
 
 def graph_shows(program: Program, plan: ClassPlan) -> str:
     """Why every node has to be the script's, or ""."""
+    if not plan.surely("backward"):
+        return OWN_BACKWARD
     for node in graph_reads(program, plan):
         return f"line {line_of(node)} looks at the graph"
-    if not plan.surely("backward"):
-        return "backward is the script's own"
     for call in asks_by_name(program, plan, *BY_NAME):
         return f"line {call.lineno} asks for attributes by computed names"
     return ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from ..explain import differences
 from ..findings import Finding
 from ..syntax.calls import HELPER, call, placed
 from ..syntax.match import Pattern, plain_statements
@@ -191,9 +192,11 @@ class Swaps:
         data = self.plan.fields["data"]
         found = attention_holes(self.program, statements, target, self.plan.name, data, softmax, form)
         if found is None:
-            self.findings.append(
-                Finding(statements[-1].lineno, "attention", "it differs from the script's loop over the heads")
+            why, detail = (
+                "it differs from the script's loop over the heads",
+                differences(form, ast.Module(statements, [])),
             )
+            self.findings.append(Finding(statements[-1].lineno, "attention", why, detail=tuple(detail)))
             return None
         holes, scale = found
         if not self.can_repeat(holes.values()):
