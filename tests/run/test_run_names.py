@@ -17,6 +17,9 @@ BESIDE = {
     "for name in ('lr', 'wd'): print(getattr(options, name, None))",
     "setattr of options": "class Config: pass\nconfig = Config()\n"
     "for name, value in {'lr': 0.1}.items(): setattr(config, name, value)\nprint(config.lr)",
+    "vars of options": "import argparse\noptions = argparse.Namespace(lr=0.1)\nprint(vars(options), options.__dict__)",
+    "vars of an object": "class Config:\n    def __init__(self): self.lr = 0.1\n"
+    "print(vars(Config()), Config().__dict__)",
     "an unused __repr__ of another class": "class Row:\n    def __repr__(self): return str(id(self) > 0)\nprint(Row())",
 }
 MEETS = {
@@ -33,10 +36,17 @@ MEETS = {
     "id of one of two": "a, b = loss, params\nprint(id(a) == id(b))",
     "type": "print(type(loss))",
 }
+FREE = {
+    "vars": "print(sorted(vars(params[0])))",
+    "__dict__": "print(sorted(params[0].__dict__))",
+    "vars in a function": "def held(x): return sorted(vars(x))\nprint(held(params[0]))",
+}
 ROUNDABOUT = {
     "id": "print(id(box[0]) > 0)",
     "type": "print(type(box[0]) is type(None), str(type(box[0])))",
     "getattr": "for name in ('data',): print(getattr(box[0], name))",
+    "vars": "try: print(vars(box[0]))\nexcept TypeError: print('none')",
+    "__dict__": "try: print(box[0].__dict__)\nexcept AttributeError: print('none')",
     "setattr": "for name in ('data',): setattr(box[0], name, 1.0)\nprint(box[0].data)",
 }
 
@@ -56,9 +66,18 @@ def test_a_name_that_meets_a_value_keeps_what_it_shows(name, tmp_path):
     assert "nothing was swapped" in said or "run: vectors" in said or "replaces later" in said
 
 
+def without_slots() -> str:
+    return small_gpt().replace('    __slots__ = ("data", "grad", "_children", "_local_grads")\n', "")
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_what_an_instance_without_slots_holds_keeps_the_class(name, tmp_path):
+    assert "nothing was swapped" in assert_same(f"{without_slots()}\n{FREE[name]}\n", tmp_path)
+
+
 @pytest.mark.parametrize("name", ROUNDABOUT)
 def test_a_value_that_turns_up_unseen_ends_the_run(name, tmp_path):
-    source = f"{small_gpt()}\nbox = []\nadd = box.append\nadd(loss)\n{ROUNDABOUT[name]}\n"
+    source = f"{without_slots()}\nbox = []\nadd = box.append\nadd(loss)\n{ROUNDABOUT[name]}\n"
     assert REFUSED in assert_alike(source, tmp_path).stderr
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import time
 from types import SimpleNamespace
 
@@ -153,17 +152,3 @@ def source_of(path: str) -> bytes | str:
         return f"there is no file {path or repr(path)} here ({os.getcwd()})"
     except OSError as error:
         return f"cannot read {path}: {error.strerror or error}"
-
-
-def run_alone(arguments: list[str] | None = None) -> int:
-    """`python -m microgpt.accelerate script.py`."""
-    import argparse
-
-    parser = argparse.ArgumentParser(
-        prog="python -m microgpt.accelerate",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="%(prog)s [options] script.py [its arguments]",
-    )
-    add_arguments(parser)
-    return main(parser.parse_args(sys.argv[1:] if arguments is None else arguments))

@@ -190,7 +190,8 @@ def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: 
 def why_older_stays(older: Older, options: Options) -> str:
     """Why a class of micrograd's form was not brought into the script's, and what to do about it."""
     if older.unordered and not options.any_order:
-        return f"it keeps children in a set, in no order: write self.{older.children} = {older.given}, or --any-order"
+        given = f"write self.{older.children} = {older.given}, or --any-order"
+        return f"it keeps children in a set, whose order comes from the addresses of objects: {given}"
     return "not all of its closures add a local gradient times out.grad to each child in turn"
 
 
@@ -352,10 +353,14 @@ class Rewriter:
         if isinstance(node, ast.Call) and self.program.is_class(node.func):
             self.arguments(node)
         self.children(node)
-        if isinstance(node, ast.Call) and node in self.again:
-            checked = helped("no_value", *node.args[:1], ast.Constant(self.again[node]))
+        if node in self.again and isinstance(node, (ast.Call, ast.Attribute)):
+            thing = node.args[0] if isinstance(node, ast.Call) else node.value
+            checked = helped("no_value", thing, ast.Constant(self.again[node]))
             placed(checked, node)
-            node.args[:1] = [checked]
+            if isinstance(node, ast.Call):
+                node.args[0] = checked
+            else:
+                node.value = checked
         return node
 
     def is_counter(self, node: ast.expr) -> bool:

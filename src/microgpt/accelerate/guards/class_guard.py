@@ -11,12 +11,14 @@ import ast
 from collections.abc import Iterator
 
 from ..recognise.forms import METHODS
-from ..recognise.value_class import FIELDS, ClassPlan
+from ..recognise.value_class import FIELDS, MISSING, ClassPlan
 from ..report import OWN_BACKWARD
 from ..syntax.match import is_simple
 from ..syntax.program import Program
+from ..syntax.scopes import COMPREHENSIONS, FUNCTIONS
 from ..syntax.tree import walk
 from .children import strange_children
+from .flow import values
 from .names import BY_NAME, OF_SUBCLASS, TELLING, asks_by_name, never, telling_name
 
 TAKES_CLASSES = ("isinstance", "issubclass", "map", "filter")
@@ -39,7 +41,7 @@ def class_shows(program: Program, plan: ClassPlan) -> str:
 def extra_shows(program: Program, plan: ClassPlan) -> str:
     """Why attributes that the constructor stores beside the script's four cannot be left out, or ""."""
     for node, name in program.said():
-        if name in plan.extra and not is_slot(program, plan, node):
+        if name in plan.extra and not is_slot(program, plan, node) and not may_stand_beside(program, plan, name):
             return f"line {line_of(node)} uses {name}, for which the compiled class has no room"
     if plan.signature == plan.parameters:
         return ""
@@ -47,10 +49,49 @@ def extra_shows(program: Program, plan: ClassPlan) -> str:
         extra = [value for name, value in plan.given(call).items() if name not in plan.parameters]
         if not all(map(is_simple, extra)):
             return f"line {call.lineno} computes an argument that the script's constructor has not"
+        if extra and plan.beside:
+            return (
+                f"line {call.lineno} gives a node {next(iter(plan.beside))}, for which the compiled class has no room"
+            )
         unnamed = any(isinstance(argument, ast.Starred) for argument in call.args)
         if unnamed or any(keyword.arg is None for keyword in call.keywords):
             return f"line {call.lineno} unpacks the constructor's arguments"
     return ""
+
+
+def may_stand_beside(program: Program, plan: ClassPlan, name: str) -> bool:
+    """Whether an attribute is given to few Values, so that a dictionary of them can hold it: it keeps them alive."""
+    made_elsewhere = {"copy", "pickle", "marshal", "shelve"} & {name.split(".")[0] for name in program.used_modules()}
+    if plan.shared or made_elsewhere or any(True for _ in program.mentions("__init__")):
+        return False
+    uses = [node for node in program.mentions(name) if isinstance(node, ast.Attribute)]
+    if any(isinstance(node.ctx, ast.Del) or program.is_class(node.value) for node in uses):
+        return False
+    if not isinstance(plan.extra.get(name), (int, float, str, type(None))):
+        return False
+    if not all(
+        goes_through_values(program, plan, store) for store, _ in program.attribute_stores() if store.attr == name
+    ):
+        return False
+    plan.beside[name] = plan.extra.get(name, MISSING)
+    return True
+
+
+def goes_through_values(program: Program, plan: ClassPlan, node: ast.AST, depth: int = 0) -> bool:
+    """Whether this runs once, or once for each of some Values that are there already."""
+    flow = values(program, plan.fields["data"], plan.fields["grad"])
+    around = program.parents.get(node)
+    while around is not None and around is not program.home.node:
+        if isinstance(around, ast.For) and not flow.holds(around.iter):
+            return False
+        if isinstance(around, ast.FunctionDef) and program.beside == {"."} and depth < 3:  # nobody else calls it
+            uses = [(use, program.parents.get(use)) for use in program.mentions(around.name)]
+            called = all(isinstance(call, ast.Call) and call.func is use for use, call in uses)
+            return called and all(goes_through_values(program, plan, use, depth + 1) for use, _ in uses)
+        if isinstance(around, (*FUNCTIONS, *COMPREHENSIONS, ast.While, ast.ClassDef)):
+            return False
+        around = program.parents.get(around)
+    return True
 
 
 def is_slot(program: Program, plan: ClassPlan, node: ast.AST) -> bool:
@@ -169,10 +210,11 @@ def needs_subclass(program: Program, plan: ClassPlan) -> str:
 
 
 def gives_attributes(program: Program, plan: ClassPlan) -> str:
-    if plan.has_slots:
-        return ""
-    for target, _ in program.attribute_stores():
-        if target.attr not in plan.fields.values() and not is_elsewhere(program, plan, target):
+    for target, _ in program.attribute_stores() if not plan.has_slots else ():
+        if target.attr in plan.fields.values() or is_elsewhere(program, plan, target):
+            continue
+        if not may_stand_beside(program, plan, target.attr):
+            plan.beside.pop(target.attr, None)
             return f"line {target.lineno} gives an instance the attribute {target.attr}"
     return ""
 

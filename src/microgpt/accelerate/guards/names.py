@@ -105,26 +105,11 @@ def holds_others(use: Use) -> bool:
 
 
 def shows_contents(use: Use, node: ast.expr) -> bool:
-    """Whether this may be the class or one of its instances: not the arguments of a command line, not a module."""
-    if isinstance(node, ast.Name) and node.id in use.program.imports:
-        return False
-    if isinstance(node, ast.Name) and not use.program.is_class(node):
-        return not (use.plan.has_slots or is_command_line(use.program, node))
-    return True
-
-
-def is_command_line(program: Program, node: ast.Name) -> bool:
-    """Whether a name is assigned `parser.parse_args()`, and nothing else."""
-    found = [
-        statement.value
-        for statement in program.of(ast.Assign)
-        if any(isinstance(part, ast.Name) and part.id == node.id for part in walk(statement))
-        and not any(part is node for part in walk(statement.value))
-    ]
-    return bool(found) and all(
-        isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "parse_args"
-        for value in found
-    )
+    """Whether this may be the class or one of its instances: not the arguments of a command line, not a module. Where
+    instances have slots, those show nothing."""
+    if isinstance(node, ast.Name) and (use.plan.has_slots or node.id in use.program.imports):
+        return use.program.is_class(node)
+    return use.plan.shared or values(use.program, use.plan.fields["data"], use.plan.fields["grad"]).may_be(node)
 
 
 def is_given_others(use: Use, first: int | None = None) -> bool:
@@ -270,11 +255,14 @@ def asks_by_name(program: Program, plan: ClassPlan, *functions: str) -> list[ast
 
 
 def looked_at_again(program: Program, plan: ClassPlan) -> dict[ast.expr, str]:
-    """Calls whose argument was not seen to be a Value, with what they do: a helper looks once more at run time."""
+    """Calls whose argument was not seen to be a Value, and x.__dict__: a helper looks once more at run time."""
     found: dict[ast.expr, str] = dict.fromkeys(program.calls(*PICKLES), "pickle")
     found |= dict.fromkeys(program.calls("id"), "id")
     by_name = {*computed_names(program, *BY_NAME)} - {*asks_by_name(program, plan, *BY_NAME)}
     found |= dict.fromkeys(by_name, "attributes")
+    if not plan.has_slots:  # else there is nothing to see
+        found |= dict.fromkeys((call for call in program.calls("vars") if call.args), "attributes")
+        found |= {node: "attributes" for node in program.mentions("__dict__") if isinstance(node, ast.Attribute)}
     for call in program.calls("type"):
         if not plan.subclass and not is_only_compared(Use(program, plan, call.func)):
             found[call] = "type"

@@ -34,7 +34,12 @@ from .forms import METHOD_FORMS, METHOD_SOURCES, METHODS, reference_class
 from .sandbox import Sandbox
 from .symbolic import Unknown
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 FIELDS = ("data", "grad", "_children", "_local_grads")
+MISSING = object()  # what an attribute holds that nobody has given yet
 OURS_ONLY = ("tanh", "sigmoid", "sqrt", "sin", "cos", "abs", "silu", "gelu", "__abs__")
 # Special methods that a class may add and that the engine's own work never calls.
 HARMLESS = {
@@ -58,7 +63,8 @@ class ClassPlan(Record):
     # the constructor's names for data, children and local_grads
     parameters: tuple[str, str, str] = ("data", "children", "local_grads")
     signature: tuple[str, ...] = ("data", "children", "local_grads")  # all of the constructor's parameters, in order
-    extra: set[str] = fresh(set())  # attributes beside FIELDS that it stores, which nobody reads
+    extra: dict[str, Any] = fresh({})  # attributes beside FIELDS that it stores, and what it stores there
+    beside: dict[str, Any] = fresh({})  # attributes that are kept beside the instances, with what they hold at first
     counters: dict[str, int] = fresh({})  # class attributes to which the constructor adds a number for every node
     # where numbers are floats that are ints in the script, and the other way round: see forms.KINDS
     kinds: set[str] = fresh(set())
@@ -168,7 +174,7 @@ def read_class(program: Program, plan: ClassPlan) -> str:
         return not_constructed(node, error)
     plan.fields = {name: construction.fields[name] for name in FIELDS}
     plan.parameters = construction.order
-    plan.signature, plan.extra = tuple(construction.names), set(construction.extra)
+    plan.signature, plan.extra = tuple(construction.names), construction.extra
     plan.kinds = {name for name in ("float_data", "float_grad") if getattr(construction, name)}
     plan.ours.add("__init__")
     reader = Methods(program, plan, construction)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from ... import _engine, _functional
-from ..recognise.value_class import OURS_ONLY, ClassPlan
+from ..recognise.value_class import MISSING, OURS_ONLY, ClassPlan
 from ..rewrite import Numbering, Rewritten
 from ..syntax.calls import HELPER
 from .frames import is_from_outside
@@ -174,6 +174,8 @@ def give_methods(kind: Any, mine: type, plan: ClassPlan) -> None:
     for ours, theirs in plan.fields.items():
         if ours != theirs:
             setattr(kind, theirs, vars(_engine.Value)[ours])
+    for name, first in plan.beside.items():
+        setattr(kind, name, Beside(name, first))
     for name in (*plan.missing, *(["__rpow__"] if plan.shared and "__rpow__" not in plan.kept else [])):
         if name.startswith("__"):
             setattr(kind, name, not_negative if name == "__neg__" else not_implemented)
@@ -211,6 +213,24 @@ def bare_repr(self: object) -> str:
     kind = type(self)
     module = "__main__" if kind is _engine.Value else kind.__module__
     return f"<{module}.{kind.__name__} object at {id(self):#x}>"
+
+
+class Beside:
+    """An attribute for which the compiled class has no room: those that have it, and what it holds. They stay alive."""
+
+    def __init__(self, name: str, first: Any) -> None:
+        self.name, self.first = name, first
+        self.held: dict[int, tuple[Any, Any]] = {}
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        found = self.held.get(id(instance), (instance, self.first))[1]
+        if instance is None or found is MISSING:
+            kind = f"type object {owner.__name__!r}" if instance is None else f"{owner.__name__!r} object"
+            raise AttributeError(f"{kind} has no attribute {self.name!r}")
+        return found
+
+    def __set__(self, instance: Any, thing: Any) -> None:
+        self.held[id(instance)] = instance, thing
 
 
 class Absent:
