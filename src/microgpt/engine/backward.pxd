@@ -14,7 +14,7 @@ Shares below are by lines of `valgrind --tool=callgrind python train.py`, ten st
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from microgpt.engine.arena cimport seal_results
 from microgpt.engine.dots cimport (
-    dot_backward, emit_terms, hidden_reserve, is_ready, is_unvisited, next_unvisited_factor, terms_backward, terms_done,
+    dot_backward, emit_terms, entry_backward, hidden_reserve, is_ready, is_unvisited, next_unvisited_factor, terms_done,
     terms_emitted,
 )
 from microgpt.engine.gradient cimport grad_add, propagate
@@ -319,7 +319,7 @@ cdef inline void accumulate(Arena *arena, size_t n) noexcept nogil:
             accumulate_span(arena, first, last)
         else:
             n -= 1
-            terms_backward(arena, block_of(arena, first), first & PLACE_MASK,
+            entry_backward(arena, block_of(arena, first), first & PLACE_MASK,
                            <uint32_t>(list[n] >> 32), <uint32_t>list[n])
 
 

@@ -274,6 +274,15 @@ cdef inline void terms_backward(Arena *arena, Block *block, uint32_t place, uint
         term_backward(arena.blocks, dots, row, high, grad if grads == NULL else grads[high], int_grad)
 
 
+cdef inline void entry_backward(Arena *arena, Block *block, uint32_t place, uint32_t low, uint32_t high) noexcept nogil:
+    """The same for an entry of the walk's list: nearly always one term, for which all of that is much ado."""
+    cdef Dots *dots = block.local_grads[place].first.dots
+    if likely(high == low + 1 and dots.hidden == NULL and dots.shared != NULL and block.flags[place] & HIDDEN_FLOAT):
+        term_backward(arena.blocks, dots, dot_row(block, place), low, hidden_grad(block, place)[0], False)
+    else:
+        terms_backward(arena, block, place, low, high)
+
+
 cdef inline void dot_backward(Arena *arena, Block *block, uint32_t place) noexcept nogil:
     """Propagate the gradient of a dot product: to its hidden nodes, and from those not emitted apart to the operands."""
     cdef Dots *dots = block.local_grads[place].first.dots

@@ -19,19 +19,7 @@ typedef struct {
     void (*power_half)(size_t n, const double *x, double *out); /* x ** 0.5, x not negative */
 } AdamKernels;
 
-/* Of an instruction set in isa.h. */
-extern const AdamKernels adam_baseline, adam_avx2, adam_avx512;
-
-static inline const AdamKernels *adam_kernels(int isa)
-{
-#ifdef MICROGPT_X86
-    if (isa == ISA_AVX512)
-        return &adam_avx512;
-    if (isa == ISA_AVX2)
-        return &adam_avx2;
-#endif
-    return isa == ISA_BASELINE ? &adam_baseline : NULL;
-}
+KERNEL_TABLES(AdamKernels, adam_kernels, adam)
 
 /* What the script would raise in a step, at the first parameter that makes it: the square of a gradient is past the range, or
    eps and a second moment are 0. (1 is FUSED_LOG_OF_ZERO.) */

@@ -115,19 +115,7 @@ typedef struct {
     double (*spin)(size_t depth); /* for benchmarks: see product_body.h */
 } FusedKernels;
 
-/* Of an instruction set in isa.h. */
-extern const FusedKernels fused_baseline, fused_avx2, fused_avx512;
-
-static inline const FusedKernels *fused_kernels(int isa)
-{
-#ifdef MICROGPT_X86
-    if (isa == ISA_AVX512)
-        return &fused_avx512;
-    if (isa == ISA_AVX2)
-        return &fused_avx2;
-#endif
-    return isa == ISA_BASELINE ? &fused_baseline : NULL;
-}
+KERNEL_TABLES(FusedKernels, fused_kernels, fused)
 
 /* Rows that every set reads: padded to the widest register, unlike padded_to_lanes() of fused_body.h. */
 static inline size_t padded_to_widest(size_t n) { return (n + POSITIONS_PADDING - 1) / POSITIONS_PADDING * POSITIONS_PADDING; }

@@ -43,4 +43,19 @@ static inline int isa_find(const char *name)
     return -1;
 }
 
+/* Declares the tables of a family, and a function that gives the one of an instruction set, NULL where there is none. */
+#ifdef MICROGPT_X86
+#define KERNEL_TABLES(Kernels, function, family)                                                                         \
+    extern const Kernels family##_baseline, family##_avx2, family##_avx512;                                             \
+    static inline const Kernels *function(int isa)                                                                      \
+    {                                                                                                                   \
+        return isa == ISA_AVX512 ? &family##_avx512 : isa == ISA_AVX2 ? &family##_avx2                                  \
+             : isa == ISA_BASELINE ? &family##_baseline : NULL;                                                         \
+    }
+#else
+#define KERNEL_TABLES(Kernels, function, family)                                                                         \
+    extern const Kernels family##_baseline;                                                                             \
+    static inline const Kernels *function(int isa) { return isa == ISA_BASELINE ? &family##_baseline : NULL; }
+#endif
+
 #endif

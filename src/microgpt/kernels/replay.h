@@ -70,17 +70,6 @@ typedef struct {
     void (*backward)(const Instruction *program, size_t n, const double *value, const double *deriv, double *grad);
 } ReplayKernels;
 
-extern const ReplayKernels replay_baseline, replay_avx2, replay_avx512;
-
-static inline const ReplayKernels *replay_kernels(int isa)
-{
-#ifdef MICROGPT_X86
-    if (isa == ISA_AVX512)
-        return &replay_avx512;
-    if (isa == ISA_AVX2)
-        return &replay_avx2;
-#endif
-    return isa == ISA_BASELINE ? &replay_baseline : NULL;
-}
+KERNEL_TABLES(ReplayKernels, replay_kernels, replay)
 
 #endif

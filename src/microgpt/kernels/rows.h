@@ -14,18 +14,6 @@ typedef struct {
                       const double *row);
 } RowKernels;
 
-/* Of an instruction set in isa.h. */
-extern const RowKernels rows_baseline, rows_avx2, rows_avx512;
-
-static inline const RowKernels *row_kernels(int isa)
-{
-#ifdef MICROGPT_X86
-    if (isa == ISA_AVX512)
-        return &rows_avx512;
-    if (isa == ISA_AVX2)
-        return &rows_avx2;
-#endif
-    return isa == ISA_BASELINE ? &rows_baseline : NULL;
-}
+KERNEL_TABLES(RowKernels, row_kernels, rows)
 
 #endif
