@@ -180,7 +180,7 @@ cdef class Recording:
     cdef int compile(self, Graph graph, uint32_t *order, size_t n, list tables, list choices) except -1:
         """The two programs."""
         cdef Slots slots = Slots(graph)
-        cdef Program forward = Program(), backward = Program()
+        cdef Program forward = Program(n), backward = Program(graph.n_events)
         cdef Backward events
         cdef uint32_t *keys
         cdef size_t k, n_levels = 0

@@ -274,8 +274,14 @@ cdef class Backward:
 
     cdef int draft_all(self) except -1:
         cdef size_t k
+        cdef Cell *cell
         for k in range(self.graph.n_events, 0, -1):
             self.now += 1
+            cell = &self.graph.cells[self.graph.events[k - 1].cell]
+            if cell.op == C_ABSORBED and self.open_event.high != 0 and (
+                    self.open_event.cell == cell.right and self.open_event.low == cell.link + 1):
+                self.open_event.low, self.opened = cell.link, self.now      # as `product` does; most events of scalar code
+                continue
             self.event(&self.graph.events[k - 1])
         self.now += 1
         return self.flush()

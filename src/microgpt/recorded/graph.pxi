@@ -354,24 +354,13 @@ cdef class Graph:
             raise NotRecorded("gelu is the interpreter's own before Python 3.11")
         return 0
 
-    cdef inline int read_node(self, uint32_t node, Block *block, uint8_t flags) except -1:
-        """Give the cell of this node, which is no dot product, its operation and operands."""
-        cdef uint32_t c = self.cell_of(node), place = node & PLACE_MASK, a, b
-        cdef Children *children = &block.children[place]
-        cdef Cell *cell
-        self.add_event(c, 0, 0)
-        if flags & NARY or (block.constructed[place >> 6] >> (place & 63)) & 1:
+    cdef int read_other(self, uint32_t c, Block *block, uint32_t place) except -1:
+        """A node that is neither a sum nor a product of two."""
+        if block.flags[place] & NARY or (block.constructed[place >> 6] >> (place & 63)) & 1:
             return self.read_constructed(c, block, place)
-        if children.second == 0:
+        if block.children[place].second == 0:
             return self.read_unary(c, block, place)
-        if (block.raised[place >> 6] >> (place & 63)) & 1:
-            raise NotRecorded("it has a Value as an exponent; write (b * a.log()).exp()")
-        a, b = self.cell_of(children.first), self.cell_of(children.second)
-        self.cells[a].uses += 1
-        self.cells[b].uses += 1
-        cell = &self.cells[c]
-        cell.op, cell.a, cell.b = R_ADD if flags & ONES else R_MUL, a, b
-        return 0
+        raise NotRecorded("it has a Value as an exponent; write (b * a.log()).exp()")
 
     cdef int read_terms(self, uint32_t node, uint32_t low, uint32_t high) except -1:
         """An event of a dot product; high NONE: the rest of it."""
@@ -441,18 +430,35 @@ cdef class Graph:
         return 0
 
     cdef int read_span(self, uint32_t first, uint32_t last) except -1:
-        """Nodes side by side in a block."""
+        """Nodes side by side in a block: their cells' operations and operands, and their events."""
         cdef Block *block = block_of(arena, first)
-        cdef uint32_t node
-        cdef uint8_t flags
+        cdef bint is_old = block.serial <= self.first_serial
+        cdef uint32_t *cells = self.place_of(block.first_id)
+        cdef uint32_t node, place, c, a, b
+        cdef Children *children
+        cdef Cell *cell
         for node in range(first, last + 1):
-            flags = block.flags[node & PLACE_MASK]
-            if flags & LEAF:
+            place = node & PLACE_MASK
+            children = &block.children[place]
+            if block.flags[place] & LEAF:
                 continue
-            if flags & DOT == DOT:
+            if block.flags[place] & DOT == DOT:
                 self.read_terms(node, 0, NONE)
+                continue
+            if is_old or cells[place] != NONE or block.handles[place] != NULL or block.flags[place] & (SUBCLASS | DATA_INT):
+                c = self.cell_of(node)
             else:
-                self.read_node(node, block, flags)
+                c = cells[place] = self.next_cell(node, C_UNSET)
+            self.add_event(c, 0, 0)
+            if children.second == 0 or block.flags[place] & NARY or (
+                    (block.constructed[place >> 6] | block.raised[place >> 6]) >> (place & 63)) & 1:
+                self.read_other(c, block, place)
+                continue
+            a, b = self.cell_of(children.first), self.cell_of(children.second)
+            self.cells[a].uses += 1
+            self.cells[b].uses += 1
+            cell = &self.cells[c]
+            cell.op, cell.a, cell.b = R_ADD if block.flags[place] & ONES else R_MUL, a, b
         return 0
 
 

@@ -24,6 +24,9 @@ cdef class Program:
     cdef size_t *row_starts             # by choice: where its rows stand
     cdef size_t first_dot               # of those side by side that are appended now
 
+    def __cinit__(self, size_t expected):
+        self.drafts = <Draft *>grown(NULL, &self.capacity, expected, sizeof(Draft))
+
     def __dealloc__(self):
         PyMem_RawFree(self.drafts)
         PyMem_RawFree(self.lists)
