@@ -327,10 +327,10 @@ cdef class GPT:
     def train_batch(self, documents, lr=0.01, *, clip_norm=None, threads=1, betas=(0.85, 0.99), eps=1e-8):
         """Take one Adam step from the mean gradient of several documents. Returns their losses.
 
-        Each document's gradient is computed on its own, `threads` of them at once; if there is one only, and the model large, the
-        threads share its step. Gradients are added in the order of the
-        documents and multiplied by 1 / len(documents). With clip_norm the result is multiplied by clip_norm / norm if its norm,
-        the root of the sum of its squares in the order of the parameters, is above that. The same bits for any `threads`.
+        Each document's gradient is computed on its own, `threads` of them at once; of one document alone, the threads share the
+        step as in train_step. Gradients are added in the order of the documents and multiplied by 1 / len(documents). With
+        clip_norm the result is multiplied by clip_norm / norm if its norm, the root of the sum of its squares in the order of the
+        parameters, is above that. The same bits for any `threads`.
         ValueError if there are no documents, for threads below 1, and for a clip_norm that is not above 0.
         """
         cdef AdamStep settings
@@ -374,7 +374,6 @@ cdef class GPT:
             with nogil:
                 team_run(self.team, n, differentiate_part, &group)
             for worker in workers:
-                worker.work.team = NULL
                 raise_status(worker.status)
                 add_each(worker.grads, self.main.grads, not losses)
                 losses.append(worker.loss)
