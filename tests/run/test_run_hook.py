@@ -11,6 +11,7 @@ import pytest
 from running import accelerated, interpreted, small_gpt
 
 CLASS = "import math\n" + small_gpt()[small_gpt().index("class Value:") : small_gpt().index("n_embd = 4")]
+KEEPS = CLASS + "import pickle\ndef kept(numbers): return pickle.dumps(numbers)\n"
 GELU = CLASS.replace(
     "    def __neg__", "    def gelu(self):\n        return Value(self.data * 2, (self,), (2.0,))\n\n    def __neg__"
 )
@@ -33,7 +34,7 @@ def python(source: str, folder, *flags: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("source", [CLASS, GELU], ids=["the script's", "with a method more"])
+@pytest.mark.parametrize("source", [CLASS, GELU, KEEPS], ids=["the script's", "a method more", "a pickle"])
 def test_a_module_imported_after_the_package_gets_the_compiled_class(tmp_path, source):
     (tmp_path / "engine.py").write_text(source)
     plain, fast = (

@@ -193,10 +193,6 @@ def patched(program: Program, plan: ClassPlan) -> set[str]:
     return names
 
 
-def spelling(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "?")
-
-
 def line_of(node: ast.AST) -> int:
     return getattr(node, "lineno", 0)
 

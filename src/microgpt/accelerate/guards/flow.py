@@ -51,7 +51,8 @@ def values(program: Program, *numbers: str) -> Flow:
         if isinstance(node, ast.Name):
             meaning = program.imports.get(node.id)
             scope = program.scopes.meaning(node) if node in program.scopes.scope_of else None
-            of_method = scope is not None and scope.node in methods and node.id in map(name_of, parameters(scope.node))  # type: ignore[arg-type]
+            given = parameters(scope.node) if scope is not None and scope.node in methods else []  # type: ignore[arg-type]
+            of_method = any(one.arg == node.id for one in given)
             foreign = meaning is not None and meaning.split(".")[0] in elsewhere
             return program.is_class(node) or foreign or of_method or None
         if isinstance(node, ast.Attribute) and node.attr in numbers:
@@ -62,10 +63,6 @@ def values(program: Program, *numbers: str) -> Flow:
 
     program.analyses[numbers] = Flow(program, judge)
     return program.analyses[numbers]  # type: ignore[no-any-return]
-
-
-def name_of(parameter: ast.arg) -> str:
-    return parameter.arg
 
 
 def handed_on(program: Program) -> set[ast.AST]:

@@ -115,7 +115,7 @@ def shows_contents(use: Use, node: ast.expr) -> bool:
 def is_given_others(use: Use, first: int | None = None) -> bool:
     """A call whose arguments are no Values, nor the class, nor hold one; or whose first ones are not. What is not seen
     to be one is looked at once more when the script runs."""
-    if use.call is None or not use.call.args or use.plan.shared:
+    if use.call is None or not use.call.args or (first is not None and use.plan.shared):
         return False
     flow = values(use.program, use.plan.fields["data"], use.plan.fields["grad"])
     return not any(map(flow.holds if first is None else flow.may_be, use.call.args[:first]))

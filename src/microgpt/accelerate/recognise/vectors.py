@@ -87,7 +87,7 @@ class Swaps:
     def read_function(self, node: ast.FunctionDef) -> tuple[str, tuple[int, ...]] | None:
         """By its form."""
         for name, pattern in FUNCTIONS.items():
-            if pattern.match_statements(plain_statements([node]), self.program.meaning):
+            if pattern.match_statements(plain_statements([node]), self.program.meaning) is not None:
                 return name, (0,)
         return None
 
@@ -148,8 +148,8 @@ class Swaps:
         for name, compiled, what, patterns, order in EXPRESSIONS:
             for pattern in patterns if compiled in self.allowed else ():
                 found = pattern.match_expression(node, self.program.meaning)
-                if found is not None and self.can_repeat(found.holes.values()):
-                    return name, what, [found.holes[hole] for hole in order]
+                if found is not None and self.can_repeat(found.values()):
+                    return name, what, [found[hole] for hole in order]
         return None
 
     def can_repeat(self, expressions: Iterable[ast.expr]) -> bool:

@@ -84,14 +84,6 @@ class Scope:
         return sum(name == their for name in self.pairs.values()) == 1
 
 
-class Match:
-    """What a comparison found: the expression at each hole, and the user's names for the pattern's locals."""
-
-    def __init__(self, holes: dict[str, ast.expr] | None = None) -> None:
-        self.holes = holes or {}
-        self.names: dict[str, str] = {}
-
-
 def is_simple(node: ast.AST) -> bool:
     """An expression that may be evaluated once more without anybody noticing: names, and lookups by them."""
     if isinstance(node, ast.Subscript):
@@ -126,7 +118,7 @@ class Comparison:
         self.allowed = holes
         self.meaning = meaning
         self.attributes = attributes or {}
-        self.found = Match()
+        self.found: dict[str, ast.expr] = {}  # the expression at each hole
 
     def nodes(self, ours: object, theirs: object, scope: Scope | None) -> bool:
         if isinstance(ours, list):
@@ -167,13 +159,7 @@ class Comparison:
             scope = scope.outer
         if scope is None:
             return isinstance(theirs, ast.expr) and self.meaning(theirs) == ours.id
-        return isinstance(theirs, ast.Name) and self.local(scope, ours.id, theirs.id)
-
-    def local(self, scope: Scope, ours: str, theirs: str) -> bool:
-        if not scope.pair(ours, theirs):
-            return False
-        self.found.names[ours] = theirs
-        return True
+        return isinstance(theirs, ast.Name) and scope.pair(ours.id, theirs.id)
 
     def hole(self, name: str, theirs: ast.AST, scope: Scope | None) -> bool:
         if not isinstance(theirs, ast.expr) or not self.allowed[name](theirs):
@@ -184,7 +170,7 @@ class Comparison:
             scope = scope.outer
         if any(isinstance(node, ast.Name) and node.id in inner for node in walk(theirs)):
             return False
-        known = self.found.holes.setdefault(name, theirs)
+        known = self.found.setdefault(name, theirs)
         return ast.dump(known) == ast.dump(theirs) or ast.unparse(known) == ast.unparse(theirs)
 
     def attribute(self, ours: ast.Attribute, theirs: ast.AST, scope: Scope | None) -> bool:
@@ -218,7 +204,7 @@ class Comparison:
         if not isinstance(ours, ast.Lambda) and not isinstance(theirs, ast.Lambda):
             if theirs.decorator_list or getattr(theirs, "type_params", None):
                 return False
-            if scope is not None and ours.name in scope.ours and not self.local(scope, ours.name, theirs.name):
+            if scope is not None and ours.name in scope.ours and not scope.pair(ours.name, theirs.name):
                 return False
         a, b = ours.args, theirs.args
         shape = [len(a.posonlyargs + a.args), len(a.kwonlyargs), a.vararg is None, a.kwarg is None]
@@ -227,7 +213,7 @@ class Comparison:
         if not self.nodes([a.defaults, a.kw_defaults], [b.defaults, b.kw_defaults], scope):
             return False
         inner = Scope(bound_names(ours), bound_names(theirs), scope)
-        if not all(self.local(inner, x.arg, y.arg) for x, y in zip(parameters(ours), parameters(theirs))):
+        if not all(inner.pair(x.arg, y.arg) for x, y in zip(parameters(ours), parameters(theirs))):
             return False
         return self.nodes(ours.body, theirs.body, inner)
 
@@ -269,15 +255,17 @@ class Pattern:
         theirs: list[ast.stmt],
         meaning: Callable[[ast.expr], str | None],
         attributes: dict[str, str] | None = None,
-    ) -> Match | None:
-        """What the comparison found, None where it failed. `theirs` must have been through plain_statements."""
+    ) -> dict[str, ast.expr] | None:
+        """The expression at each hole, None where they differ. `theirs` must have been through plain_statements."""
         if [type(statement) for statement in theirs] != [type(statement) for statement in self.body]:
             return None
         comparison = Comparison(self.holes, meaning, attributes)
         free = Scope(bound_names(ast.Module(self.body, [])), None)
         return comparison.found if comparison.nodes(self.body, theirs, free) else None
 
-    def match_expression(self, theirs: ast.expr, meaning: Callable[[ast.expr], str | None]) -> Match | None:
+    def match_expression(
+        self, theirs: ast.expr, meaning: Callable[[ast.expr], str | None]
+    ) -> dict[str, ast.expr] | None:
         ours = self.body[0]
         assert isinstance(ours, ast.Expr)
         if outline(ours.value) != outline(theirs):
