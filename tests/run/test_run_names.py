@@ -32,6 +32,8 @@ MEETS = {
     "print(loss.relu() is loss)",
     "id by map": "print(len(list(map(lambda p: id(p), params))))",
     "id by map of a function": "def of(p): return id(p)\nprint(len(list(map(of, params))))",
+    "id by map of a named lambda": "of = lambda p: id(p)\nprint(len(list(map(of, params))))",
+    "id by map of a method": "class Box:\n    def of(self, p): return id(p)\nprint(len(list(map(Box().of, params))))",
     "id of a sum": "total = 0\nfor p in params: total += p\nprint(id(total) > 0)",
     "id of one of two": "a, b = loss, params\nprint(id(a) == id(b))",
     "type": "print(type(loss))",

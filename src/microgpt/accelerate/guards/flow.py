@@ -67,17 +67,18 @@ def values(program: Program, *numbers: str) -> Flow:
 
 def handed_on(program: Program) -> set[ast.AST]:
     """Functions that are not only called by their names, so that nobody sees with what: map(lambda x: f(x), values)."""
-    called = {program.parents.get(name) for name in program.of(ast.Name) if not isinstance(name.ctx, ast.Load)}
-    found = {one for one in program.of(ast.Lambda) if program.parents.get(one) not in called}
-    names = {
-        name.id for name in program.of(ast.Name) if isinstance(name.ctx, ast.Load) and not is_called(program, name)
-    }
-    return found | {one for one in program.of(ast.FunctionDef) if one.name in names}
-
-
-def is_called(program: Program, name: ast.Name) -> bool:
-    call = program.parents.get(name)
-    return isinstance(call, ast.Call) and call.func is name
+    names = set()
+    for node in program.of(ast.Name, ast.Attribute):
+        call = program.parents.get(node)
+        if isinstance(node.ctx, ast.Load) and not (isinstance(call, ast.Call) and call.func is node):
+            names.add(node.id if isinstance(node, ast.Name) else node.attr)
+    found: set[ast.AST] = {one for one in program.of(ast.FunctionDef) if one.name in names}
+    for one in program.of(ast.Lambda):
+        made = program.parents.get(one)
+        targets = made.targets if isinstance(made, ast.Assign) else [None]
+        if not all(isinstance(target, ast.Name) and target.id not in names for target in targets):
+            found.add(one)
+    return found
 
 
 def is_method(part: ast.stmt) -> bool:
