@@ -81,6 +81,7 @@ class Trainer:
     model: GPT
     rng: random.Random
     threads: int
+    positions: int  # tokens predicted in the steps whose losses this object has returned
     cut: tuple[
         int, int, int
     ]  # documents longer than block_size, their tokens beyond it, and the tokens of all documents
@@ -135,6 +136,7 @@ class Trainer:
             self._order = array("I", [0]) * len(self._everyone)
         self._chosen: tuple[list[str], list[str]] | None = None
         self._digest: str | None = None
+        self.positions = 0
         if model is None:
             shuffle_order(self._order, self.rng)
             self.model = GPT(self.config, self.rng)
@@ -227,24 +229,35 @@ class Trainer:
         schedule = SCHEDULES[self.settings.schedule]
         rates = [schedule(self.settings.lr, step, self.num_steps) for step in steps]
         taken: list[float] = []
-        if self._plain:
-            tokens = list(self._tokens(steps))  # what a tokenizer of the user's raises is raised here
-            with _diverging(steps, taken, losses):
-                self.model.train_steps(tokens, rates, losses=taken, threads=self.threads)
-        else:
-            for step, rate in zip(steps, rates):
-                batch = list(self._tokens(range(step, step + 1)))
+        lengths: list[int] = []
+        before = len(losses)
+        try:
+            if self._plain:
+                tokens = list(self._tokens(steps))  # what a tokenizer of the user's raises is raised here
+                lengths = list(map(self._predicted, tokens))
                 with _diverging(steps, taken, losses):
-                    some = self.model.train_batch(batch, rate, clip_norm=self.settings.clip_norm, threads=self.threads)
-                taken.append(sum(some) / len(batch))
-        _check_losses(steps, taken, losses)
+                    self.model.train_steps(tokens, rates, losses=taken, threads=self.threads)
+            else:
+                clip, threads = self.settings.clip_norm, self.threads
+                for step, rate in zip(steps, rates):
+                    batch = list(self._tokens(range(step, step + 1)))
+                    lengths.append(sum(map(self._predicted, batch)))
+                    with _diverging(steps, taken, losses):
+                        some = self.model.train_batch(batch, rate, clip_norm=clip, threads=threads)
+                    taken.append(sum(some) / len(batch))
+            _check_losses(steps, taken, losses)
+        finally:
+            self.positions += sum(lengths[: len(losses) - before])
+
+    def _predicted(self, tokens: list[int]) -> int:
+        return min(len(tokens) - 1, self.config.block_size)
 
     def _tokens(self, steps: range) -> Iterator[list[int]]:
         """The documents of these steps, as tokens."""
         size = self.settings.batch_size
-        return self._encode(self.taken(steps.start * size, len(steps) * size))
+        return self._encode(self._taken(steps.start * size, len(steps) * size))
 
-    def taken(self, first: int, count: int) -> list[str]:
+    def _taken(self, first: int, count: int) -> list[str]:
         """The documents that training takes, from number `first` on; after the last one it begins anew."""
         number = self.num_documents
         first %= number

@@ -108,7 +108,7 @@ def train(corpus: Corpus, number: int, run: Run, keep: Mapping[str, Any] | None 
         "run": number,
         **run,
         "params": training.config.num_params,
-        "positions": _positions(corpus, training, len(losses) * run["batch_size"]),
+        "positions": training.positions,
         "loss": _mean(tail),
         "last_loss": _mean(losses[-1:]),
         "mean_loss": _mean(losses),
@@ -128,17 +128,6 @@ def _mean(losses: Sequence[float]) -> float | None:
 
 def _finite(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None
-
-
-def _positions(corpus: Corpus, training: Trainer, documents: int) -> int:
-    """How many tokens these steps were to predict."""
-    length = len if corpus.kind == "char" else lambda document: len(corpus.tokenizer.tokens(document))
-    most = training.config.block_size - 1
-    lengths = list(map(length, training.taken(0, min(documents, training.num_documents))))
-    if max(lengths, default=0) > most:
-        lengths = [min(count, most) for count in lengths]
-    rounds, rest = divmod(documents, training.num_documents)
-    return documents + rounds * sum(lengths) + sum(lengths[:rest])
 
 
 def weights_digest(training: Trainer) -> str:
