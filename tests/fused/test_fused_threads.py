@@ -92,7 +92,7 @@ model = GPT(GPTConfig(40, n_embd=96, n_head=3, block_size=70), random.Random(3))
 model.train_step([4, 1, 2, 4], threads=2)
 child = os.fork()
 loss = model.train_step([4, 3, 2, 4], threads=2)
-os.write(1, f"{loss.hex()}\n".encode())  # at once: two processes write here
+os.write(1, b"%s " % loss.hex().encode())  # at once: two processes write here
 if child and os.waitpid(child, 0)[1]:
     raise SystemExit("the child failed")
 """
