@@ -280,9 +280,10 @@ class Trainer:
 
         ValueError if none were held out.
         """
-        if not self.held_out:
+        held_out = self._at(self.num_documents, len(self._order))  # alone: a sweep asks after each of its short runs
+        if not held_out:
             raise ValueError("no documents were held out to evaluate on")
-        tokens = list(self._encode(self.held_out))  # what a tokenizer of the user's raises is raised here
+        tokens = list(self._encode(held_out))  # what a tokenizer of the user's raises is raised here
         try:
             losses = list(map(self.model.loss, tokens))
         except ValueError:  # the log of 0
