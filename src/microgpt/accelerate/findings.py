@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .syntax.record import Record
 
+OWN_BACKWARD = "backward is the script's own"  # the reason that is told, and by which the report knows it
+
 
 class Finding(Record):
     """One thing that was swapped, or left for a reason.

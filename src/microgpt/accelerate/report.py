@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterable
 
-from .findings import Finding
+from .findings import OWN_BACKWARD, Finding
 
 NAME = "microgpt run"
 
@@ -14,7 +14,7 @@ NAME = "microgpt run"
 # How many times faster than interpreted the 200-line script trains with this left as it is and all else swapped.
 ALL = 550
 KEEPS = {"vectors": 50, "attention": 200, "softmax": 180, "rmsnorm": 350, "linear": 70, "loop over parameters": 50}
-OWN_BACKWARD, KEEPS_SO = "backward is the script's own", 4
+KEEPS_SO = 4  # with a backward of its own
 # What to write instead, by a part of the reason.
 INSTEAD = {
     "for which the compiled class has no room": "keep it in a list or dictionary beside the Values",
@@ -28,7 +28,7 @@ INSTEAD = {
     "names of its loop are used elsewhere": "use another name there",
     "more than arithmetic": "move the rest into a loop of its own",
     "differs from the script's": "--explain shows in which lines",
-    "backward is the script's own": "--explain shows in which lines",
+    OWN_BACKWARD: "--explain shows in which lines",
 }
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ..findings import OWN_BACKWARD
 from ..recognise.forms import METHODS
 from ..recognise.value_class import FIELDS, MISSING, ClassPlan
-from ..report import OWN_BACKWARD
 from ..syntax.match import is_simple
 from ..syntax.program import Program
 from ..syntax.scopes import COMPREHENSIONS, FUNCTIONS
@@ -41,7 +41,7 @@ def class_shows(program: Program, plan: ClassPlan) -> str:
 def extra_shows(program: Program, plan: ClassPlan) -> str:
     """Why attributes that the constructor stores beside the script's four cannot be left out, or ""."""
     for node, name in program.said():
-        if name in plan.extra and not is_slot(program, plan, node) and not may_stand_beside(program, plan, name):
+        if name in plan.extra and not is_slot(program, plan, node) and not put_beside(program, plan, name):
             return f"line {line_of(node)} uses {name}, for which the compiled class has no room"
     if plan.signature == plan.parameters:
         return ""
@@ -59,8 +59,8 @@ def extra_shows(program: Program, plan: ClassPlan) -> str:
     return ""
 
 
-def may_stand_beside(program: Program, plan: ClassPlan, name: str) -> bool:
-    """Whether an attribute is given to few Values, so that a dictionary of them can hold it: it keeps them alive."""
+def put_beside(program: Program, plan: ClassPlan, name: str) -> bool:
+    """Have a dictionary of instances hold an attribute, if few are given it: it keeps them alive. Whether it will."""
     made_elsewhere = {"copy", "pickle", "marshal", "shelve"} & {name.split(".")[0] for name in program.used_modules()}
     if plan.shared or made_elsewhere or any(True for _ in program.mentions("__init__")):
         return False
@@ -209,8 +209,7 @@ def gives_attributes(program: Program, plan: ClassPlan) -> str:
     for target, _ in program.attribute_stores() if not plan.has_slots else ():
         if target.attr in plan.fields.values() or is_elsewhere(program, plan, target):
             continue
-        if not may_stand_beside(program, plan, target.attr):
-            plan.beside.pop(target.attr, None)
+        if not put_beside(program, plan, target.attr):
             return f"line {target.lineno} gives an instance the attribute {target.attr}"
     return ""
 
