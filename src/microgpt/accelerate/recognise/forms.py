@@ -1,11 +1,14 @@
-"""The forms that are recognised: the interface of the 200-line script, as patterns for match.py.
+"""The forms that are recognised: the interface of the 200-line script, as sources for match.py.
 
 Each says what the arithmetic is, and in which order; the compiled functions do exactly that.
 """
 
 from __future__ import annotations
 
-from ..syntax.match import Pattern, is_simple
+import ast
+from functools import lru_cache
+
+from ..syntax.match import words_of
 
 # ---- the class: what each method has to be, so that ours stands for it ----
 
@@ -60,7 +63,7 @@ def backward(self):
 }
 
 
-METHODS = {name: Pattern(source) for name, source in METHOD_SOURCES.items()}
+METHODS = frozenset(METHOD_SOURCES)
 KINDS = {
     "float_data": "data are made floats",
     "float_grad": "a gradient begins as 0.0",
@@ -100,29 +103,26 @@ def reference_class(kinds: set[str]) -> str:
 
 # ---- expressions over vectors; capitals stand for any simple expression ----
 
-VECTOR = {"X": is_simple, "Y": is_simple, "W": is_simple, "M": is_simple, "J": is_simple, "N": is_simple}
+# source, helper that does the same, compiled function behind it, what it is called, the order of the holes
+EXPRESSIONS = [
+    ("[sum(w * x for w, x in zip(row, X)) for row in W]", "linear", "linear", "matrix product", "XW"),
+    ("[sum(row[j] * X[j] for j in range(len(X))) for row in W]", "linear", "linear", "matrix product", "XW"),
+    ("sum(x * y for x, y in zip(X, Y))", "dot", "linear", "dot product", "XY"),
+    ("sum(x * x for x in X)", "squares", "linear", "sum of squares", "X"),
+    ("sum(X[j] * Y[j] for j in range(N))", "dot_range", "linear", "dot product", "XYN"),
+    ("sum(X[j] * Y[j] for j in range(len(N)))", "dot_length", "linear", "dot product", "XYN"),
+    ("sum(X[t] * M[t][J] for t in range(len(N)))", "dot_column", "linear", "weighted sum", "XMJN"),
+    ("[a + b for a, b in zip(X, Y)]", "add", "add", "sum of vectors", "XY"),
+    ("[x.relu() for x in X]", "relu", "relu", "relu of a vector", "X"),
+]
 
 
-def expressions(*sources: str) -> list[Pattern]:
-    return [Pattern(source, VECTOR) for source in sources]
+@lru_cache(1)
+def expressions() -> dict[tuple[object, ...], tuple[list[str], tuple[str, str, str, str]]]:
+    """By the words of these: their holes in the order in which they are met, and all that stands beside the source."""
+    read = [(words_of(source), others) for source, *others in EXPRESSIONS]
+    return {tuple(form.words): ([ast.unparse(hole) for hole in form.holes], others) for form, others in read}  # type: ignore[misc]
 
-
-def both_kinds(inner: str) -> list[str]:
-    """sum() over a generator and over a list: the operations and their order are the same."""
-    return [f"sum({inner})", f"sum([{inner}])"]
-
-
-LINEAR = expressions(
-    *(f"[{dot} for row in W]" for dot in both_kinds("w * x for w, x in zip(row, X)")),
-    *(f"[{dot} for row in W]" for dot in both_kinds("row[j] * X[j] for j in range(len(X))")),
-)
-DOT = expressions(*both_kinds("x * y for x, y in zip(X, Y)"))
-DOT_RANGE = expressions(*both_kinds("X[j] * Y[j] for j in range(N)"))
-DOT_LENGTH = expressions(*both_kinds("X[j] * Y[j] for j in range(len(N))"))
-DOT_COLUMN = expressions(*both_kinds("X[t] * M[t][J] for t in range(len(N))"))
-SQUARES = expressions(*both_kinds("x * x for x in X"))
-ADD = expressions("[a + b for a, b in zip(X, Y)]")
-RELU = expressions("[x.relu() for x in X]")
 
 # ---- functions ----
 
@@ -145,8 +145,13 @@ def rmsnorm(x):
     return [xi * scale for xi in x]
 """,
 }
-SOFTMAX = Pattern(FUNCTION_SOURCES["softmax"])
-RMSNORM = Pattern(FUNCTION_SOURCES["rmsnorm"])
+
+
+@lru_cache(None)
+def words(name: str) -> list[object]:
+    """Those of one of the script's methods or functions."""
+    return words_of(METHOD_SOURCES.get(name) or FUNCTION_SOURCES[name]).words
+
 
 # ---- one query over the cached keys and values, head by head ----
 

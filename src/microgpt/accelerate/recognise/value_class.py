@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 
-from ..syntax.match import plain, plain_statements
+from ..syntax.match import Reading, plain_statements
 from ..syntax.powers import number_powers
 from ..syntax.program import Program
 from ..syntax.record import Record, fresh
@@ -30,7 +30,7 @@ from .behaviour import (
     same_backward,
 )
 from .counters import find_counters, without_counting
-from .forms import METHOD_FORMS, METHOD_SOURCES, METHODS, reference_class
+from .forms import METHOD_FORMS, METHOD_SOURCES, METHODS, reference_class, words
 from .sandbox import Sandbox
 from .symbolic import Unknown
 
@@ -224,10 +224,8 @@ class Methods:
 
     def reads_alike(self, method: ast.FunctionDef) -> bool:
         """By its form, names of locals aside."""
-        form = plain(method)
-        assert isinstance(form, ast.FunctionDef)
-        found = METHODS[method.name].match_statements([form], self.program.meaning, self.plan.fields)
-        return found is not None
+        fields = {theirs: ours for ours, theirs in self.plan.fields.items()}
+        return Reading(method, self.program.scopes, self.program.meaning, fields).words == words(method.name)
 
     def does_alike(self, method: ast.FunctionDef) -> bool:
         name = method.name

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from ..explain import differences
 from ..findings import Finding
 from ..syntax.calls import HELPER, call, placed
-from ..syntax.match import Pattern, plain_statements
+from ..syntax.match import Reading, plain_statements
 from ..syntax.program import Program
 from ..syntax.scopes import parameters
 from ..syntax.tree import walk
@@ -44,18 +44,7 @@ NEEDS = {  # methods, by compiled function
     "rmsnorm": ("__init__", "__mul__", "__add__", "__radd__", "__pow__", "__truediv__"),
     "attention": (*SOFTMAX_NEEDS, *DOT_NEEDS),
 }
-# helper, compiled function behind it, what it is called, its patterns, the order of their holes
-EXPRESSIONS: list[tuple[str, str, str, list[Pattern], str]] = [
-    ("linear", "linear", "matrix product", forms.LINEAR, "XW"),
-    ("dot", "linear", "dot product", forms.DOT, "XY"),
-    ("squares", "linear", "sum of squares", forms.SQUARES, "X"),
-    ("dot_range", "linear", "dot product", forms.DOT_RANGE, "XYN"),
-    ("dot_length", "linear", "dot product", forms.DOT_LENGTH, "XYN"),
-    ("dot_column", "linear", "weighted sum", forms.DOT_COLUMN, "XMJN"),
-    ("add", "add", "sum of vectors", forms.ADD, "XY"),
-    ("relu", "relu", "relu of a vector", forms.RELU, "X"),
-]
-FUNCTIONS = {"softmax": forms.SOFTMAX, "rmsnorm": forms.RMSNORM}
+WHOLE = ("softmax", "rmsnorm")  # functions that are handed over as such
 
 
 class Swaps:
@@ -86,10 +75,8 @@ class Swaps:
 
     def read_function(self, node: ast.FunctionDef) -> tuple[str, tuple[int, ...]] | None:
         """By its form."""
-        for name, pattern in FUNCTIONS.items():
-            if pattern.match_statements(plain_statements([node]), self.program.meaning) is not None:
-                return name, (0,)
-        return None
+        words = Reading(node, self.program.scopes, self.program.meaning).words
+        return next(((name, (0,)) for name in WHOLE if words == forms.words(name)), None)
 
     def run_function(self, node: ast.FunctionDef) -> tuple[str, tuple[int, ...]] | None:
         """By what it does."""
@@ -145,12 +132,13 @@ class Swaps:
         """(which helper does the same, what that is called, its arguments)"""
         if not isinstance(node, (ast.ListComp, ast.Call)):
             return None
-        for name, compiled, what, patterns, order in EXPRESSIONS:
-            for pattern in patterns if compiled in self.allowed else ():
-                found = pattern.match_expression(node, self.program.meaning)
-                if found is not None and self.can_repeat(found.values()):
-                    return name, what, [found[hole] for hole in order]
-        return None
+        read = Reading(node, self.program.scopes, self.program.meaning, with_holes=True)
+        holes, (name, compiled, what, order) = forms.expressions().get(tuple(read.words), ((), ("", "", "", "")))
+        found: dict[str, ast.expr] = {}
+        alike = all(ast.dump(found.setdefault(hole, each)) == ast.dump(each) for hole, each in zip(holes, read.holes))
+        if compiled not in self.allowed or not alike or not self.can_repeat(found.values()):
+            return None
+        return name, what, [found[hole] for hole in order]
 
     def can_repeat(self, expressions: Iterable[ast.expr]) -> bool:
         """Whether these expressions can be evaluated once more: no lookup of the user's own making."""

@@ -1,29 +1,31 @@
-"""Trees compared as the interpreter would understand them: names of locals, comments, docstrings, annotations and
-formatting do not matter, everything else does.
+"""Code as the interpreter would understand it: names of locals, comments, docstrings, annotations and formatting do not
+matter, everything else does.
 
-A pattern is ordinary Python source. Its names are of three kinds:
-
-    holes       names given to `Pattern`; each stands for a simple expression of the user's, the same at every place
-    locals      names that the pattern binds; the user's may be called otherwise, one for one, scope by scope
-    free names  all others, such as `sum` or `math.exp`; the user's must mean the same thing (see scopes.py)
+plain    a tree without what does not matter
+Reading  a tree as a list of words: code that means the same has the same words
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
-from .scopes import COMPREHENSIONS, FUNCTIONS, ONCE, bound_names, parameters
+from .scopes import COMPREHENSIONS, FUNCTIONS, Scopes, parameters
 from .tree import CONTEXTS, PARTS, copied, walk
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 ATOMS = {*CONTEXTS, *ast.operator.__subclasses__(), ast.Name, ast.Constant}
-POSITIONS = {"ctx", "type_comment", "kind", "type_params", "is_async"}
+UNSAID = {"ctx", "type_comment", "kind", "annotation", "returns", "simple"}
 
 
-# ---- what is taken away before comparing ----------------------------------------------------------------------------
+# ---- what is taken away ---------------------------------------------------------------------------------------------
 
 
-@ONCE
+@lru_cache(4096)  # nobody changes what this returns
 def plain_function(node: ast.FunctionDef) -> ast.AST:
     return plain_parts(node)
 
@@ -51,7 +53,7 @@ def plain_parts(node: ast.AST) -> ast.AST:
             if len(parts) != len(value) or any(new is not old for new, old in zip(parts, value)):
                 changed[name] = parts
         elif isinstance(value, ast.AST) and type(value) not in ATOMS:
-            new = None if name in ("annotation", "returns") else plain(value)
+            new = None if name in UNSAID else plain(value)
             if new is not value:
                 changed[name] = new
     if not changed:
@@ -66,22 +68,7 @@ def plain_statements(body: Iterable[ast.stmt]) -> list[ast.stmt]:
     return [made for made in map(plain, body) if isinstance(made, ast.stmt)]
 
 
-# ---- comparing ------------------------------------------------------------------------------------------------------
-
-
-class Scope:
-    """Names that both sides bind in one scope, as pairs. `theirs` is None where any name may be theirs."""
-
-    def __init__(self, ours: set[str], theirs: set[str] | None, outer: Scope | None = None) -> None:
-        self.ours, self.theirs, self.outer = ours, theirs, outer
-        self.pairs: dict[str, str] = {}
-
-    def pair(self, our: str, their: str) -> bool:
-        if self.theirs is not None and their not in self.theirs:
-            return False
-        if self.pairs.setdefault(our, their) != their:
-            return False
-        return sum(name == their for name in self.pairs.values()) == 1
+# ---- what is compared -----------------------------------------------------------------------------------------------
 
 
 def is_simple(node: ast.AST) -> bool:
@@ -97,178 +84,133 @@ def is_simple(node: ast.AST) -> bool:
     return isinstance(node, (ast.Name, ast.Constant))
 
 
-def is_arithmetic(node: ast.AST) -> bool:
-    """Simple expressions, and + - * / // % ** of them."""
-    if isinstance(node, ast.BinOp):
-        return is_arithmetic(node.left) and is_arithmetic(node.right)
-    if isinstance(node, ast.UnaryOp):
-        return is_arithmetic(node.operand)
-    return is_simple(node)
+class Reading:
+    """The words of a tree. Locals are numbered, scope by scope, in the order in which they are met; the other names are
+    what they mean.
 
-
-class Comparison:
-    """One pattern against one piece of the user's tree."""
+    meaning: what a name or attribute of the outside surely refers to. fields: the script's names of attributes, by what
+    they are called here. with_holes: simple expressions of the outside are holes, all of one word.
+    """
 
     def __init__(
         self,
-        holes: Mapping[str, Callable[[ast.AST], bool]],
-        meaning: Callable[[ast.expr], str | None],
-        attributes: dict[str, str] | None = None,
+        node: ast.AST,
+        scopes: Scopes,
+        meaning: Callable[[Any], str | None],
+        fields: Mapping[str, str] | None = None,
+        with_holes: bool = False,
     ) -> None:
-        self.allowed = holes
-        self.meaning = meaning
-        self.attributes = attributes or {}
-        self.found: dict[str, ast.expr] = {}  # the expression at each hole
+        self.scopes, self.meaning, self.fields, self.with_holes = scopes, meaning, fields or {}, with_holes
+        self.words: list[object] = []
+        self.holes: list[ast.expr] = []
+        self.numbers: dict[tuple[ast.AST, str], int] = {}
+        self.inside: set[ast.AST] = set()  # scopes that are part of the tree
+        self.read(node)
 
-    def nodes(self, ours: object, theirs: object, scope: Scope | None) -> bool:
-        if isinstance(ours, list):
-            return (
-                isinstance(theirs, list)
-                and len(ours) == len(theirs)
-                and all(self.nodes(a, b, scope) for a, b in zip(ours, theirs))
-            )
-        if not isinstance(ours, ast.AST):
-            return type(ours) is type(theirs) and repr(ours) == repr(theirs)
-        if not isinstance(theirs, ast.AST):
-            return False
-        if isinstance(ours, ast.Name):
-            return self.name(ours, theirs, scope)
-        if isinstance(ours, ast.Attribute):
-            return self.attribute(ours, theirs, scope)
-        if type(ours) is not type(theirs):
-            return False
-        if isinstance(ours, COMPREHENSIONS):
-            return self.comprehension(ours, theirs, scope)
-        if isinstance(ours, FUNCTIONS):
-            return self.function(ours, theirs, scope)
-        return self.fields(ours, theirs, scope)
-
-    def fields(self, ours: ast.AST, theirs: ast.AST, scope: Scope | None) -> bool:
-        return all(
-            self.nodes(value, getattr(theirs, name, None), scope)
-            for name, value in ast.iter_fields(ours)
-            if name not in POSITIONS
-        )
-
-    def name(self, ours: ast.Name, theirs: ast.AST, scope: Scope | None) -> bool:
-        if ours.id in self.allowed:
-            return self.hole(ours.id, theirs, scope)
-        while scope is not None and ours.id not in scope.ours:
-            if isinstance(theirs, ast.Name) and scope.theirs is not None and theirs.id in scope.theirs:
-                return False
-            scope = scope.outer
-        if scope is None:
-            return isinstance(theirs, ast.expr) and self.meaning(theirs) == ours.id
-        return isinstance(theirs, ast.Name) and scope.pair(ours.id, theirs.id)
-
-    def hole(self, name: str, theirs: ast.AST, scope: Scope | None) -> bool:
-        if not isinstance(theirs, ast.expr) or not self.allowed[name](theirs):
-            return False
-        inner: set[str] = set()
-        while scope is not None:  # what stands in a hole must mean the same outside
-            inner |= scope.theirs or set(scope.pairs.values())
-            scope = scope.outer
-        if any(isinstance(node, ast.Name) and node.id in inner for node in walk(theirs)):
-            return False
-        known = self.found.setdefault(name, theirs)
-        return ast.dump(known) == ast.dump(theirs) or ast.unparse(known) == ast.unparse(theirs)
-
-    def attribute(self, ours: ast.Attribute, theirs: ast.AST, scope: Scope | None) -> bool:
-        if isinstance(ours.value, ast.Name) and ours.value.id == "math":
-            return isinstance(theirs, ast.expr) and self.meaning(theirs) == f"math.{ours.attr}"
-        return (
-            isinstance(theirs, ast.Attribute)
-            and self.attributes.get(ours.attr, ours.attr) == theirs.attr
-            and self.nodes(ours.value, theirs.value, scope)
-        )
-
-    def comprehension(self, ours: ast.AST, theirs: ast.AST, scope: Scope | None) -> bool:
-        """The first iterable belongs to the scope around, all else to a scope of its own."""
-        mine, other = ours.generators, theirs.generators  # type: ignore[attr-defined]
-        if len(mine) != len(other) or not self.nodes(mine[0].iter, other[0].iter, scope):
-            return False
-        inner = Scope(bound_names(ours), bound_names(theirs), scope)
-        return all(
-            (index == 0 or self.nodes(a.iter, b.iter, inner))
-            and self.nodes(a.target, b.target, inner)
-            and self.nodes(a.ifs, b.ifs, inner)
-            and a.is_async == b.is_async
-            for index, (a, b) in enumerate(zip(mine, other))
-        ) and all(
-            self.nodes(getattr(ours, name, None), getattr(theirs, name, None), inner)
-            for name in ("elt", "key", "value")
-        )
-
-    def function(self, ours: ast.AST, theirs: ast.AST, scope: Scope | None) -> bool:
-        assert isinstance(ours, FUNCTIONS) and isinstance(theirs, FUNCTIONS)
-        if not isinstance(ours, ast.Lambda) and not isinstance(theirs, ast.Lambda):
-            if theirs.decorator_list or getattr(theirs, "type_params", None):
-                return False
-            if scope is not None and ours.name in scope.ours and not scope.pair(ours.name, theirs.name):
-                return False
-        a, b = ours.args, theirs.args
-        shape = [len(a.posonlyargs + a.args), len(a.kwonlyargs), a.vararg is None, a.kwarg is None]
-        if shape != [len(b.posonlyargs + b.args), len(b.kwonlyargs), b.vararg is None, b.kwarg is None]:
-            return False
-        if not self.nodes([a.defaults, a.kw_defaults], [b.defaults, b.kw_defaults], scope):
-            return False
-        inner = Scope(bound_names(ours), bound_names(theirs), scope)
-        if not all(inner.pair(x.arg, y.arg) for x, y in zip(parameters(ours), parameters(theirs))):
-            return False
-        return self.nodes(ours.body, theirs.body, inner)
-
-
-def outline(node: ast.AST) -> tuple[type[ast.AST], ...]:
-    """The types of an expression's first parts, of a list or a call: what must be alike at least."""
-    found = [type(node)]
-    while isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.Call)):
-        if isinstance(node, ast.Call):
-            if not node.args:
-                break
-            node = node.args[0]
+    def read(self, node: Any) -> None:
+        kind = type(node)
+        if self.with_holes and is_simple(node) and not any(map(self.is_local, walk(node))):
+            self.holes.append(node)
+            self.words.append("a hole")
+        elif kind is ast.Name:
+            self.words.append(self.name(node))
+        elif kind is ast.Attribute:
+            self.attribute(node)
+        elif kind is ast.Call:
+            self.call(node)
+        elif kind is ast.AnnAssign:
+            self.read(ast.Assign([node.target], node.value))
+        elif kind in FUNCTIONS:
+            self.function(node)
         else:
-            node = node.elt
-        found.append(type(node))
-    return tuple(found)
+            if kind in COMPREHENSIONS:
+                self.inside.add(node)
+            self.words.append(kind)
+            self.fields_of(node)
+
+    def fields_of(self, node: ast.AST) -> None:
+        for field in node._fields:
+            if field not in UNSAID:
+                self.part(getattr(node, field, None))
+
+    def part(self, value: Any) -> None:
+        if isinstance(value, list):
+            said = [part for part in value if not is_unsaid(part)]
+            self.words.append(len(said))
+            for part in said:
+                self.part(part)
+        elif isinstance(value, ast.AST):
+            self.read(value)
+        else:
+            self.words.append((type(value), repr(value)))
+
+    def local(self, scope: ast.AST, name: str) -> int:
+        return self.numbers.setdefault((scope, name), len(self.numbers))
+
+    def name(self, node: ast.Name) -> object:
+        if self.is_local(node):
+            return self.local(self.scopes.meaning(node).node, node.id)  # type: ignore[union-attr]
+        return self.meaning(node) or node  # itself, which is like nothing else
+
+    def is_local(self, node: ast.AST) -> bool:
+        scope = self.scopes.meaning(node) if isinstance(node, ast.Name) and node in self.scopes.scope_of else None
+        return scope is not None and scope.node in self.inside
+
+    def attribute(self, node: ast.Attribute) -> None:
+        meant = self.meaning(node)
+        if meant is not None:
+            self.words.append(meant)
+            return
+        known = self.fields.get(node.attr)
+        self.words += [ast.Attribute, known or (node.attr if node.attr not in self.fields.values() else node)]
+        self.read(node.value)
+
+    def call(self, node: ast.Call) -> None:
+        """A function's own name is no hole. sum([...]) does what sum(...) does, in the same order."""
+        if isinstance(node.func, ast.Name):
+            self.words += [ast.Call, self.name(node.func)]
+        else:
+            self.words.append(ast.Call)
+            self.read(node.func)
+        name, at = self.words[-1], len(self.words)
+        self.part(node.args)
+        if name == "sum" and self.words[at + 1 :][:1] == [ast.ListComp]:
+            self.words[at + 1] = ast.GeneratorExp
+        self.part(node.keywords)
+
+    def function(self, node: Any) -> None:
+        self.words.append(type(node))
+        if not isinstance(node, ast.Lambda):
+            around = self.scopes.scope_of[node].node
+            self.words.append(self.local(around, node.name) if around in self.inside else "any name")
+            self.part([*node.decorator_list, *getattr(node, "type_params", ())])
+        a = node.args
+        self.words += [len(a.posonlyargs + a.args), len(a.kwonlyargs), a.vararg is None, a.kwarg is None]
+        self.part([*a.defaults, *a.kw_defaults])
+        self.inside.add(node)
+        for argument in parameters(node):
+            self.local(node, argument.arg)
+        self.part(node.body)
 
 
-class Pattern:
-    """Source to compare with: a function, some statements, or one expression.
+def is_unsaid(node: object) -> bool:
+    """Whether a statement is nothing but words: `pass`, a docstring, an annotation."""
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
-    holes: the names that stand for expressions, with the test such an expression must pass.
-    """
 
-    def __init__(self, source: str, holes: Mapping[str, Callable[[ast.AST], bool]] | None = None) -> None:
-        self.source = source
-        self.holes = holes or {}
-        self._body: list[ast.stmt] = []
+def words_of(source: str) -> Reading:
+    """The words of a piece of source: one function, or one expression with holes."""
+    tree = ast.parse(source)
+    first = tree.body[0]
+    if isinstance(first, ast.Expr):
+        return Reading(first.value, Scopes(tree), own_meaning, with_holes=True)
+    return Reading(first, Scopes(tree), own_meaning)
 
-    @property
-    def body(self) -> list[ast.stmt]:
-        """Parsed when it is first compared with something."""
-        if not self._body:
-            self._body = plain_statements(ast.parse(self.source).body)
-        return self._body
 
-    def match_statements(
-        self,
-        theirs: list[ast.stmt],
-        meaning: Callable[[ast.expr], str | None],
-        attributes: dict[str, str] | None = None,
-    ) -> dict[str, ast.expr] | None:
-        """The expression at each hole, None where they differ. `theirs` must have been through plain_statements."""
-        if [type(statement) for statement in theirs] != [type(statement) for statement in self.body]:
-            return None
-        comparison = Comparison(self.holes, meaning, attributes)
-        free = Scope(bound_names(ast.Module(self.body, [])), None)
-        return comparison.found if comparison.nodes(self.body, theirs, free) else None
-
-    def match_expression(
-        self, theirs: ast.expr, meaning: Callable[[ast.expr], str | None]
-    ) -> dict[str, ast.expr] | None:
-        ours = self.body[0]
-        assert isinstance(ours, ast.Expr)
-        if outline(ours.value) != outline(theirs):
-            return None  # nine of ten
-        comparison = Comparison(self.holes, meaning)
-        return comparison.found if comparison.nodes(ours.value, theirs, None) else None
+def own_meaning(node: Any) -> str | None:
+    """What a name of such a source means that it does not bind."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"math.{node.attr}" if isinstance(node.value, ast.Name) and node.value.id == "math" else None

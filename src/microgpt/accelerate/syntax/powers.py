@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 
-from .match import is_arithmetic
 from .program import Program
 
 
@@ -19,29 +18,23 @@ def number_powers(program: Program, but: set[ast.AST]) -> bool:
     )
 
 
-def is_number(program: Program, node: ast.expr, depth: int = 0) -> bool:
+def is_number(program: Program, node: ast.AST, depth: int = 0) -> bool:
     if isinstance(node, ast.Constant):
         return type(node.value) in (int, float)
     if isinstance(node, ast.UnaryOp):
         return is_number(program, node.operand, depth)
     if isinstance(node, ast.BinOp):
         return is_number(program, node.left, depth) and is_number(program, node.right, depth)
-    if not isinstance(node, ast.Name) or node not in program.scopes.scope_of or depth > 5 or not is_arithmetic(node):
+    scope = program.scopes.meaning(node) if isinstance(node, ast.Name) and node in program.scopes.scope_of else None
+    if scope is None or depth > 5:
         return False
-    scope = program.scopes.meaning(node)
-    if scope is None:
-        return False
-    stores = [name for name in program.scopes.occurrences(node.id, scope) if not isinstance(name.ctx, ast.Load)]
-    return bool(stores) and all(stores_number(program, store, depth + 1) for store in stores)
+    return all(binds_number(program, binder, depth + 1) for binder in scope.bound[node.id])  # type: ignore[attr-defined]
 
 
-def stores_number(program: Program, store: ast.Name, depth: int) -> bool:
-    """Whether this binding of a name is `name = number` or `for name in range(...)`."""
-    for node in program.of(ast.Assign, ast.For, ast.comprehension, ast.AugAssign):
-        if isinstance(node, ast.Assign) and store in node.targets:
-            return is_number(program, node.value, depth)
-        if isinstance(node, (ast.For, ast.comprehension)) and node.target is store:
-            return isinstance(node.iter, ast.Call) and program.meaning(node.iter.func) == "range"
-        if isinstance(node, ast.AugAssign) and node.target is store:
-            return is_number(program, node.value, depth)
-    return False
+def binds_number(program: Program, binder: ast.AST, depth: int) -> bool:
+    """Whether this binds a name by `name = number` or `for name in range(...)`."""
+    around = program.parents.get(binder)
+    if isinstance(around, (ast.Assign, ast.AugAssign)):
+        return is_number(program, around.value, depth)
+    ranged = isinstance(around, (ast.For, ast.comprehension)) and isinstance(around.iter, ast.Call)
+    return ranged and program.meaning(around.iter.func) == "range"  # type: ignore[union-attr]

@@ -6,7 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 
-from .scopes import BUILTINS, Scopes, bindings
+from .scopes import BUILTINS, Scopes
 from .tree import child_nodes, walk
 
 # Modules whose objects can be numbers that are neither int nor float.
@@ -206,9 +206,7 @@ class Program:
         if node not in self.scopes.scope_of:
             return False
         scope = self.scopes.meaning(node)
-        return scope is not None and all(
-            isinstance(binder, kind) for name, binder in bindings(scope.node) if name == node.id
-        )
+        return scope is not None and all(isinstance(binder, kind) for binder in scope.bound[node.id])
 
     # ---- finding ----
 

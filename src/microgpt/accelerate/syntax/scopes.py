@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-from functools import lru_cache
 
 from .record import Record, fresh
-from .tree import child_nodes, walk
+from .tree import child_nodes
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = {*FUNCTIONS, *COMPREHENSIONS, ast.ClassDef}
 BUILTINS = frozenset(dir(builtins))
-ONCE = lru_cache(4096)  # analyses of a scope are made once; nobody changes what they return
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.arg]:
@@ -21,30 +19,10 @@ def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> lis
     return [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, [a.vararg, a.kwarg])]
 
 
-@ONCE
 def bound_names(scope: ast.AST) -> set[str]:
-    """The names that a module, class, function or comprehension binds in its own scope."""
-    return {name for name, _ in bindings(scope)} - outer_names(scope)
-
-
-def outer_names(scope: ast.AST) -> set[str]:
-    """What a scope declares to be `global` or `nonlocal`."""
-    return {name for node in own_nodes(scope) if isinstance(node, (ast.Global, ast.Nonlocal)) for name in node.names}
-
-
-@ONCE
-def bindings(scope: ast.AST) -> list[tuple[str, ast.AST]]:
-    """(name, node that binds it) for every binding in this scope, globals and nonlocals among them."""
-    found: list[tuple[str, ast.AST]] = []
-    if isinstance(scope, FUNCTIONS):
-        found += [(argument.arg, argument) for argument in parameters(scope)]
-    skip: set[ast.AST] = set()  # a walrus in a comprehension binds in the scope around it
-    if isinstance(scope, COMPREHENSIONS):
-        skip = {node.target for node in walk(scope) if isinstance(node, ast.NamedExpr)}
-    for node in own_nodes(scope):
-        if node not in skip:
-            found += [(name, node) for name in names_bound_by(node)]
-    return found
+    """The names that a function binds, and those that it declares to be elsewhere and stores in."""
+    own = {name for node in own_nodes(scope) for name in names_bound_by(node)}
+    return own | {argument.arg for argument in parameters(scope)} if isinstance(scope, FUNCTIONS) else own
 
 
 def names_bound_by(node: ast.AST) -> list[str]:
@@ -61,12 +39,10 @@ def names_bound_by(node: ast.AST) -> list[str]:
     return []
 
 
-@ONCE
 def own_nodes(scope: ast.AST) -> list[ast.AST]:
     """All nodes that are evaluated in this scope itself, in the order of the source.
 
-    Of an inner function that is its name, decorators and defaults; of a comprehension its first iterable. A walrus
-    in a comprehension binds in the scope around it.
+    Of an inner function that is its name, decorators and defaults; of a comprehension its first iterable.
     """
     found: list[ast.AST] = []
     todo = list(reversed(inside(scope)))
@@ -75,8 +51,6 @@ def own_nodes(scope: ast.AST) -> list[ast.AST]:
         found.append(node)
         if is_scope(node):
             todo.extend(reversed(outside(node)))
-            if isinstance(node, COMPREHENSIONS) and not isinstance(scope, COMPREHENSIONS):
-                todo.extend(walrus.target for walrus in walk(node) if isinstance(walrus, ast.NamedExpr))
         else:
             todo.extend(reversed(child_nodes(node)))
     return found
@@ -119,8 +93,8 @@ class ScopeInfo(Record):
     node: ast.AST
     outer: ScopeInfo | None
     names: list[ast.Name] = fresh([])
-    bound: set[str] = fresh(set())
-    to_module: set[str] = fresh(set())
+    bound: dict[str, list[ast.AST]] = fresh({})  # by name, the nodes that bind it, also those in functions inside
+    elsewhere: dict[str, type[ast.AST]] = fresh({})  # names that are declared Global or Nonlocal
 
 
 class Scopes:
@@ -130,33 +104,46 @@ class Scopes:
         self.module = ScopeInfo(tree, None)
         self.all: list[ScopeInfo] = []
         self.scope_of: dict[ast.AST, ScopeInfo] = {}  # any node -> the scope it is evaluated in
-        self._binders: dict[str, list[ast.AST]] = {}
         self._enter(self.module)
         for info in self.all:
-            self.module.bound |= info.to_module
-            self._note_binders(info)
+            for name in info.elsewhere:
+                binders = info.bound.pop(name, [])
+                scope = self._meaning(name, info) or self.module
+                scope.bound.setdefault(name, []).extend(binders)
 
     def _enter(self, info: ScopeInfo) -> None:
         self.all.append(info)
-        info.bound = bound_names(info.node)
+        around = info  # where a walrus binds
+        while isinstance(around.node, COMPREHENSIONS) and around.outer is not None:
+            around = around.outer
+        walruses: set[ast.AST] = set()
+        for argument in parameters(info.node) if isinstance(info.node, FUNCTIONS) else ():
+            info.bound.setdefault(argument.arg, []).append(argument)
         for node in own_nodes(info.node):
             self.scope_of[node] = info
             if isinstance(node, ast.Name):
                 info.names.append(node)
-            if isinstance(node, ast.Global):
-                info.to_module |= set(node.names)
-            if is_scope(node):
+            elif isinstance(node, ast.NamedExpr):
+                walruses.add(node.target)
+            elif isinstance(node, (ast.Global, ast.Nonlocal)):
+                info.elsewhere.update(dict.fromkeys(node.names, type(node)))
+            elif is_scope(node):
                 self._enter(ScopeInfo(node, info))
+            for name in names_bound_by(node):
+                (around if node in walruses else info).bound.setdefault(name, []).append(node)
 
     def meaning(self, name: ast.Name) -> ScopeInfo | None:
         """The scope that binds what this name refers to; None for a builtin (or for nothing at all)."""
-        info: ScopeInfo | None = self.scope_of[name]
+        return self._meaning(name.id, self.scope_of[name])
+
+    def _meaning(self, name: str, info: ScopeInfo | None) -> ScopeInfo | None:
         first = True
         while info is not None:
-            if name.id in info.to_module:
+            declared = info.elsewhere.get(name)
+            if declared is ast.Global:
                 info = self.module
             hidden = isinstance(info.node, ast.ClassDef) and not first  # methods do not see their class's names
-            if name.id in info.bound and not hidden:
+            if name in info.bound and declared is not ast.Nonlocal and not hidden:
                 return info
             first = False
             info = info.outer
@@ -168,11 +155,4 @@ class Scopes:
 
     def binders(self, name: str, scope: ScopeInfo | None = None) -> list[ast.AST]:
         """The nodes that bind `name` in a scope, by default the module's own."""
-        if scope is None or scope is self.module:
-            return self._binders.get(name, [])
-        return [node for bound, node in bindings(scope.node) if bound == name]
-
-    def _note_binders(self, info: ScopeInfo) -> None:
-        for name, node in bindings(info.node):
-            if info is self.module or name in info.to_module:
-                self._binders.setdefault(name, []).append(node)
+        return (scope or self.module).bound.get(name, [])
