@@ -19,5 +19,7 @@ cdef int real_power(double base, double exponent, double *result) except -1
 cdef double real_exp(double x) except? -1.0
 cdef object engine_recorder()
 cdef object replay_value(double data, bint is_int, Replay *replay)
+cdef int replay_link(uint32_t node, Value result) except -1
+cdef void replay_exchange(Value replayed, Value result) noexcept
 cdef void defer_release(PyObject *thing) noexcept
 cdef bint methods_unchanged() except -1

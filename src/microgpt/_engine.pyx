@@ -43,7 +43,7 @@ from microgpt.engine.layout cimport (
     BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, IN_LEAF_BLOCK, LEAF, NARY, ONES, OP_ABS, OP_ADD, OP_CONSTRUCTOR,
     OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH, OP_LOG, OP_MUL, OP_POW, OP_RELU, OP_RPOW, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT,
     OP_TANH, PLACE_MASK, RESULTS, SPARE_HANDLES, SUBCLASS, Arena, Block, Children, Dots, Handle, Kinds, LocalGrads, Operands,
-    Replay, RowKernels, SPENT_INNER, UNUSED_REPLAY, block_of, cold_void, likely, unlikely,
+    Replay, RowKernels, UNUSED_REPLAY, block_of, cold_void, likely, unlikely,
 )
 from microgpt.engine.lifetime cimport handles_gone
 from microgpt.engine.records cimport (
@@ -363,15 +363,12 @@ cdef class Value:
         require_node(<Handle *>self, "backward")
         if unlikely(recording):
             watch(self, "calls backward()")
-        if backward_from(&arena, self.id) < 0:
+        while backward_from(&arena, self.id, 1.0, True) < 0:
             if arena.walk_stale:
                 late_grads("its .data changed between an operation and backward()")
-            if arena.walk_spent & SPENT_INNER:
-                raise RuntimeError("backward() came to one of several results of a recorded function, on which another depends: "
-                                   "compute with it inside of the function, or return it alone")
-            if arena.walk_spent:
-                raise RuntimeError("backward() has been through this replayed graph already: call the recorded function again")
-            raise MemoryError
+            if arena.walk_closed == NULL:
+                raise MemoryError
+            arena.walk_closed.rebuild(arena.walk_closed)
 
     def __repr__(self):
         return f"Value(data={self.data!r}, grad={self.grad!r})"

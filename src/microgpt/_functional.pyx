@@ -26,7 +26,7 @@ from microgpt.engine.dots cimport dots_allocate, hidden_allocate, hidden_grad, h
 from microgpt.engine.handles cimport append_number, handle_point, handle_take, result_with_handle
 from microgpt.engine.layout cimport (
     BLOCK_NODES, DATA_INT, DOT, GRAD0_INT, HIDDEN_FLOAT, IN_LEAF_BLOCK, OP_ADD_NUMBER, OP_EXP, OP_LOG, OP_MUL_NUMBER, OP_POW,
-    OP_RELU, ONES, PLACE_MASK, RESULTS, SUBCLASS,
+    OP_RELU, ONES, PLACE_MASK, RESULTS, SUBCLASS, UNUSED_REPLAY,
     Arena, Block, Dots, Handle, block_of,
 )
 from microgpt.engine.pool cimport block_open

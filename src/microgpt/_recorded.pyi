@@ -18,6 +18,7 @@ class Table:
 @disjoint_base
 class Recording:
     results: Any
+    rebuild: Any
     def __init__(
         self,
         root: Value,
@@ -30,7 +31,7 @@ class Recording:
         powers: list[tuple[Value, float]],
         n_tokens: int,
     ) -> None: ...
-    def replay(self, tokens: list[int], numbers: list[float]) -> list[Value] | bool | None: ...
+    def replay(self, arguments: Any) -> list[Value] | bool | None: ...
     @property
     def n_replayed(self) -> int: ...
     def stats(self) -> dict[str, int]: ...

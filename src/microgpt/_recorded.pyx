@@ -18,7 +18,7 @@ How it works, from the call of a recorded function (recording/) to numbers:
    the script's order, whatever else is done meanwhile.
 5. *Replay.* Two loops over the instructions, a `switch` each (kernels/replay_body.h). The result is a Value whose node stands
    for the whole graph: when `backward` reaches it, the backward program runs. Since its graph has no other way in, its nodes
-   would stand together in the script's order too. Its numbers live in an Instance of the plan's memory until the node dies.
+   would stand together in the script's order too. Where backward comes a second time, the graph is built after all (calls.pxi).
 
 What varies without a new recording (choices.pxi, plan.pxi): parameters, always; numbers among the arguments; a token that
 chooses a row of a `table`, since leaves may be exchanged without changing the order; a target of `cross_entropy`, or of
@@ -36,14 +36,14 @@ from cpython.ref cimport Py_INCREF
 from libc.math cimport isfinite, pow
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
-from microgpt._engine cimport Value, defer_release, engine_arena, replay_value
-from microgpt.engine.backward cimport spans_prepare, unvisit, walk_from
+from microgpt._engine cimport Value, defer_release, engine_arena, replay_exchange, replay_link, replay_value
+from microgpt.engine.backward cimport backward_from, spans_prepare, unvisit, walk_from
 from microgpt.engine.cpython_api cimport reference_count
 from microgpt.engine.layout cimport (
     BLOCK_BITS, BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, LEAF, NARY, OP_ABS, OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH,
     OP_LOG, OP_ADD_NUMBER, OP_POW, OP_RPOW, OP_RELU, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT, OP_TANH,
-    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay, SPENT_INNER, SPENT_ONCE,
-    block_of,
+    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay,
+    UNUSED_REPLAY, block_of,
 )
 from microgpt.engine.ints cimport fits_int
 from microgpt.engine.pool cimport scratch_reserve
@@ -86,6 +86,7 @@ include "recorded/programs.pxi"
 include "recorded/choices.pxi"
 include "recorded/backward.pxi"
 include "recorded/plan.pxi"
+include "recorded/calls.pxi"
 
 
 def mark():
@@ -123,7 +124,9 @@ cdef class Recording:
     """
     cdef Plan *plan
     cdef size_t graph_nodes
-    cdef public object results          # how the results are put together: for recording/
+    cdef list held                      # the parameters
+    cdef public object results          # for recording/: how the results are put together, and ...
+    cdef public object rebuild          # ... a function of nothing that gives the one which rebuilds them: see calls.pxi
 
     def __cinit__(self):
         self.plan = <Plan *>PyMem_RawCalloc(1, sizeof(Plan))
@@ -131,12 +134,8 @@ cdef class Recording:
             raise MemoryError
 
     def __dealloc__(self):
-        if self.plan == NULL:
-            return
-        if self.plan.n_alive == 0:
+        if self.plan != NULL:
             plan_free(self.plan)
-        else:
-            self.plan.orphaned = True
 
     def __init__(self, Value root not None, list kept, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
         cdef Graph graph = Graph()
@@ -174,7 +173,7 @@ cdef class Recording:
             self.compile(graph, order, n, tables, found)
         finally:
             PyMem_RawFree(order)
-        self.keep(graph, kept, tables, lookups, found, inputs)
+        self.keep(graph, [root, *kept], tables, lookups, found, inputs)
         self.graph_nodes = graph.n_events
 
     cdef int compile(self, Graph graph, uint32_t *order, size_t n, list tables, list choices) except -1:
@@ -242,7 +241,7 @@ cdef class Recording:
                 memcpy(slots.rows, slots.program, total.b * sizeof(Instruction))
         return 0
 
-    cdef int keep(self, Graph graph, list kept, list tables, list lookups, list choices, list inputs) except -1:
+    cdef int keep(self, Graph graph, list results, list tables, list lookups, list choices, list inputs) except -1:
         """What the plan needs of the graph to run."""
         cdef Plan *plan = self.plan
         cdef Cell *cell
@@ -251,7 +250,7 @@ cdef class Recording:
         set_ranges(plan, graph)
         set_tables(plan, graph, tables, lookups)
         set_relocations(plan)
-        set_kept(plan, graph, kept)
+        set_results(plan, graph, results)
         plan.initial = <double *>PyMem_RawCalloc(plan.n_slots + 1, sizeof(double))
         plan.inputs = <Input *>PyMem_RawCalloc(len(inputs) + 1, sizeof(Input))
         if plan.initial == NULL or plan.inputs == NULL:
@@ -265,36 +264,30 @@ cdef class Recording:
             if graph.cells[c].slot >= 0:
                 plan.inputs[plan.n_inputs] = Input(number, graph.cells[c].slot, form)
                 plan.n_inputs += 1
-        plan.root, plan.root_kind = graph.cells[graph.root].slot, graph.cells[graph.root].kind
-        held = graph.held
-        Py_INCREF(held)
-        plan.held = <PyObject *>held
+        self.held = graph.held
         return 0
 
-    def replay(self, list tokens, list numbers):
-        """The results for these tokens and numbers: Values, the root and those kept. None where Python has to compute them, False
-        where the parameters have other ints among them than when it was recorded."""
+    def replay(self, arguments):
+        """The results for these Arguments: Values, the root and those kept. None where Python has to compute them, False where the
+        parameters have other ints among them than when it was recorded."""
         cdef Plan *plan = self.plan
+        cdef Call *call
         cdef Instance *instance
-        cdef Instance *owned
-        cdef double value
         if ints_changed(plan):
             return False
-        instance = instance_take(plan)
+        call = call_begin(plan, (self, arguments))
+        instance = call.instance
         try:
-            if not self.read_arguments(instance, tokens, numbers):
+            if not self.read_arguments(instance, arguments.tokens, arguments.numbers):
                 return None
             read_parameters(plan, instance)
+            call.written = instance.written
             relocate(plan, instance)
             if kernels.forward(plan.forward, plan.n_forward, plan.lists, instance.value, instance.deriv) < 0:
                 return None
-            value = instance.value[plan.root]
-            root = replay_value(value, reads_as_int(plan.root_kind, value), &instance.replay)
-            owned, instance = instance, NULL
-            return [root, *kept_values(owned)]
+            return results_of(call)
         finally:
-            if instance != NULL:
-                instance_release(&instance.replay)
+            call_leave(call)
 
     cdef bint read_arguments(self, Instance *instance, list tokens, list numbers) except -1:
         cdef Plan *plan = self.plan
@@ -387,38 +380,18 @@ cdef int mark_kept(Graph graph, Value root, list kept) except -1:
     return 0
 
 
-cdef int set_kept(Plan *plan, Graph graph, list kept) except -1:
+cdef int set_results(Plan *plan, Graph graph, list results) except -1:
     cdef Cell *cell
-    plan.kept = <KeptSlot *>PyMem_RawCalloc(len(kept) + 1, sizeof(KeptSlot))
-    if plan.kept == NULL:
+    plan.results = <ResultSlot *>PyMem_RawCalloc(len(results), sizeof(ResultSlot))
+    if plan.results == NULL:
         raise MemoryError
-    for value in kept:
+    for value in results:
         cell = &graph.cells[graph.cell_of((<Value>value).id)]
         if cell.kind == K_UNSURE or (cell.unsure_grad and not cell.float_grad):
             raise NotRecorded("whether a result or its gradient is an int depends on numbers; multiply it by 1.0")
-        plan.kept[plan.n_kept] = KeptSlot(cell.slot, cell.kind, not cell.float_grad)
-        plan.n_kept += 1
+        plan.results[plan.n_results] = ResultSlot(cell.slot, cell.kind, not cell.float_grad)
+        plan.n_results += 1
     return 0
-
-
-cdef inline bint reads_as_int(int32_t kind, double value) noexcept:
-    return kind == K_INT or (kind != K_FLOAT and value == 0.0)
-
-
-cdef list kept_values(Instance *instance):
-    """The Values of the results but the root's."""
-    cdef Plan *plan = instance.plan
-    cdef Kept *kept
-    cdef double value
-    cdef size_t k
-    cdef list made = []
-    for k in range(plan.n_kept):
-        kept, value = &instance.kept[k], instance.value[plan.kept[k].slot]
-        result = replay_value(value, reads_as_int(plan.kept[k].kind, value), &kept.replay)
-        kept.node, kept.alive = (<Value>result).id, True
-        instance.n_users += 1
-        made.append(result)
-    return made
 
 
 cdef int check_held(Graph graph, list kept, list powers, list choices) except -1:

@@ -108,26 +108,6 @@ def test_the_same_value_twice_is_one_value(params: list[Value]) -> None:
         assert first is second
 
 
-def test_backward_from_an_inner_result_is_refused_with_a_remedy(params: list[Value]) -> None:
-    @recorded
-    def two() -> Any:
-        inner = params[0] * params[1]
-        return inner.tanh(), inner
-
-    two()
-    for wrong in (lambda loss, inner: inner, lambda loss, inner: loss + inner):
-        loss, inner = two()
-        with pytest.raises(RuntimeError, match="inside of the function"):
-            wrong(loss, inner).backward()
-        assert all(each.grad == 0 for each in params) and inner.grad == 0
-        loss.backward()
-        assert inner.grad == 1 - loss.data**2
-        with pytest.raises(RuntimeError, match="again"):
-            loss.backward()
-        for each in params:
-            each.grad = 0
-
-
 @pytest.mark.parametrize(
     ("returned", "words"),
     [

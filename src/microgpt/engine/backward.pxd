@@ -103,8 +103,8 @@ cdef inline void start_nary(Arena *arena, Block *block, uint32_t place) noexcept
         hidden_reserve(arena, block, place)
     else:
         block.local_grads[place].first.operands.cursor = 0
-        if block.local_grads[place].first.operands.replay != NULL:
-            arena.walk_spent |= block.local_grads[place].first.operands.replay.spent
+        if block.local_grads[place].first.operands.replay != NULL and block.local_grads[place].first.operands.replay.closed:
+            arena.walk_closed = block.local_grads[place].first.operands.replay
 
 
 # The walk and its scratch, an array of uint64 that is used from both ends:
@@ -263,7 +263,7 @@ cdef inline void accumulate_slow(Arena *arena, Block *block, uint32_t place) noe
     elif flags & NARY:
         operands = local_grads.first.operands
         if operands.replay != NULL:
-            operands.replay = operands.replay.backward(operands.replay, grad, int_grad)
+            operands.replay.backward(operands.replay, grad, int_grad)
         for k in range(min(operands.n_children, operands.n_grads)):
             propagate(blocks, operands.children[k], operands.local_grads[k], grad, int_grad and operands.is_int[k])
     elif flags & ONES:
@@ -363,8 +363,9 @@ cdef inline bint is_stale(Arena *arena, size_t n) noexcept nogil:
     return False
 
 
-cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
-    """The script's Value.backward. -1 without memory; then no gradient has changed."""
+cdef inline int backward_from(Arena *arena, uint32_t root, double grad, bint int_grad) noexcept:
+    """The script's Value.backward, from this gradient of the root on. -1 without memory, or where the walk says why not; then no
+    gradient has changed."""
     cdef Block *block = block_of(arena, root)
     cdef uint32_t place = root & PLACE_MASK
     cdef size_t n = 0
@@ -373,14 +374,14 @@ cdef inline int backward_from(Arena *arena, uint32_t root) noexcept:
             return -1
         spans_prepare(arena)
         arena.walk_number += 1
-        arena.walk_failed, arena.walk_spent = False, 0
+        arena.walk_failed, arena.walk_closed = False, NULL
         n = walk_from(arena, root)
         arena.walk_stale = arena.late_grads and is_stale(arena, n)
-        if arena.walk_failed or arena.walk_spent or arena.walk_stale:
+        if arena.walk_failed or arena.walk_closed != NULL or arena.walk_stale:
             unvisit(arena, n)
             return -1
-    block.numbers[GRAD + place] = 1.0
-    block.int_grads[place] = True
+    block.numbers[GRAD + place] = grad
+    block.int_grads[place] = int_grad
     accumulate(arena, n)
     scratch_trim(arena)
     if n > 0:

@@ -103,21 +103,17 @@ cdef enum:                              # kinds of blocks, and the lowest bit of
     RESULTS = 0
     LEAVES = 1
 
-cdef enum:                              # Replay.spent
-    SPENT_ONCE = 1                      # it has been propagated
-    SPENT_INNER = 2                     # it is one of several results, and below another one
-
 ctypedef struct Replay:                 # a recorded graph that was replayed, for which one node stands: see _recorded.pyx
-    # propagates the gradient of the node; returns what stands there from now on
-    Replay *(*backward)(Replay *replay, double grad, bint int_grad) noexcept nogil
+    void (*backward)(Replay *replay, double grad, bint int_grad) noexcept nogil     # propagates the gradient of the node
+    int (*rebuild)(Replay *replay) except -1    # puts a graph of nodes in its place
     void (*release)(Replay *replay) noexcept    # the node is dead, or nobody can call backward on it any more
-    uint8_t spent                       # why backward cannot go through it, SPENT_...; 0: it can
+    bint closed                         # backward can go through it after `rebuild` only
 
 ctypedef struct Operands:               # children of a node that has other than one or two with a local gradient each
     uint32_t n_children                 # how many children
     uint32_t n_grads                    # how many local gradients; the shorter of the two counts in backward
     uint32_t cursor                     # next child to visit, while the walk is below this node
-    Replay *replay                      # the node stands for a recorded graph, and has no children here; else NULL
+    Replay *replay                      # the node stands for a recorded graph; else NULL
     double *local_grads                 # n_grads of them; behind them, in the same allocation:
     uint32_t *children                  # n_children ids
     uint8_t *is_int                     # n_grads marks: it is an int
@@ -252,7 +248,8 @@ ctypedef struct Arena:
     bint int_overflowed                 # a result of ints was too large for one: see ints.pxd
     Kinds kinds
     bint walk_failed                    # the running walk found no memory
-    uint8_t walk_spent                  # the running walk found a replayed graph that backward cannot go through: SPENT_...
+    Replay *walk_closed                 # a replayed graph that the running walk cannot go through; NULL: there is none
+    bint has_replays                    # there have been replayed graphs
     const RowKernels *kernels           # for the instruction set of this CPU
     uint64_t *scratch                   # of the walk and of collect
     size_t scratch_capacity

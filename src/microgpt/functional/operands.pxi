@@ -150,8 +150,10 @@ cdef list values_of(object sequence):
 
 
 cdef inline void mark_in_dots(const Vector *vector) noexcept:
-    """Mark leaves to which a record refers."""
+    """Mark leaves to which a record refers, and replayed graphs."""
     cdef uint32_t k, node, place, n
+    if arena.has_replays and not (vector.is_range and vector.is_leaves):
+        mark_replays(vector)
     if vector.is_range:
         place, n = vector.first & PLACE_MASK, vector.n if vector.is_leaves else 0
         while n > 0:                                        # a word at a time
@@ -164,6 +166,17 @@ cdef inline void mark_in_dots(const Vector *vector) noexcept:
         node = vector.ids[k]
         if node & IN_LEAF_BLOCK:
             block_of(arena, node).in_dots[(node & PLACE_MASK) >> 6] |= <uint64_t>1 << (node & 63)
+
+
+cdef void mark_replays(const Vector *vector) noexcept:
+    """Mark replayed graphs as operands, which outlive their handles then."""
+    cdef uint32_t k, node
+    cdef Handle *handle
+    for k in range(vector.n):
+        node = id_at(vector, k)
+        handle = <Handle *>block_of(arena, node).handles[node & PLACE_MASK]
+        if handle != NULL and handle.is_operand == UNUSED_REPLAY:
+            handle.is_operand = True
 
 
 cdef inline void mark_used(const Vector *vector) noexcept:

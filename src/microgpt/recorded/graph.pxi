@@ -410,10 +410,10 @@ cdef class Graph:
             raise MemoryError
         spans_prepare(arena)
         arena.walk_number += 1
-        arena.walk_failed, arena.walk_spent = False, 0
+        arena.walk_failed, arena.walk_closed = False, NULL
         n = walk_from(arena, root)
         try:
-            if arena.walk_failed or arena.walk_spent:
+            if arena.walk_failed or arena.walk_closed != NULL:
                 raise NotRecorded("it calls backward(); call it on the result instead")
             self.reserve(nodes_in(arena.scratch, n))
             for k in range(n):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn, Protocol
 
 from .._engine import Value
@@ -130,9 +131,11 @@ class Arguments:
 
     def __init__(self) -> None:
         self.form: Any = None
+        self.has_names = False  # the form is of pairs: name, shape
+        self.n_positional = 0
         self.tokens: list[int] = []
         self.numbers: list[float] = []
-        self.kept: list[object] = []  # objects that the shape knows by their id
+        self.kept: list[Callable[[], object]] = []  # references to objects that the shape knows by their id
         self.opaque = ""  # the type of one that may hold other numbers the next time
 
     def shape(self, argument: Any) -> Any:
@@ -151,8 +154,40 @@ class Arguments:
             return argument
         if (hasattr(kind, "__len__") and kind is not table) or hasattr(kind, "__index__") or hasattr(kind, "__float__"):
             self.opaque = kind.__name__
-        self.kept.append(argument)
+        self.kept.append(_reference(argument))
         return kind, id(argument)
+
+    def again(self) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, positional and named, as they were. RuntimeError if an object among them is gone."""
+        numbers: dict[Any, Iterator[Any]] = {int: iter(self.tokens), float: iter(self.numbers)}
+        kept = iter(self.kept)
+
+        def argument(shape: Any) -> Any:
+            if shape is int or shape is float:
+                return next(numbers[shape])
+            if type(shape) is not tuple:
+                return shape
+            kind, *content = shape
+            if kind is list or kind is tuple:
+                return kind(map(argument, content))
+            if kind is dict:
+                return {key: argument(value) for _, key, value in content}
+            found = next(kept)()
+            if found is None:
+                raise RuntimeError("an argument of the recorded function is gone, and backward() needs it again: keep it")
+            return found
+
+        if not self.has_names:
+            return [argument(shape) for shape in self.form], {}
+        named = [(name, shape[-1] if len(shape) == 3 else argument(*shape)) for name, *shape in self.form]
+        return [value for _, value in named[: self.n_positional]], dict(named[self.n_positional :])
+
+
+def _reference(thing: object) -> Callable[[], object]:
+    try:
+        return weakref.ref(thing)
+    except TypeError:
+        return lambda: thing
 
 
 class StandIns:

@@ -23,7 +23,7 @@ PATIENCE = 16 * MAX_SHAPES  # all of them are forgotten when so many calls had o
 MAX_UNUSED = 8  # with so many recordings that were never replayed, a shape is recorded when it comes the second time
 MAX_TARGETS = 2  # so many targets are told apart by value where they decide the order of backward
 MAX_TRIES = 10  # so many calls of a shape are tried where ints may become floats
-_lock = threading.Lock()  # one recording at a time
+_lock = threading.RLock()  # one recording at a time
 _here = threading.local()
 
 
@@ -73,8 +73,8 @@ class recorded:
         self._later = ""  # why the last first call was not recorded, though another may be
         self._tries: dict[Any, int] = {}  # such calls of shapes that are neither recorded nor refused; 0: seen once
         self._targets: dict[Any, tuple[int, ...]] = {}  # by shape: the tokens of which each value is recorded
-        self._names = _parameter_names(function)
-        unknown = self.static - set(self._names)
+        self._names, by_name = _parameter_names(function)
+        unknown = self.static - {*self._names, *by_name}
         if unknown:
             raise TypeError(f"recorded: {function.__name__} has no parameter {sorted(unknown)[0]!r}")
         self._shapes: dict[Any, Recording | str] = {}  # by the shape of arguments; or the reason why not
@@ -96,7 +96,7 @@ class recorded:
         self.calls += 1
         recording = self._shapes.get(shape)
         if type(recording) is Recording:
-            made = recording.replay(arguments.tokens, arguments.numbers)
+            made = recording.replay(arguments)
             if made is None:
                 return self.function(*args, **kwargs)
             if made is not False:
@@ -135,6 +135,7 @@ class recorded:
     def _form(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.static and not kwargs:
             return tuple(map(arguments.shape, args))
+        arguments.has_names, arguments.n_positional = True, len(args)
         names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names)), *kwargs]
         return tuple(
             (name, type(value), repr(value), _frozen(value)) if name in self.static else (name, arguments.shape(value))
@@ -180,7 +181,7 @@ class recorded:
             self._shapes[shape] = recording
             self._later = ""
             self._keep(shape, arguments)
-            made = recording.replay(arguments.tokens, arguments.numbers)
+            made = recording.replay(arguments)
             return recording.results.filled(made) if made else self.function(*args, **kwargs)
         finally:
             _lock.release()
@@ -244,8 +245,20 @@ class recorded:
         del made, new_args, new_kwargs, stand_ins
         recorder.weights.clear()
         recording = self._read(recorder, *results.root_first(), start, arguments)
-        recording.results = results
+        recording.results, recording.rebuild = results, weakref.WeakMethod(self._rebuild)
         return recording
+
+    def _rebuild(self, arguments: Arguments) -> list[Value]:
+        """The results of a call that was replayed, the root first, with a graph."""
+        args, kwargs = arguments.again()
+        with _lock:
+            _here.active = True
+            try:
+                made = self.function(*args, **kwargs)
+            finally:
+                _here.active = False
+        root, others = Results(made).root_first()
+        return [root, *others]
 
     def _read(self, recorder: Recorder, root: Value, kept: list[Value], start: Any, arguments: Arguments) -> Recording:
         """The recording; where a target decides the order of backward, of this value of it."""
@@ -280,7 +293,8 @@ class recorded:
 
     def _keep(self, shape: Any, arguments: Arguments) -> None:
         """The objects among the arguments whose id is part of the shape: recordings go when they go."""
-        for thing in arguments.kept:
+        for reference in arguments.kept:
+            thing = reference()
             key = shape, id(thing)
             try:
                 self._kept[key] = weakref.ref(thing, functools.partial(self._drop, key, arguments.form))
@@ -301,10 +315,12 @@ class recorded:
                 )
 
 
-def _parameter_names(function: Callable[..., Any]) -> list[str]:
+def _parameter_names(function: Callable[..., Any]) -> tuple[list[str], list[str]]:
+    """Those that arguments without a name go to, and those that need one."""
     code = getattr(function, "__code__", None)
-    names = [] if code is None else list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-    return names[1:] if isinstance(function, types.MethodType) else names
+    names = () if code is None else code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    n = 0 if code is None else code.co_argcount
+    return list(names[isinstance(function, types.MethodType) : n]), list(names[n:])
 
 
 def _frozen(value: Any) -> Any:

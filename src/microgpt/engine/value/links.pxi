@@ -105,9 +105,46 @@ cdef object replay_value(double data, bint is_int, Replay *replay):
     made = class_instance(Value)
     node = node_append(data, operands)
     operands.replay = replay
+    arena.has_replays = True
     handle_attach(<Handle *>made, node, UNUSED_REPLAY)
     write_data(<Handle *>made, data, is_int)
     return made
+
+
+cdef int replay_link(uint32_t node, Value result) except -1:
+    """The walk comes from the node of a replayed graph to this result, which is given its gradient by the Replay: so no local
+    gradient leads there."""
+    cdef Block *block = block_of(&arena, node)
+    cdef uint32_t place = node & PLACE_MASK
+    cdef Operands *old = block.local_grads[place].first.operands
+    cdef Operands *operands = operands_allocate(&arena, 1, 0)
+    if operands == NULL:
+        raise MemoryError
+    if targets_reserve(&arena, block, 1) < 0:
+        operands_free(&arena, operands)
+        raise MemoryError
+    operands.children[0], operands.replay, old.replay = result.id, old.replay, NULL
+    operands_free(&arena, old)
+    link_nary(node, operands)
+    seen_add_children(&arena, block, place)
+    refer_seen(&arena, block)                               # there is memory
+    result.is_operand = True
+    return 0
+
+
+cdef void replay_exchange(Value replayed, Value result) noexcept:
+    """Two Values change nodes, so that one that was replayed becomes the result of operations."""
+    cdef uint32_t node = replayed.id
+    cdef uint8_t is_operand = replayed.is_operand
+    handle_move(<Handle *>replayed, result.id, result.is_operand)
+    handle_move(<Handle *>result, node, is_operand)
+
+
+cdef void handle_move(Handle *handle, uint32_t node, uint8_t is_operand) noexcept:
+    """Make this the handle of a node in the place of the one that it has."""
+    handle_point(handle, block_of(&arena, node), node & PLACE_MASK)
+    block_of(&arena, node).handles_alive -= 1
+    handle.is_operand = is_operand
 
 
 cdef void mark_used(tuple children) noexcept:
