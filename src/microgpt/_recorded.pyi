@@ -21,8 +21,8 @@ class Recording:
     rebuild: Any
     def __init__(
         self,
-        root: Value,
-        kept: list[Value],
+        results: list[Value],
+        n_tops: int,
         start: tuple[int, int],
         tables: list[Table],
         lookups: list[tuple[int, int, list[Value]]],
@@ -38,4 +38,5 @@ class Recording:
 
 def mark() -> tuple[int, int]: ...
 def where(value: Value) -> tuple[tuple[int, int], bool]: ...
+def tops(values: list[Value]) -> list[Value]: ...
 def numbers_of(values: Iterable[Value]) -> list[float]: ...

@@ -42,7 +42,7 @@ from microgpt.engine.cpython_api cimport reference_count
 from microgpt.engine.layout cimport (
     BLOCK_BITS, BLOCK_NODES, DATA_INT, DOT, GRAD, GRAD0_INT, GRAD1_INT, LEAF, NARY, OP_ABS, OP_COS, OP_EXP, OP_GELU, OP_GELU_TANH,
     OP_LOG, OP_ADD_NUMBER, OP_POW, OP_RPOW, OP_RELU, OP_SIGMOID, OP_SILU, OP_SIN, OP_SQRT, OP_TANH,
-    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, Arena, Block, Children, Dots, Operands, Replay,
+    OP_MUL_NUMBER, ONES, PLACE_MASK, RESULTS, SUBCLASS, VISITED, Arena, Block, Children, Dots, Operands, Replay,
     UNUSED_REPLAY, block_of,
 )
 from microgpt.engine.ints cimport fits_int
@@ -107,11 +107,12 @@ def numbers_of(values):
 
 
 cdef class Recording:
-    """The graph below `root`, ready to be replayed.
+    """The graph of some results, ready to be replayed.
 
-    Recording(root, kept, start, tables, lookups, choices, inputs, powers, n_tokens)
+    Recording(results, n_tops, start, tables, lookups, choices, inputs, powers, n_tokens)
 
-    kept     Values below the root that are results as well
+    results  Values, each before those that it depends on; the first one is the root, which backward goes through
+    n_tops   on so many of them, from the first one on, no other depends
 
     start    what `mark` gave before the function ran
     tables   Table of each matrix of which tokens chose rows
@@ -137,7 +138,7 @@ cdef class Recording:
         if self.plan != NULL:
             plan_free(self.plan)
 
-    def __init__(self, Value root not None, list kept, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
+    def __init__(self, list results, size_t n_tops, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
         cdef Graph graph = Graph()
         cdef size_t n = 0
         cdef uint32_t *order
@@ -155,25 +156,24 @@ cdef class Recording:
             c = graph.new_source((<Value>value).id, C_INPUT)
             graph.place_of((<Value>value).id)[0] = c
             graph.cells[c].kind = K_INT if (<Value>value).data_int else K_FLOAT
-        if block_of(arena, root.id).flags[root.id & PLACE_MASK] & LEAF:
-            raise NotRecorded("it returns a Value that it did not compute")
-        graph.read_from(root.id)
-        mark_kept(graph, root, kept)
-        check_held(graph, kept, powers, choices)
+        graph.read_all(results)
+        check_held(graph, results, powers, choices)
         find_kinds(graph)
         find_grad_kinds(graph)
         for k, (token, value) in enumerate(choices):
             found.append(Choice(token))
             (<Choice>found[k]).find(graph, weight_of(graph, (<Value>value).id), <uint32_t>k + 1)
         find_sums(graph)
-        for k in range(len(found)):
-            (<Choice>found[k]).find_rows(graph)
+        for k, (token, value) in enumerate(choices):
+            if weight_of(graph, (<Value>value).id) < graph.n_below:
+                (<Choice>found[k]).find_rows(graph)
         order = by_creation(graph, &n)
         try:
             self.compile(graph, order, n, tables, found)
         finally:
             PyMem_RawFree(order)
-        self.keep(graph, [root, *kept], tables, lookups, found, inputs)
+        self.keep(graph, tables, lookups, found, inputs)
+        set_results(self.plan, graph, results, n_tops)
         self.graph_nodes = graph.n_events
 
     cdef int compile(self, Graph graph, uint32_t *order, size_t n, list tables, list choices) except -1:
@@ -241,7 +241,7 @@ cdef class Recording:
                 memcpy(slots.rows, slots.program, total.b * sizeof(Instruction))
         return 0
 
-    cdef int keep(self, Graph graph, list results, list tables, list lookups, list choices, list inputs) except -1:
+    cdef int keep(self, Graph graph, list tables, list lookups, list choices, list inputs) except -1:
         """What the plan needs of the graph to run."""
         cdef Plan *plan = self.plan
         cdef Cell *cell
@@ -250,7 +250,6 @@ cdef class Recording:
         set_ranges(plan, graph)
         set_tables(plan, graph, tables, lookups)
         set_relocations(plan)
-        set_results(plan, graph, results)
         plan.initial = <double *>PyMem_RawCalloc(plan.n_slots + 1, sizeof(double))
         plan.inputs = <Input *>PyMem_RawCalloc(len(inputs) + 1, sizeof(Input))
         if plan.initial == NULL or plan.inputs == NULL:
@@ -268,7 +267,7 @@ cdef class Recording:
         return 0
 
     def replay(self, arguments):
-        """The results for these Arguments: Values, the root and those kept. None where Python has to compute them, False where the
+        """The results for these Arguments, as Values. None where Python has to compute them, False where the
         parameters have other ints among them than when it was recorded."""
         cdef Plan *plan = self.plan
         cdef Call *call
@@ -368,33 +367,24 @@ cdef uint32_t weight_of(Graph graph, uint32_t node) except? 0xffffffff:
     return c
 
 
-cdef int mark_kept(Graph graph, Value root, list kept) except -1:
-    cdef uint32_t c
-    graph.cells[graph.root].kept = True
-    for value in kept:
-        c = graph.place_of((<Value>value).id)[0]
-        if c == NONE:
-            raise NotRecorded("it returns Values of which none depends on all the others; return their sum too, and call backward"
-                              " on that")
-        graph.cells[c].kept = True
-    return 0
-
-
-cdef int set_results(Plan *plan, Graph graph, list results) except -1:
+cdef int set_results(Plan *plan, Graph graph, list results, size_t n_tops) except -1:
     cdef Cell *cell
+    cdef uint32_t c
     plan.results = <ResultSlot *>PyMem_RawCalloc(len(results), sizeof(ResultSlot))
     if plan.results == NULL:
         raise MemoryError
     for value in results:
-        cell = &graph.cells[graph.cell_of((<Value>value).id)]
+        c = graph.cell_of((<Value>value).id)
+        cell = &graph.cells[c]
         if cell.kind == K_UNSURE or (cell.unsure_grad and not cell.float_grad):
             raise NotRecorded("whether a result or its gradient is an int depends on numbers; multiply it by 1.0")
-        plan.results[plan.n_results] = ResultSlot(cell.slot, cell.kind, not cell.float_grad)
+        plan.results[plan.n_results] = ResultSlot(cell.slot, cell.kind, not cell.float_grad, c < graph.n_below,
+                                                  plan.n_results < n_tops)
         plan.n_results += 1
     return 0
 
 
-cdef int check_held(Graph graph, list kept, list powers, list choices) except -1:
+cdef int check_held(Graph graph, list results, list powers, list choices) except -1:
     """No Value from inside the graph is held by anybody but the recorder."""
     cdef uint32_t node
     cdef PyObject *handle
@@ -406,7 +396,7 @@ cdef int check_held(Graph graph, list kept, list powers, list choices) except -1
     for pair in choices:
         node = (<Value>pair[1]).id
         ours[node] = ours.get(node, 0) + 1
-    for value in kept:
+    for value in results:
         node = (<Value>value).id
         ours[node] = ours.get(node, 0) + 1
     value = None

@@ -14,11 +14,11 @@ from bits import bits
 from effort import at_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_recorded_programs import N_NUMBERS, N_TOKENS, WIDTH, Side, programs
+from test_recorded_programs import N_NUMBERS, N_TOKENS, WIDTH, Side, apply, programs
 from test_several_results import SideOfSeveral
 
 import microgpt
-from microgpt import Value, attention, cross_entropy, linear, mean, recorded, reference, table
+from microgpt import RecordedWarning, Value, attention, cross_entropy, linear, mean, recorded, reference, softmax, table
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def history(side: Side, actions: list[tuple[str, int, int]], seed: int) -> list[
             if isinstance(made, dict):
                 inner += [value for new in made["made"] for value in new]
                 made = made["loss"][0]
-            held.append(made)
+            held += made if isinstance(made, list) else [made]
         elif action == "write":
             for each in side.all:
                 each.data -= 0.01 * each.grad
@@ -89,14 +89,25 @@ def history(side: Side, actions: list[tuple[str, int, int]], seed: int) -> list[
     return seen
 
 
+class SideOfTops(Side):
+    """The program of a Side, which returns two sums of its Values, of which none depends on the other."""
+
+    def loss(self, tokens: Any, numbers: Any) -> Any:
+        slots, made = list(self.params), []
+        for instruction in self.program:
+            new = apply(self.ns, slots, self.model, instruction, tokens, numbers)
+            slots.extend(new)
+            made.extend(new)
+        return [sum(made) * 1.0 + made[-1], sum(made[::2], slots[0]) * made[0]]
+
+
 names = st.sampled_from(["call", *["backward"] * 4, "inner", "inner", "sum", "linear", "drop", "write", "grad"])
 histories = st.lists(st.tuples(names, st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=12)
 
 
 @settings(max_examples=at_length(60, 400), deadline=None)
-@given(programs, histories, st.integers(0, 10**6), st.booleans())
-def test_random_histories(program: list[Any], actions: list[Any], seed: int, several: bool) -> None:
-    kind = SideOfSeveral if several else Side
+@given(programs, histories, st.integers(0, 10**6), st.sampled_from([Side, SideOfSeveral, SideOfTops]))
+def test_random_histories(program: list[Any], actions: list[Any], seed: int, kind: type[Side]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", microgpt.RecordedWarning)
         ours, theirs = kind(microgpt, program, seed), kind(reference, program, seed)
@@ -224,5 +235,51 @@ def test_a_result_that_its_own_model_holds_goes_with_it() -> None:
     del neuron
     gc.collect()
     assert gone() is None
-    with pytest.raises(RuntimeError, match="argument of the recorded function is gone"):
+    with pytest.raises(RuntimeError, match=r"needs an argument.*which is gone"):
         loss.backward()
+
+
+def test_results_of_which_none_depends_on_another() -> None:
+    """Backward goes through the first one by the recording; where it comes from others, the graph is built."""
+    rng = random.Random(5)
+    rows = table([[Value(rng.gauss(0, 1)) for _ in range(4)] for _ in range(5)])
+    params = [each for row in rows for each in row]
+
+    def losses(a: int, b: int) -> Any:
+        logits = linear(rows[a], rows)
+        right = softmax([each * 0.5 for each in logits])[b]
+        return {"loss": cross_entropy(logits, b), "right": right, "other": [sum(logits), right.log()], "logits": logits}
+
+    fast, seen = recorded(losses), []
+    for a, b in ((0, 1), (0, 3), (2, 2), (4, 0)):
+        for function in (losses, fast):
+            for each in params:
+                each.grad = 0
+            made = function(a, b)
+            made["loss"].backward()
+            seen.append(state([made["loss"], made["right"], *made["other"], *made["logits"], *params]))
+    assert seen[::2] == seen[1::2] and fast.stats()["rebuilt"] == 0 and fast.stats()["not_recorded"] == []
+    seen.clear()
+    for function in (losses, fast):
+        for each in params:
+            each.grad = 0
+        made = function(1, 2)
+        total = made["other"][1] * 2.0 + made["loss"]
+        for each in (total, made["other"][0], made["right"], made["loss"], total):
+            each.backward()
+            seen.append(state([total, made["loss"], made["right"], *made["other"], *made["logits"], *params]))
+    assert seen[:5] == seen[5:] and fast.stats()["rebuilt"] == 1
+
+
+def test_a_loop_that_rebuilds_every_call_is_told(params: list[Value]) -> None:
+    a, b, *_ = params
+    fast = recorded(lambda: (a * b, a + b))
+
+    def loop() -> None:
+        for _ in range(20):
+            one, other = fast()
+            (one + other).backward()
+
+    with pytest.warns(RecordedWarning, match=r"in 10 of its calls.*return the result") as caught:
+        loop()
+    assert len(caught) == 1 and fast.stats()["rebuilt"] == 20

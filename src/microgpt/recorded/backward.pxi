@@ -275,7 +275,7 @@ cdef class Backward:
     cdef int draft_all(self) except -1:
         cdef size_t k
         cdef Cell *cell
-        for k in range(self.graph.n_events, 0, -1):
+        for k in range(self.graph.n_below_events, 0, -1):
             self.now += 1
             cell = &self.graph.cells[self.graph.events[k - 1].cell]
             if cell.op == C_ABSORBED and self.open_event.high != 0 and (

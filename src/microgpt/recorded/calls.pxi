@@ -180,7 +180,7 @@ cdef void root_backward(Replay *replay, double grad, bint int_grad) noexcept nog
         span = &plan.ranges[k]
         memcpy(instance.grad + span.slot, numbers_at(span.node) + GRAD, span.n * sizeof(double))
     for k in range(plan.n_results):
-        if call.results[k].node != 0:
+        if call.results[k].node != 0 and plan.results[k].receives:
             remember_gradient(&call.results[k])
             instance.grad[plan.results[k].slot] = call.results[k].grad
     relocate(plan, instance)
@@ -188,7 +188,7 @@ cdef void root_backward(Replay *replay, double grad, bint int_grad) noexcept nog
     for k in range(plan.n_ranges):
         write_gradients(instance, &plan.ranges[k], int_grad)
     for k in range(1, plan.n_results):
-        if call.results[k].node != 0:
+        if call.results[k].node != 0 and plan.results[k].receives:
             write_gradient(instance.grad[plan.results[k].slot], call.results[k].node, plan.results[k].keeps_ints and int_grad)
     for k in range(plan.n_looked_up):
         mark_float(plan, instance.tokens, plan.looked_up[k])
@@ -239,7 +239,7 @@ cdef int rebuild(Replay *replay) except -1:
     if again is None:
         raise RuntimeError("backward() needs the graph of a replayed result anew, and its recorded function is gone: keep that")
     for k in range(1, plan.n_results):
-        if call.results[k].node != 0 and not is_unused(call.results[k].node):
+        if call.results[k].node != 0 and not plan.results[k].is_top and not is_unused(call.results[k].node):
             raise RuntimeError("backward() needs the graph of a replayed result anew, and a result on which another one depends"
                                " was used in further operations: compute with it inside of the recorded function")
     if call.written != call.instance.written or ints_changed(plan):
@@ -285,7 +285,7 @@ cdef int propagate_again(Call *call) except -1:
         memcpy(grads + span.slot, numbers_at(span.node) + GRAD, span.n * sizeof(double))
         memcpy(int_grads + span.slot, int_grads_at(span.node), span.n)
     for k in range(1, plan.n_results):
-        if call.results[k].node != 0:
+        if call.results[k].node != 0 and plan.results[k].receives:
             set_gradient(call.results[k].rebuilt, call.results[k].grad, call.results[k].int_grad)
     status = backward_from(arena, root.rebuilt, root.grad, root.int_grad)
     for k in range(plan.n_ranges):
@@ -303,16 +303,16 @@ cdef inline void set_gradient(uint32_t node, double grad, bint is_int) noexcept 
 
 
 cdef int take_over(Call *call, list made) except -1:
-    """The root's node stands before the new one; the other Values change to the new nodes."""
+    """Nodes of results on which no other depends stand before the new ones; the other Values change to the new nodes."""
     cdef size_t k
-    cdef uint32_t node = call.results[0].node
+    cdef uint32_t node
     cdef Value value
-    if node != 0:
-        replay_link(node, made[0])
-        call.results[0].replay.backward, call.results[0].replay.closed = hand_on, False
-    for k in range(1, call.plan.n_results):
+    for k in range(call.plan.n_results):
         node = call.results[k].node
-        if node != 0:
+        if node != 0 and call.plan.results[k].is_top:
+            replay_link(node, made[k])
+            call.results[k].replay.backward, call.results[k].replay.closed = hand_on, False
+        elif node != 0:
             value = <Value>block_of(arena, node).handles[node & PLACE_MASK]
             made[k].grad = value.grad
             if value.numbers[0] != call.results[k].data:

@@ -114,6 +114,9 @@ cdef class Graph:
     cdef uint64_t first_serial          # nodes from this place on were made while recording
     cdef uint32_t first_place
     cdef uint32_t root
+    cdef uint32_t n_known               # cells there were before the walk that is read now
+    cdef uint32_t n_below               # cells of the root and of what lies below it stand before this one, ...
+    cdef size_t n_below_events          # ... and their events
     cdef list held                      # the Values of C_PARAM
     cdef list inner                     # nodes below the root that have a Value
     cdef dict powers                    # node -> exponent or base
@@ -366,6 +369,8 @@ cdef class Graph:
         """An event of a dot product; high NONE: the rest of it."""
         cdef uint32_t c = self.cell_of(node), k
         cdef Dots *dots
+        if c < self.n_known:
+            return 0
         if self.cells[c].op == C_UNSET:
             dots = block_of(arena, node).local_grads[node & PLACE_MASK].first.dots
             self.read_dot(c, dots, dot_row(block_of(arena, node), node & PLACE_MASK))
@@ -404,17 +409,10 @@ cdef class Graph:
 
     cdef int read_from(self, uint32_t root) except -1:
         """Read what lies below the root, in the order of `backward`."""
-        cdef size_t n, k
+        cdef size_t n = walk(root), k
         cdef uint32_t first, last
-        if block_prepare(arena, arena.open[RESULTS]) < 0 or scratch_reserve(arena) < 0:
-            raise MemoryError
-        spans_prepare(arena)
-        arena.walk_number += 1
-        arena.walk_failed, arena.walk_closed = False, NULL
-        n = walk_from(arena, root)
+        self.n_known = <uint32_t>self.n_cells
         try:
-            if arena.walk_failed or arena.walk_closed != NULL:
-                raise NotRecorded("it calls backward(); call it on the result instead")
             self.reserve(nodes_in(arena.scratch, n))
             for k in range(n):
                 first, last = <uint32_t>(arena.scratch[k] >> 32), <uint32_t>arena.scratch[k]
@@ -426,7 +424,17 @@ cdef class Graph:
                 self.read_span(first, last)
         finally:
             unvisit(arena, n)
-        self.root = self.cell_of(root)
+        return 0
+
+    cdef int read_all(self, list results) except -1:
+        """Read what lies below the first one, the root, and then what the others need besides."""
+        for value in results:
+            if self.place_of((<Value>value).id)[0] == NONE:
+                self.read_from((<Value>value).id)
+            if self.n_below == 0:
+                self.n_below, self.n_below_events = <uint32_t>self.n_cells, self.n_events
+            self.cells[self.cell_of((<Value>value).id)].kept = True
+        self.root = self.cell_of((<Value>results[0]).id)
         return 0
 
     cdef int read_span(self, uint32_t first, uint32_t last) except -1:
@@ -449,6 +457,8 @@ cdef class Graph:
                 c = self.cell_of(node)
             else:
                 c = cells[place] = self.next_cell(node, C_UNSET)
+            if c < self.n_known:
+                continue
             self.add_event(c, 0, 0)
             if children.second == 0 or block.flags[place] & NARY or (
                     (block.constructed[place >> 6] | block.raised[place >> 6]) >> (place & 63)) & 1:
@@ -460,6 +470,36 @@ cdef class Graph:
             cell = &self.cells[c]
             cell.op, cell.a, cell.b = R_ADD if block.flags[place] & ONES else R_MUL, a, b
         return 0
+
+
+cdef size_t walk(uint32_t root) except? 0:
+    """Write what lies at and below a result into the scratch, to be unvisited. Returns how many entries that has."""
+    if block_prepare(arena, arena.open[RESULTS]) < 0 or scratch_reserve(arena) < 0:
+        raise MemoryError
+    spans_prepare(arena)
+    arena.walk_number += 1
+    arena.walk_failed = False
+    n = walk_from(arena, root)
+    if arena.walk_failed:
+        unvisit(arena, n)
+        raise MemoryError
+    return n
+
+
+def tops(list values):
+    """Those of the results on which no other one depends, in their order."""
+    cdef size_t n
+    cdef uint32_t node
+    cdef set below = set()
+    for value in sorted(values, key=where, reverse=True):
+        if (<Value>value).id not in below:
+            n = walk((<Value>value).id)
+            for other in values:
+                node = (<Value>other).id
+                if other is not value and block_of(arena, node).flags[node & PLACE_MASK] & VISITED:
+                    below.add(node)
+            unvisit(arena, n)
+    return [value for value in values if (<Value>value).id not in below]
 
 
 cdef size_t nodes_in(const uint64_t *entries, size_t n) noexcept:

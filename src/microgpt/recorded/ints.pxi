@@ -99,7 +99,7 @@ cdef int find_grad_kinds(Graph graph) except -1:
     cdef Cell *cells = graph.cells
     cdef Cell *cell
     cdef Event *event
-    for i in range(graph.n_events, 0, -1):
+    for i in range(graph.n_below_events, 0, -1):
         event = &graph.events[i - 1]
         cell = &cells[event.cell]
         if cell.op == R_ADD:

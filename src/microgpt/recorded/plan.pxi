@@ -40,6 +40,8 @@ ctypedef struct ResultSlot:
     int32_t slot
     int32_t kind
     bint keeps_ints                     # as in Range
+    bint receives                       # it is below the root
+    bint is_top                         # no other result depends on it
 
 ctypedef struct Plan:
     Instruction *forward

@@ -174,7 +174,9 @@ class Arguments:
                 return {key: argument(value) for _, key, value in content}
             found = next(kept)()
             if found is None:
-                raise RuntimeError("an argument of the recorded function is gone, and backward() needs it again: keep it")
+                raise RuntimeError(
+                    "backward() needs an argument of the recorded function again, which is gone: keep it"
+                )
             return found
 
         if not self.has_names:

@@ -41,10 +41,10 @@ class recorded:
     strict       raise NotRecorded where a recording ends, instead of warning and running in Python
     check_every  run every so many calls in Python too, and raise AssertionError if a bit of the result differs
 
-    The function returns a Value that it computed, or several in lists, tuples and dicts: then one depends on all
-    others, and backward goes through that one; of the others, data and grad are there to be read. Methods work; each
-    instance has its own recordings. A change that is no argument (another list of parameters, a rebound global) is not
-    noticed: call `forget()` then.
+    The function returns a Value that it computed, or several in lists, tuples and dicts. Backward is replayed where it
+    goes once through the first of them (the first on which no other depends); else the function runs in Python as well,
+    with the numbers of that call. Methods work; each instance has its own recordings. A change that is no argument
+    (another list of parameters, a rebound global) is not noticed: call `forget()` then.
 
     Thread-safety: as for Value; while one thread records, others run their functions in Python.
     """
@@ -70,6 +70,7 @@ class recorded:
         self.strict = strict
         self.check_every = check_every
         self.calls = 0
+        self.rebuilt = 0  # how often backward needed a graph
         self._later = ""  # why the last first call was not recorded, though another may be
         self._tries: dict[Any, int] = {}  # such calls of shapes that are neither recorded nor refused; 0: seen once
         self._targets: dict[Any, tuple[int, ...]] = {}  # by shape: the tokens of which each value is recorded
@@ -122,12 +123,15 @@ class recorded:
         recordings    for each: nodes of its graph, instructions, bytes, and how often it was replayed
         not_recorded  for each shape that is not, the sentence why
         seen_once     how many shapes are recorded when they come again, since many recordings were never replayed
+        rebuilt       how many calls ran in Python as well, since backward was called twice, or on another result than
+                      the first
         """
         found = self._shapes.values()
         return {
             "recordings": [each.stats() for each in found if isinstance(each, Recording)],
             "not_recorded": [each for each in [*found, self._later] if isinstance(each, str) and each],
             "seen_once": sum(tries == 0 for tries in self._tries.values()),
+            "rebuilt": self.rebuilt,
         }
 
     # ---- a call ----
@@ -244,23 +248,33 @@ class recorded:
         results = Results(made)
         del made, new_args, new_kwargs, stand_ins
         recorder.weights.clear()
-        recording = self._read(recorder, *results.root_first(), start, arguments)
+        recording = self._read(recorder, *results.tops_first(), start, arguments)
         recording.results, recording.rebuild = results, weakref.WeakMethod(self._rebuild)
         return recording
 
     def _rebuild(self, arguments: Arguments) -> list[Value]:
-        """The results of a call that was replayed, the root first, with a graph."""
+        """The results of a call that was replayed, with a graph."""
         args, kwargs = arguments.again()
+        self.rebuilt += 1
+        if self.rebuilt == MAX_TRIES:
+            warnings.warn(
+                f"{self.function.__name__} also ran in Python in {MAX_TRIES} of its calls, because backward() was called"
+                " twice, or on another result than the first; return the result that it is called on first, and call it"
+                " once",
+                RecordedWarning,
+                stacklevel=2,
+            )
         with _lock:
             _here.active = True
             try:
                 made = self.function(*args, **kwargs)
             finally:
                 _here.active = False
-        root, others = Results(made).root_first()
-        return [root, *others]
+        return Results(made).tops_first()[0]
 
-    def _read(self, recorder: Recorder, root: Value, kept: list[Value], start: Any, arguments: Arguments) -> Recording:
+    def _read(
+        self, recorder: Recorder, values: list[Value], n_tops: int, start: Any, arguments: Arguments
+    ) -> Recording:
         """The recording; where a target decides the order of backward, of this value of it."""
         targets = self._targets.get(arguments.form, ())
         collected = False
@@ -268,8 +282,8 @@ class recorded:
             recorder.choices = [choice for choice in recorder.choices if choice[0] not in targets]
             try:
                 recording = Recording(
-                    root,
-                    kept,
+                    values,
+                    n_tops,
                     start,
                     recorder.tables,
                     recorder.lookups,

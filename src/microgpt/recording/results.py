@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._engine import Value
-from .._recorded import NotRecorded, where
+from .._recorded import NotRecorded, tops, where
 from .recorder import Weights
 
 _CONSTANT = (type(None), bool, int, float, str, bytes)
@@ -42,13 +42,15 @@ class Results:
         self.values.append(value)
         return Value, len(self.values) - 1
 
-    def root_first(self) -> tuple[Value, list[Value]]:
-        """The last one computed, on which the others may depend, and these. They are not held here any more."""
-        order = sorted(range(len(self.values)), key=lambda number: where(self.values[number])[0], reverse=True)
-        root, *others = [self.values[number] for number in order]
-        self.order = [order.index(number) for number in range(len(order))]
+    def tops_first(self) -> tuple[list[Value], int]:
+        """Those on which no other depends, and the others, the last one computed first; and how many the former are.
+        They are not held here any more."""
+        first = tops(self.values)
+        rest = sorted((each for each in self.values if each not in first), key=where, reverse=True)
+        places = {id(value): place for place, value in enumerate([*first, *rest])}
+        self.order = [places[id(value)] for value in self.values]
         self.values.clear()
-        return root, others
+        return [*first, *rest], len(first)
 
     def filled(self, values: list[Value]) -> Any:
         """The same with these Values, the root and the others."""

@@ -209,7 +209,7 @@ cdef tuple children_of(Handle *handle):
         return terms_of(block.local_grads[place].first.dots, dot_row(block, place), False)
     if block.flags[place] & NARY:
         operands = block.local_grads[place].first.operands
-        return tuple([handle_of(operands.children[k]) for k in range(operands.n_children)])
+        return tuple([handle_of(operands.children[k]) for k in range(operands.n_children if operands.replay == NULL else 0)])
     if block.children[place].second == 0:
         return (handle_of(block.children[place].first),)
     return (handle_of(block.children[place].first), handle_of(block.children[place].second))
