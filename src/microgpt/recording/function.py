@@ -258,7 +258,7 @@ class recorded:
         self.rebuilt += 1
         if self.rebuilt == MAX_TRIES:
             warnings.warn(
-                f"{self.function.__name__} also ran in Python in {MAX_TRIES} of its calls, because backward() was called"
+                f"{self.function.__name__} also ran in Python in {MAX_TRIES} of its calls, since backward() was called"
                 " twice, or on another result than the first; return the result that it is called on first, and call it"
                 " once",
                 RecordedWarning,
