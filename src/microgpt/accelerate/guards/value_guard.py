@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import STRANGE_NUMBERS, Program
 from ..syntax.tree import walk
-from .flow import DISPLAYS, Flow, values
+from .flow import COLLECTIONS, Flow, values
 
 CONVERSIONS = {"float", "int", "str", "len", "repr", "format", "print"}
 TO_PYTHON = {"item", "tolist"}
@@ -99,7 +99,7 @@ def strange_store(program: Program, plan: ClassPlan) -> str:
 def is_no_number(value: ast.expr) -> bool:
     if isinstance(value, ast.Constant):
         return type(value.value) not in (int, float)
-    return isinstance(value, (*DISPLAYS, ast.JoinedStr))
+    return isinstance(value, (*COLLECTIONS, ast.JoinedStr))
 
 
 def boolean_data(program: Program, plan: ClassPlan) -> str:

@@ -210,6 +210,13 @@ class Program:
 
     # ---- finding ----
 
+    def around(self, node: ast.AST, *kinds: type[ast.AST]) -> Any:
+        """The nearest node of these kinds around another; None if there is none."""
+        parent = self.parents.get(node)
+        while parent is not None and not isinstance(parent, kinds):
+            parent = self.parents.get(parent)
+        return parent
+
     def forget(self, nodes: set[ast.AST]) -> None:
         """Leave these out of what is found from now on: code that is not run."""
         self.nodes = [node for node in self._all_nodes if node not in nodes]
