@@ -228,64 +228,31 @@ def is_elsewhere(program: Program, plan: ClassPlan, target: ast.Attribute) -> bo
 
 def class_goes_elsewhere(program: Program) -> str:
     """Where the class is used as an object like any other, and so may be printed."""
-    for node in class_names(program):
-        if not is_harmless(program, node):
+    for node in program.of(ast.Name):
+        if program.is_class(node) and isinstance(node.ctx, ast.Load) and not is_harmless(program, node):
             return f"line {node.lineno} hands on the class itself"
     return ""
 
 
-def class_names(program: Program) -> Iterator[ast.Name]:
-    """Every Name that is the class, `Other = Value` included."""
-    others = {
-        target.id
-        for node in program.of(ast.Assign)
-        if program.is_class(node.value)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    for node in program.of(ast.Name):
-        if isinstance(node.ctx, ast.Load) and (program.is_class(node) or node.id in others):
-            yield node
-
-
-def is_harmless(program: Program, node: ast.expr) -> bool:
-    """A call of the class, a look at its attributes, a test against it, an annotation."""
+def is_harmless(program: Program, node: ast.expr, depth: int = 0) -> bool:
+    """A call of the class, a look at its attributes, a test against it, an annotation; another name for the same."""
     parent = program.parents.get(node)
     if isinstance(parent, ast.Call):
         return parent.func is node or not program.may_mean(parent.func).isdisjoint(TAKES_CLASSES)
-    if isinstance(parent, ast.Attribute):
-        return True
-    if isinstance(parent, ast.Assign):
-        return all(isinstance(target, ast.Name) for target in parent.targets)
     if isinstance(parent, ast.Compare):
         return all(isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq, ast.In, ast.NotIn)) for op in parent.ops)
-    if isinstance(parent, (ast.Tuple, ast.BinOp)):  # isinstance(x, (int, Value)), isinstance(x, int | Value)
-        return is_harmless(program, parent)
-    if isinstance(parent, ast.ClassDef):  # a class derived from it that nobody uses, see class_guard.py
-        return True
-    return isinstance(parent, ast.MatchClass) or is_annotation(program, node) or is_alias(program, parent)
-
-
-def is_alias(program: Program, node: ast.AST | None) -> bool:
-    """Whether this is the whole right side of `Vector = list[Value]`, a name that only annotations use."""
-    while isinstance(node, ast.expr) and isinstance(program.parents.get(node), ast.expr):
-        node = program.parents[node]
-    assign = program.parents.get(node) if node is not None else None
-    if not isinstance(assign, ast.Assign) or not all(isinstance(target, ast.Name) for target in assign.targets):
-        return False
-    names = {target.id for target in assign.targets if isinstance(target, ast.Name)}
-    uses = [node for node in program.of(ast.Name) if node.id in names]
-    return all(not isinstance(use.ctx, ast.Load) or is_annotation(program, use) for use in uses)
-
-
-def is_annotation(program: Program, node: ast.AST) -> bool:
-    """Whether an expression stands in an annotation, which nobody asks for (see names.py)."""
-    parent = program.parents.get(node)
-    while isinstance(parent, ast.expr):
-        node, parent = parent, program.parents.get(parent)
-    if isinstance(parent, (ast.arg, ast.AnnAssign)):
-        return parent.annotation is node
-    return isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef)) and parent.returns is node
+    if isinstance(parent, (ast.Tuple, ast.BinOp)) or (isinstance(parent, ast.Subscript) and parent.slice is node):
+        return is_harmless(
+            program, parent, depth
+        )  # isinstance(x, (int, Value)), isinstance(x, int | Value), list[Value]
+    if isinstance(parent, ast.Assign) and depth < 3:
+        names = [target.id for target in parent.targets if isinstance(target, ast.Name)]
+        uses = [use for use in program.mentions(*names) if isinstance(use, ast.Name) and isinstance(use.ctx, ast.Load)]
+        return len(names) == len(parent.targets) and all(is_harmless(program, use, depth + 1) for use in uses)
+    if isinstance(parent, (ast.arg, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef)):  # which nobody asks for
+        return node in (getattr(parent, "annotation", None), getattr(parent, "returns", None))
+    # a class derived from it is one that nobody uses, see is_derived
+    return isinstance(parent, (ast.Attribute, ast.ClassDef, ast.MatchClass))
 
 
 # ---- methods --------------------------------------------------------------------------------------------------------

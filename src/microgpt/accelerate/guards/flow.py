@@ -149,7 +149,7 @@ class Flow:
         """What a name or a parameter stands for; None for a builtin."""
         if isinstance(name, ast.arg):
             return self.keys[name]
-        scope = self.program.scopes.meaning(name) if name in self.program.scopes.scope_of else None
+        scope = self.program.scopes.meaning(name)
         return (scope, name.id) if scope is not None else None
 
     # ---- where it goes ----

@@ -68,15 +68,8 @@ def is_looked_up(use: Use) -> bool:
 
 def evaluates_constants(use: Use) -> bool:
     """eval("1 + 1"): a text that stands there and has no names in it."""
-    call = use.call
-    if call is None or len(call.args) != 1 or call.keywords:
-        return False
-    text = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
-    try:
-        tree = ast.parse(text.strip(), mode="eval") if isinstance(text, str) else None
-    except (SyntaxError, ValueError):
-        return False
-    return tree is not None and not any(isinstance(part, (ast.Name, ast.Attribute)) for part in walk(tree))
+    texts = [getattr(argument, "value", None) for argument in use.call.args] if use.call is not None else []
+    return bool(texts) and all(isinstance(text, str) and not any(map(str.isidentifier, text)) for text in texts)
 
 
 def only_reads_names(use: Use) -> bool:
@@ -85,11 +78,11 @@ def only_reads_names(use: Use) -> bool:
     call, program = use.call, use.program
     parent = program.parents.get(call) if call is not None and not call.args else None
     if isinstance(parent, ast.Attribute):
-        is_global = isinstance(use.node, ast.Name) and "globals" in program.may_mean(use.node)
-        is_global = is_global or program.scopes.scope_of.get(use.node) is program.scopes.module
-        return parent.attr == "get" or (is_global and parent.attr in ("items", "keys", "values", "copy"))
-    if isinstance(parent, ast.Subscript) and parent.value is call:
-        return isinstance(parent.ctx, ast.Load)
+        is_module_s = program.scopes.scope_of.get(use.node) is program.scopes.module
+        ordered = is_module_s or "globals" in program.may_mean(use.node)
+        return parent.attr == "get" or (ordered and parent.attr in ("items", "keys", "values", "copy"))
+    if isinstance(parent, ast.Subscript):
+        return parent.value is call and isinstance(parent.ctx, ast.Load)
     return isinstance(parent, ast.Compare) and call in parent.comparators
 
 
@@ -127,16 +120,14 @@ def is_asked_of_others(use: Use) -> bool:
 
 def is_only_compared(use: Use) -> bool:
     """type(x) is Value, type(x).__name__, isinstance(y, type(x)), type(error)"""
-    if use.call is None:
-        return False
+    if use.call is None or is_type_of_error(use.program, use.call):
+        return use.call is not None
     parent = use.program.parents.get(use.call)
-    if isinstance(parent, ast.Attribute):
-        return parent.attr == "__name__" or is_type_of_error(use.program, use.call)
     if isinstance(parent, ast.Tuple):
         parent = use.program.parents.get(parent)
-    if isinstance(parent, ast.Call) and use.call not in parent.args[:1]:
-        return use.program.meaning(parent.func) in ("isinstance", "issubclass")
-    return isinstance(parent, ast.Compare) or is_type_of_error(use.program, use.call)
+    if isinstance(parent, ast.Call):
+        return use.call not in parent.args[:1] and use.program.meaning(parent.func) in ("isinstance", "issubclass")
+    return isinstance(parent, ast.Compare) or getattr(parent, "attr", "") == "__name__"
 
 
 def is_type_of_others(use: Use) -> bool:
@@ -155,7 +146,8 @@ def is_type_of_error(program: Program, node: ast.AST) -> bool:
         node = node.value
     else:
         return False
-    return isinstance(node, ast.Name) and program.bound_by(node, ast.ExceptHandler)
+    binders = program.binders(node) if isinstance(node, ast.Name) else []
+    return bool(binders) and all(isinstance(binder, ast.ExceptHandler) for binder in binders)
 
 
 # ---- the table ------------------------------------------------------------------------------------------------------
@@ -198,8 +190,8 @@ TELLING: dict[str, Rule] = {
     ".__init__": is_called_method,
     "id": is_asked_of_others,
     # the garbage collector finds other things to collect, which its result counts
-    "gc.*": never,
-    **words("gc.disable gc.enable gc.freeze gc.isenabled gc.set_threshold", lambda use: True),
+    **words("gc.get_objects gc.get_referrers gc.get_referents gc.get_count gc.get_stats gc.get_freeze_count", never),
+    **words("gc.callbacks gc.garbage gc.set_debug gc.get_debug gc.unfreeze gc.is_tracked gc.is_finalized", never),
     "gc.collect": lambda use: use.call is not None and isinstance(use.program.parents.get(use.call), ast.Expr),
     # logging shows the frames of an exception
     **words("exception exc_info=", lambda use: "logging" not in use.program.roots, "."),
@@ -230,7 +222,7 @@ SAID: dict[Rule, str] = {
 def telling_name(program: Program, plan: ClassPlan, table: dict[str, Rule]) -> str:
     """Why a name that the script uses decides what becomes of its class, or ""."""
     for node, name in named(program):
-        rule = table.get(name) or (table.get("gc.*") if name.startswith("gc.") else None)
+        rule = table.get(name)
         if rule is not None and not rule(Use(program, plan, node)):
             said, name = SAID.get(rule), name.removeprefix(".")
             return f"line {node.lineno} {said.format(name)}" if said else f"it uses {name} (line {node.lineno})"

@@ -12,16 +12,29 @@ from collections.abc import Iterator
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import STRANGE_NUMBERS, Program
 from ..syntax.tree import walk
-from .flow import COLLECTIONS, Flow, values
+from .flow import COLLECTIONS, Flow, sources, values
 
 CONVERSIONS = {"float", "int", "str", "len", "repr", "format", "print"}
 TO_PYTHON = {"item", "tolist"}
+BOOLEANS = {"bool", "isinstance", "any", "all"}
 
 
 def strange_number(program: Program, plan: ClassPlan, alone: bool) -> str:
     """Where something that is no plain number may reach a Value, in words; "" if nowhere. alone: nobody else calls this
     program's functions."""
-    return strange_object(program, plan, alone) or strange_store(program, plan) or boolean_data(program, plan)
+    return strange_object(program, plan, alone) or strange_store(program, plan)
+
+
+def sinks(program: Program, plan: ClassPlan) -> Iterator[tuple[ast.expr, str | None]]:
+    """(expression whose value comes to be in a Value, what it is there)"""
+    names = {theirs: ours for ours, theirs in plan.fields.items()}
+    for call in program.class_calls():
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        data = plan.given(call).get(plan.parameters[0])
+        yield from ((value, "argument" if value is data else None) for value in given)
+    for target, value in program.attribute_stores():
+        if target.attr in names:
+            yield value if value is not None else target, names[target.attr]
 
 
 # ---- objects of other packages --------------------------------------------------------------------------------------
@@ -44,56 +57,37 @@ def strange_object(program: Program, plan: ClassPlan, alone: bool) -> str:
 
     strange = Flow(program, judge)
     own = values(program, plan.fields["data"], plan.fields["grad"])
-    for sink in sinks(program, plan):
-        if strange.holds(sink):
-            return f"a number of another package may reach it in line {sink.lineno}"
-    for one, other in operands(program):
-        if (strange.holds(one) or strange.holds(other)) and not (alone and not own.holds(one) and not own.holds(other)):
-            return f"a number of another package may reach it in line {one.lineno}"
-    return ""
-
-
-def stored_in(target: ast.AST) -> list[str]:
-    """The names that an assignment to this target changes, or changes something of."""
-    if isinstance(target, (ast.Tuple, ast.List)):
-        return [name for part in target.elts for name in stored_in(part)]
-    if isinstance(target, (ast.Starred, ast.Subscript)):
-        return stored_in(target.value)
-    if isinstance(target, ast.Attribute):
-        return [target.attr]
-    return [target.id] if isinstance(target, ast.Name) else []
-
-
-def sinks(program: Program, plan: ClassPlan) -> Iterator[ast.expr]:
-    """Expressions whose value comes to be in a Value."""
-    for call in program.class_calls():
-        yield from call.args
-        yield from (keyword.value for keyword in call.keywords)
-    for target, value in program.attribute_stores():
-        if target.attr in plan.fields.values():
-            yield value if value is not None else target
-
-
-def operands(program: Program) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """What may meet a Value in an operation."""
+    found = [sink for sink, _ in sinks(program, plan) if strange.holds(sink)]
     for node in program.of(ast.BinOp, ast.AugAssign):
         pair = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.target, node.value)
-        if not any(isinstance(part, ast.Constant) for part in pair):
-            yield pair
+        if any(map(strange.holds, pair)) and not any(isinstance(part, ast.Constant) for part in pair):
+            found += [node] if not alone or any(map(own.holds, pair)) else []
+    return f"a number of another package may reach it in line {found[0].lineno}" if found else ""
 
 
 # ---- what is no number at all ---------------------------------------------------------------------------------------
 
 
 def strange_store(program: Program, plan: ClassPlan) -> str:
-    """`p.grad = None` and the like."""
-    numeric = {plan.fields["data"], plan.fields["grad"]}
-    inside_others = {inner for node in program.of(ast.ClassDef) if node is not plan.node for inner in walk(node)}
-    for target, value in program.attribute_stores():
-        own = target in inside_others and isinstance(target.value, ast.Name) and target.value.id == "self"
-        if target.attr in numeric and not own and value is not None and is_no_number(value):
-            return f"line {target.lineno} makes .{target.attr} something else than a number"
+    """`p.grad = None` and the like; `Value(x > 0)`, whose data would print as True."""
+    booleans: set[str] = set()
+    for node in program.of(ast.Assign, ast.NamedExpr):
+        if may_be_boolean(node.value, set()):
+            booleans.update(*map(stored_in, node.targets if isinstance(node, ast.Assign) else [node.target]))
+    for value, place in sinks(program, plan):
+        if place in ("data", "grad") and is_no_number(value) and not is_own_attribute(program, plan, value):
+            return f"line {value.lineno} makes .{plan.fields[place]} something else than a number"
+        converted = place == "argument" and "float_data" in plan.kinds
+        if place in ("argument", "data", "grad") and not converted and may_be_boolean(value, booleans):
+            return f"line {value.lineno} gives it a boolean"
     return ""
+
+
+def stored_in(target: ast.AST) -> set[str]:
+    """The names that an assignment to this target binds, or stores something in the list of."""
+    if isinstance(target, ast.Name):
+        return {target.id}
+    return set() if isinstance(target, ast.Attribute) else set().union(*map(stored_in, sources(target)))
 
 
 def is_no_number(value: ast.expr) -> bool:
@@ -102,40 +96,25 @@ def is_no_number(value: ast.expr) -> bool:
     return isinstance(value, (*COLLECTIONS, ast.JoinedStr))
 
 
-def boolean_data(program: Program, plan: ClassPlan) -> str:
-    """`Value(x > 0)`: its data would print as True."""
-    booleans = {
-        name
-        for node in program.of(ast.Assign, ast.NamedExpr)
-        if may_be_boolean(node.value, set())
-        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        for name in stored_in(target)
-    }
-    for call in program.class_calls() if "float_data" not in plan.kinds else ():
-        data = [*call.args[:1], *(k.value for k in call.keywords if k.arg == plan.parameters[0])]
-        if any(may_be_boolean(argument, booleans) for argument in data):
-            return f"line {call.lineno} gives it a boolean"
-    for target, value in program.attribute_stores():
-        if target.attr in list(plan.fields.values())[:2] and value is not None and may_be_boolean(value, booleans):
-            return f"line {target.lineno} gives it a boolean"
-    return ""
+def is_own_attribute(program: Program, plan: ClassPlan, value: ast.expr) -> bool:
+    """Whether this is stored in `self.data` of another class of the script's."""
+    store, around = program.parents.get(value), program.around(value, ast.ClassDef)
+    target = store.targets[0] if isinstance(store, ast.Assign) else getattr(store, "target", None)
+    owner = getattr(target, "value", None)
+    return around not in (None, plan.node) and isinstance(owner, ast.Name) and owner.id == "self"
 
 
-def may_be_boolean(node: ast.expr, names: set[str]) -> bool:
-    if isinstance(node, ast.IfExp):
-        return may_be_boolean(node.body, names) or may_be_boolean(node.orelse, names)
-    if isinstance(node, ast.BoolOp):
-        return any(may_be_boolean(value, names) for value in node.values)
-    if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
-        return may_be_boolean(node.elt, names)
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return any(may_be_boolean(part, names) for part in node.elts)
-    if isinstance(node, ast.Subscript):
-        return may_be_boolean(node.value, names)
-    if isinstance(node, ast.UnaryOp):
-        return isinstance(node.op, ast.Not)
+def may_be_boolean(node: ast.AST, names: set[str]) -> bool:
     if isinstance(node, ast.Constant):
         return isinstance(node.value, bool)
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id in {"bool", "isinstance", "any", "all"}
-    return isinstance(node, ast.Compare) or (isinstance(node, ast.Name) and node.id in names)
+        return isinstance(node.func, ast.Name) and node.func.id in BOOLEANS
+    if isinstance(node, (ast.BinOp, ast.Attribute)) or (
+        isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not)
+    ):
+        return False
+    if isinstance(node, (ast.Compare, ast.UnaryOp)):
+        return True
+    return (
+        node.id in names if isinstance(node, ast.Name) else any(may_be_boolean(part, names) for part in sources(node))
+    )

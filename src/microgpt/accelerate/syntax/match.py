@@ -153,7 +153,7 @@ class Reading:
         return self.meaning(node) or node  # itself, which is like nothing else
 
     def is_local(self, node: ast.AST) -> bool:
-        scope = self.scopes.meaning(node) if isinstance(node, ast.Name) and node in self.scopes.scope_of else None
+        scope = self.scopes.meaning(node) if isinstance(node, ast.Name) else None
         return scope is not None and scope.node in self.inside
 
     def attribute(self, node: ast.Attribute) -> None:

@@ -25,10 +25,8 @@ def is_number(program: Program, node: ast.AST, depth: int = 0) -> bool:
         return is_number(program, node.operand, depth)
     if isinstance(node, ast.BinOp):
         return is_number(program, node.left, depth) and is_number(program, node.right, depth)
-    scope = program.scopes.meaning(node) if isinstance(node, ast.Name) and node in program.scopes.scope_of else None
-    if scope is None or depth > 5:
-        return False
-    return all(binds_number(program, binder, depth + 1) for binder in scope.bound[node.id])  # type: ignore[attr-defined]
+    binders = program.binders(node) if isinstance(node, ast.Name) and depth <= 5 else []
+    return bool(binders) and all(binds_number(program, binder, depth + 1) for binder in binders)
 
 
 def binds_number(program: Program, binder: ast.AST, depth: int) -> bool:

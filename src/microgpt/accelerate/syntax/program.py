@@ -31,7 +31,9 @@ class Program:
         self.parents = {child: node for node in self.nodes for child in child_nodes(node)}
         self.imports: dict[str, str] = {}  # name in the module -> module or module.member
         self.aliases: dict[str, set[str]] = {}  # name -> all that it is the name of, in any scope
-        self.modules: set[str] = set()  # every module that an import statement names, top level
+        self.modules: dict[
+            str, set[str]
+        ] = {}  # every module that an import names, and what is bound to it or its parts
         self.known: set[str] = set()  # packages of the script's own, in which nothing but Python's numbers is computed
         self.beside: set[str] | None = None  # packages of the script's own; None where nobody knows which they are
         self.class_names: set[str] = set()  # what imports of the class from another module mean: "engine.Value"
@@ -85,19 +87,19 @@ class Program:
     def _note_import(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                self.modules.add(alias.name)
                 root = alias.name.split(".")[0]
-                self._note_name(alias.asname or root, alias.name if alias.asname else root)
+                self._note_name(alias.asname or root, alias.name if alias.asname else root, alias.name)
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            self.modules.add(module)
-            for alias in node.names:
-                self.modules.add(f"{module}.{alias.name}")  # it may be one
-                self._note_name(alias.asname or alias.name, f"{module}.{alias.name}")
+            for alias in node.names:  # which may be a module too
+                member = f"{module}.{alias.name}"
+                self._note_name(alias.asname or alias.name, member, module, member)
 
-    def _note_name(self, name: str, meaning: str) -> None:
+    def _note_name(self, name: str, meaning: str, *modules: str) -> None:
         self.imports[name] = meaning
         self.aliases.setdefault(name, set()).add(meaning)
+        for module in modules:
+            self.modules.setdefault(module, set()).add(name)
 
     @property
     def roots(self) -> set[str]:
@@ -106,20 +108,12 @@ class Program:
 
     def used_modules(self) -> set[str]:
         """Modules that an import names, but for those that come with Python and whose names nobody uses."""
-        used = {node.id for node in self.of(ast.Name) if isinstance(node.ctx, ast.Load)}
-        found = set()
-        for node in self.of(ast.Import, ast.ImportFrom):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    root = alias.name.split(".")[0]
-                    if (alias.asname or root) in used or root not in sys.stdlib_module_names:
-                        found.add(alias.name)
-            elif isinstance(node, ast.ImportFrom):
-                module = "." * node.level + (node.module or "")
-                names = [alias.name for alias in node.names if (alias.asname or alias.name) in {*used, "*"}]
-                if names or module.split(".")[0] not in sys.stdlib_module_names:
-                    found |= {module, *(f"{module}.{name}" for name in names)}
-        return found
+        used = {"*", *(node.id for node in self.of(ast.Name) if isinstance(node.ctx, ast.Load))}
+        return {
+            module
+            for module, names in self.modules.items()
+            if names & used or module.split(".")[0] not in sys.stdlib_module_names
+        }
 
     def foreign(self) -> set[str]:
         """Imported packages that neither come with Python nor were looked through."""
@@ -201,12 +195,10 @@ class Program:
     def is_class(self, node: ast.AST) -> bool:
         return isinstance(node, (ast.Name, ast.Attribute)) and self.meaning(node) == "Value"
 
-    def bound_by(self, node: ast.Name, kind: type[ast.AST]) -> bool:
-        """Whether nothing but nodes of this kind binds a name, in the scope that it means."""
-        if node not in self.scopes.scope_of:
-            return False
+    def binders(self, node: ast.Name) -> list[ast.AST]:
+        """The nodes that bind a name, in the scope that it means; none of a builtin."""
         scope = self.scopes.meaning(node)
-        return scope is not None and all(isinstance(binder, kind) for binder in scope.bound[node.id])
+        return scope.bound[node.id] if scope is not None else []
 
     # ---- finding ----
 

@@ -133,8 +133,9 @@ class Scopes:
                 (around if node in walruses else info).bound.setdefault(name, []).append(node)
 
     def meaning(self, name: ast.Name) -> ScopeInfo | None:
-        """The scope that binds what this name refers to; None for a builtin (or for nothing at all)."""
-        return self._meaning(name.id, self.scope_of[name])
+        """The scope that binds what this name refers to; None for a builtin (or for nothing, or a
+        name that is not the module's)."""
+        return self._meaning(name.id, self.scope_of.get(name))
 
     def _meaning(self, name: str, info: ScopeInfo | None) -> ScopeInfo | None:
         first = True
