@@ -40,37 +40,38 @@ def class_shows(program: Program, plan: ClassPlan) -> str:
 
 def extra_shows(program: Program, plan: ClassPlan) -> str:
     """Why attributes that the constructor stores beside the script's four cannot be left out, or ""."""
+    slots = said_by_class(plan)
     for node, name in program.said():
-        if name in plan.extra and not is_slot(program, plan, node) and not put_beside(program, plan, name):
+        if name in plan.extra and node not in slots and not put_beside(program, plan, name):
             return f"line {line_of(node)} uses {name}, for which the compiled class has no room"
-    if plan.signature == plan.parameters:
-        return ""
-    for call in program.class_calls():
+    for call in program.class_calls() if plan.signature != plan.parameters else ():
         extra = [value for name, value in plan.given(call).items() if name not in plan.parameters]
         if not all(map(is_simple, extra)):
             return f"line {call.lineno} computes an argument that the script's constructor has not"
         if extra and plan.beside:
-            return (
-                f"line {call.lineno} gives a node {next(iter(plan.beside))}, for which the compiled class has no room"
-            )
-        unnamed = any(isinstance(argument, ast.Starred) for argument in call.args)
-        if unnamed or any(keyword.arg is None for keyword in call.keywords):
+            return f"line {call.lineno} gives a node {min(plan.beside)}, for which the compiled class has no room"
+        if any(isinstance(argument, ast.Starred) for argument in call.args) or None in {k.arg for k in call.keywords}:
             return f"line {call.lineno} unpacks the constructor's arguments"
     return ""
+
+
+def said_by_class(plan: ClassPlan) -> set[ast.AST]:
+    """The nodes of assignments in the class itself, __slots__ among them."""
+    return {node for part in plan.node.body if isinstance(part, ast.Assign) for node in walk(part)}
 
 
 def put_beside(program: Program, plan: ClassPlan, name: str) -> bool:
     """Have a dictionary of instances hold an attribute, if few are given it: it keeps them alive. Whether it will."""
     made_elsewhere = {"copy", "pickle", "marshal", "shelve"} & {name.split(".")[0] for name in program.used_modules()}
-    if plan.shared or made_elsewhere or any(True for _ in program.mentions("__init__")):
-        return False
     uses = [node for node in program.mentions(name) if isinstance(node, ast.Attribute)]
-    if any(isinstance(node.ctx, ast.Del) or program.is_class(node.value) for node in uses):
-        return False
-    if not isinstance(plan.extra.get(name), (int, float, str, type(None))):
-        return False
-    if not all(
-        goes_through_values(program, plan, store) for store, _ in program.attribute_stores() if store.attr == name
+    stores = [store for store, _ in program.attribute_stores() if store.attr == name]
+    if (
+        plan.shared
+        or made_elsewhere
+        or any(True for _ in program.mentions("__init__"))
+        or any(isinstance(node.ctx, ast.Del) or program.is_class(node.value) for node in uses)
+        or not isinstance(plan.extra.get(name), (int, float, str, type(None)))
+        or not all(goes_through_values(program, plan, store) for store in stores)
     ):
         return False
     plan.beside[name] = plan.extra.get(name, MISSING)
@@ -79,28 +80,17 @@ def put_beside(program: Program, plan: ClassPlan, name: str) -> bool:
 
 def goes_through_values(program: Program, plan: ClassPlan, node: ast.AST, depth: int = 0) -> bool:
     """Whether this runs once, or once for each of some Values that are there already."""
-    flow = values(program, plan.fields["data"], plan.fields["grad"])
-    around = program.parents.get(node)
-    while around is not None and around is not program.home.node:
-        if isinstance(around, ast.For) and not flow.holds(around.iter):
-            return False
-        if isinstance(around, ast.FunctionDef) and program.beside == {"."} and depth < 3:  # nobody else calls it
-            uses = [(use, program.parents.get(use)) for use in program.mentions(around.name)]
-            called = all(isinstance(call, ast.Call) and call.func is use for use, call in uses)
-            return called and all(goes_through_values(program, plan, use, depth + 1) for use, _ in uses)
-        if isinstance(around, (*FUNCTIONS, *COMPREHENSIONS, ast.While, ast.ClassDef)):
-            return False
-        around = program.parents.get(around)
-    return True
-
-
-def is_slot(program: Program, plan: ClassPlan, node: ast.AST) -> bool:
-    """Whether this is a name among the class's __slots__."""
-    while node is not plan.node and program.parents.get(node) is not None:
-        node = program.parents[node]
-        if isinstance(node, ast.Assign):
-            return node in plan.node.body
-    return False
+    around = program.around(node, ast.For, ast.While, ast.ClassDef, *FUNCTIONS, *COMPREHENSIONS)
+    if around in (None, program.home.node):
+        return True
+    if isinstance(around, ast.For):
+        holds = values(program, plan.fields["data"], plan.fields["grad"]).holds(around.iter)
+        return holds and goes_through_values(program, plan, around, depth)
+    if not isinstance(around, ast.FunctionDef) or program.beside != {"."} or depth > 2:  # others may call it
+        return False
+    uses = [(use, program.parents.get(use)) for use in program.mentions(around.name)]
+    called = all(isinstance(call, ast.Call) and call.func is use for use, call in uses)
+    return called and all(goes_through_values(program, plan, use, depth + 1) for use, _ in uses)
 
 
 def is_derived(program: Program) -> str:
@@ -159,10 +149,8 @@ def calls_by_keyword(program: Program, plan: ClassPlan) -> str:
 def graph_reads(program: Program, plan: ClassPlan) -> list[ast.AST]:
     """Where children and local gradients are named outside the methods that are ours."""
     names = {plan.fields[name] for name in FIELDS[2:]} | set(FIELDS[2:])
-    found = [node for node in program.mentions(*names) if isinstance(node, ast.Attribute)]
-    constants = [node for node in program.of(ast.Constant) if node.value in names]
-    slots = {node for statement in plan.node.body for node in walk(statement) if isinstance(statement, ast.Assign)}
-    return found + [node for node in constants if node not in slots]
+    slots = said_by_class(plan)
+    return [node for node, name in program.said() if name in names and node not in slots]
 
 
 def graph_shows(program: Program, plan: ClassPlan) -> str:
@@ -178,19 +166,13 @@ def graph_shows(program: Program, plan: ClassPlan) -> str:
 
 def patched(program: Program, plan: ClassPlan) -> set[str]:
     """Methods of the class that are assigned or deleted from outside; {"*"} where they are computed."""
-    names = {
-        node.attr
-        for node in program.of(ast.Attribute)
-        if not isinstance(node.ctx, ast.Load)
-        and (program.is_class(node.value) or node.attr in METHODS)  # the class may have other names
-    }
     if asks_by_name(program, plan, "setattr", "delattr"):
         return {*METHODS, "*"}
-    for call in program.calls("setattr", "delattr"):
-        name = call.args[1] if len(call.args) > 1 else None
-        if isinstance(name, ast.Constant) and (name.value in METHODS or program.is_class(call.args[0])):
-            names.add(str(name.value))
-    return names
+    changes = [(node.value, node.attr) for node in program.of(ast.Attribute) if not isinstance(node.ctx, ast.Load)]
+    calls = [call.args for call in program.calls("setattr", "delattr") if len(call.args) > 1]
+    changes += [(thing, name.value) for thing, name, *_ in calls if isinstance(name, ast.Constant)]
+    # the class may have other names
+    return {str(name) for thing, name in changes if name in METHODS or program.is_class(thing)}
 
 
 def line_of(node: ast.AST) -> int:
@@ -267,12 +249,11 @@ def methods_shown(program: Program, plan: ClassPlan) -> set[str]:
         and not is_called(program, node)
         and not program.may_mean(node)
     }
-    for call in program.calls("getattr"):
-        name = call.args[1] if len(call.args) > 1 else None
-        names |= {str(name.value)} if isinstance(name, ast.Constant) else set()
+    texts = [call.args[1] for call in program.calls("getattr") if len(call.args) > 1]
+    names |= {text.value for text in texts if isinstance(text, ast.Constant)}
     if asks_by_name(program, plan, "getattr"):
         names |= FUNCTIONS_OF_ONE
-    return {name for name in names if name in plan.ours and name in METHODS}
+    return names & plan.ours & METHODS
 
 
 def is_called(program: Program, node: ast.expr) -> bool:
