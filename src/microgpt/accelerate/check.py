@@ -6,6 +6,7 @@ the loss; the call after the N-th ends the process, so that all of N steps' outp
 
 from __future__ import annotations
 
+import builtins
 import os
 import subprocess
 import sys
@@ -111,10 +112,23 @@ def recorded() -> int:
     from .runtime.script import execute, read
     from .runtime.support import install
 
-    source = read(path)
-    install().on_class = watcher(int(steps), file)
-    code, _ = prepare(source, path, int(rung), bool(int(any_order)), watched=True)
+    watch = watcher(int(steps), file)
+    install().on_class = watch  # a class that is swapped
+    builtins.__build_class__ = showing(builtins.__build_class__, watch)  # one that stays
+    code, _ = prepare(read(path), path, int(rung), bool(int(any_order)))
     return 1 if code is None else execute(code, path, arguments)
+
+
+def showing(build: Callable[..., Any], watch: Callable[[Any], None]) -> Callable[..., Any]:
+    """What makes classes, and shows those that look like the script's Value."""
+
+    def made(function: Any, name: str, *bases: Any, **keywords: Any) -> Any:
+        kind = build(function, name, *bases, **keywords)
+        if vars(kind).keys() >= {"__init__", "__add__", "__mul__", "backward"}:
+            watch(kind)
+        return kind
+
+    return made
 
 
 def watcher(steps: int, file: str) -> Callable[[Any], None]:
@@ -123,10 +137,12 @@ def watcher(steps: int, file: str) -> Callable[[Any], None]:
 
     def watch(kind: Any) -> None:
         backward = kind.backward
+        if getattr(backward, "__name__", "") == "noted":
+            return
 
         def noted(self: Any) -> None:
             if len(losses) == steps:
-                end(losses, file)
+                end()
             losses.append(bits(self))
             with open(file, "w", encoding="utf-8") as out:
                 out.write("\n".join(losses))
@@ -146,7 +162,7 @@ def bits(loss: Any) -> str:
     return "?"
 
 
-def end(losses: list[str], file: str) -> None:
+def end() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(ENOUGH)

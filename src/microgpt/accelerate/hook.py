@@ -56,10 +56,9 @@ def rewritten_code(source: bytes | str, path: str) -> CodeType:
     from .rewrite import TYPED, Options, rewrite
     from .runtime.support import install
 
-    support = install()
-    rewritten = rewrite(source, path, Options(TYPED, shared=True), support.numbering())
+    rewritten = rewrite(source, path, Options(TYPED, shared=True))
     if rewritten.swapped:
-        support.expect(rewritten)
+        install().expect(rewritten)
     assert rewritten.code is not None
     return rewritten.code
 
@@ -90,10 +89,9 @@ class Cells(ast.NodeTransformer):
         from .runtime.support import install
 
         if isinstance(node, ast.Module) and any(isinstance(part, ast.ClassDef) for part in node.body):
-            support = install()
-            rewritten = rewrite_cell(node, support.numbering())
+            rewritten = rewrite_cell(node)
             if rewritten is not None:
-                support.expect(rewritten)
+                install().expect(rewritten)
         return node
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import os
 import warnings
 from types import CodeType
@@ -26,7 +27,7 @@ from .guards.class_guard import (
 from .guards.names import looked_at_again
 from .guards.value_guard import strange_number
 from .recognise.counters import counters_show
-from .recognise.forms import KINDS, METHODS
+from .recognise.forms import FUNCTION_SOURCES, KINDS, METHODS
 from .recognise.micrograd import LOCAL_GRADS, NOTE, Older, convert, find_older
 from .recognise.optimiser import LoopSite, find_loop, finding, looks_like_update, swap_loop
 from .recognise.value_class import ClassPlan, dropped, find_class, keep_instead
@@ -36,10 +37,12 @@ from .syntax.program import Program
 from .syntax.project import Project
 from .syntax.record import Record, fresh
 from .syntax.scopes import parameters
-from .syntax.tree import walk
 
-INTERPRETED, TYPED, BULK = 0, 2, 3  # rungs of the ladder
-THE_SCRIPT_S_OWN = ("linear", "softmax", "rmsnorm")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+TYPED, BULK = 2, 3  # rungs of the ladder; 0 is the script as it is
 
 
 class Options(Record):
@@ -49,16 +52,16 @@ class Options(Record):
     any_order: bool = False  # also swap classes whose sums have no defined order
     shared: bool = False  # the class may be in use elsewhere in this process, so ours is not reshaped
     folder: str = ""  # where modules of the script's own would lie
-    watched: bool = False  # support.Support.on_class gets the class in any case
 
 
 class Rewritten(Record):
     """The code to run (None for a cell, whose tree was changed in place), that of modules beside it by their files, and
-    what was done."""
+    what was done. number: of the class; sites: loops by their numbers. By these the code asks for them."""
 
     code: CodeType | None
     plan: ClassPlan | None = None
-    sites: list[LoopSite] = fresh([])
+    number: int = 0
+    sites: dict[int, LoopSite] = fresh({})
     findings: list[Finding] = fresh([])
     modules: dict[str, CodeType] = fresh({})
 
@@ -67,28 +70,22 @@ class Rewritten(Record):
         return any(finding.swapped for finding in self.findings)
 
 
-class Numbering(Record):
-    """The numbers that the next class and the next loop get: those in the lists of support.Support."""
-
-    classes: int = 0
-    sites: int = 0
+numbers = itertools.count()  # of classes and loops, in the whole process
 
 
-def rewrite(source: bytes | str, file: str, options: Options, numbering: Numbering | None = None) -> Rewritten:
+def rewrite(source: bytes | str, file: str, options: Options) -> Rewritten:
     """Compile a script with all swaps that can be shown to be safe. Raises what compiling the script raises."""
     code = compile(source, file, "exec", dont_inherit=True)  # says what is wrong with it, warnings included
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they have been said
-            return rewrite_compiled(source, file, code, options, numbering or Numbering())
+            return rewrite_compiled(source, file, code, options)
     except Exception as error:  # among others RecursionError: expressions can be deeper than these functions
         why = f"it cannot be looked through ({type(error).__name__})"
-        return Rewritten(code, None, [], [Finding(0, "the script", why)])
+        return Rewritten(code, findings=[Finding(0, "the script", why)])
 
 
-def rewrite_compiled(
-    source: bytes | str, file: str, code: CodeType, options: Options, numbering: Numbering
-) -> Rewritten:
+def rewrite_compiled(source: bytes | str, file: str, code: CodeType, options: Options) -> Rewritten:
     """The same for a script that compiles to `code`. Raises RecursionError for expressions of a depth beyond us."""
     older: list[Older] = []
 
@@ -102,21 +99,20 @@ def rewrite_compiled(
     project = Project(program, options.folder, read)
     plan, owner = find_in_project(project)
     if plan is None:
-        return Rewritten(code, None, [], [Finding(0, "the script", "no class in it reads like the script's Value")])
+        why = "no class in it reads like the script's Value"
+        return Rewritten(code, findings=[Finding(0, "the script", why)])
     plan.older = any(each.node is plan.node for each in older)
     plan.unordered = any(each.node is plan.node and each.unordered for each in older)
+    made = Rewritten(code, plan, next(numbers))
     why = reason_to_leave(project, owner, plan, options)
     if why:
-        left = Finding(
-            plan.node.lineno, f"class {plan.name}", why, detail=explain_class(plan), file=beside(program, owner)
-        )
-        watch = options.watched and owner is program
-        return Rewritten(watched(source, file, plan) if watch else code, plan, [], [left])
-    made = Rewritten(code, plan)
+        line, detail = plan.node.lineno, explain_class(plan)
+        made.findings.append(Finding(line, f"class {plan.name}", why, detail=detail, file=beside(program, owner)))
+        return made
     others = [each for each in [program, *project.modules.values()] if each is not owner]
     for each in [owner, *others]:
-        rewriter = Rewriter(each, plan, options, numbering, made.sites)
-        done = compile(rewriter.module(each.tree), each.file, "exec", dont_inherit=True)
+        rewriter = Rewriter(each, made, options.rung >= BULK)
+        done = compile(rewriter.module(), each.file, "exec", dont_inherit=True)
         made.findings += [one.but(file=beside(program, each)) for one in rewriter.all_findings()]
         if each is program:
             made.code = done
@@ -145,20 +141,18 @@ def find_in_project(project: Project) -> tuple[ClassPlan | None, Program]:
     return plan, project.modules[name]
 
 
-def rewrite_cell(tree: ast.Module, numbering: Numbering) -> Rewritten | None:
+def rewrite_cell(tree: ast.Module) -> Rewritten | None:
     """Swap the class that a notebook's cell defines, in the tree itself. None where the cell stays as it is."""
     try:
-        made = copy.deepcopy(tree)
-        program = Program(made, "<cell>")
+        program = Program(copy.deepcopy(tree), "<cell>")
         plan = find_class(program)
-        options = Options(TYPED, shared=True)
-        if plan is None or reason_to_leave(Project(program, ""), program, plan, options):
+        if plan is None or reason_to_leave(Project(program, ""), program, plan, Options(TYPED, shared=True)):
             return None
-        rewriter = Rewriter(program, plan, options, numbering, [])
-        tree.body[:] = rewriter.module(made).body
+        made = Rewritten(None, plan, next(numbers))
+        tree.body[:] = Rewriter(program, made, False).module().body
     except Exception:  # a cell like no other, which the notebook then runs as it is
         return None
-    return Rewritten(None, plan, rewriter.sites, rewriter.all_findings())
+    return made
 
 
 def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: Options) -> str:
@@ -256,111 +250,94 @@ def is_wholly_ours(plan: ClassPlan) -> bool:
     return not (plan.kept or plan.missing or plan.float_root) and set(plan.fields) == set(plan.fields.values())
 
 
-def watched(source: bytes | str, file: str, plan: ClassPlan) -> CodeType:
-    """The script as it is, but for a decorator of the class that shows it to Support.on_class."""
-    tree = ast.parse(source, file)
-    for node in walk(tree):
-        if isinstance(node, ast.ClassDef) and (node.name, node.lineno) == (plan.name, plan.node.lineno):
-            node.decorator_list.insert(0, helper_at("watch", node))
-    return compile(tree, file, "exec", dont_inherit=True)
+class Rewriter(ast.NodeTransformer):
+    """One walk through a program's tree, from the outside to the inside: what is swapped is not looked into any more.
 
+    bulk: whether vectors and loops over parameters are swapped too.
+    """
 
-def helper_at(name: str, at: ast.AST) -> ast.expr:
-    """`__microgpt__.name`, at a place in the source."""
-    made = helper(name)
-    for part in walk(made):
-        ast.copy_location(part, at)
-    return made
-
-
-class Rewriter:
-    """One walk through the tree, from the outside to the inside: what is swapped is not looked into any more."""
-
-    def __init__(
-        self, program: Program, plan: ClassPlan, options: Options, numbering: Numbering, sites: list[LoopSite]
-    ) -> None:
-        self.program = program
-        self.plan = plan
-        self.bulk = options.rung >= BULK
-        self.vectors = self.bulk and not plan.why_scalar
-        self.swaps = Swaps(program, plan, COMPILED if self.vectors else frozenset())
-        self.sites = sites
-        self.numbering = numbering
-        self.again = looked_at_again(program, plan)
+    def __init__(self, program: Program, made: Rewritten, bulk: bool) -> None:
+        assert made.plan is not None
+        self.program, self.made, self.plan, self.bulk = program, made, made.plan, bulk
+        self.vectors = bulk and not self.plan.why_scalar
+        self.swaps = Swaps(program, self.plan, COMPILED if self.vectors else frozenset())
+        self.again = looked_at_again(program, self.plan)
         self.findings: list[Finding] = []
+        self.done: set[ast.AST] = set()  # not to be looked into
         self.whole: dict[ast.AST, tuple[str, tuple[int, ...]]] = {}  # functions handed over as a whole
 
-    def module(self, tree: ast.Module) -> ast.Module:
+    def module(self) -> ast.Module:
         for node in self.program.of(ast.FunctionDef):
             found = self.swaps.function(node)
             if found is not None:
                 self.whole[node] = found
-        tree.body = self.statements(tree.body)
-        return tree
+        return self.visit(self.program.tree)  # type: ignore[no-any-return]
 
-    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
+    def visit(self, node: ast.AST) -> Any:
+        if node in self.done:
+            return node
+        if isinstance(node, (ast.ListComp, ast.Call)) and (swapped := self.swaps.expression(node)) is not None:
+            return swapped
+        visited = super().visit(node)
+        return self.looked_at(node) if node in self.again else visited
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        for name in ("body", "orelse", "finalbody"):
+            body = getattr(node, name, None)
+            if isinstance(body, list):
+                setattr(node, name, self.with_attention(body))
+        return super().generic_visit(node)
+
+    def with_attention(self, body: list[ast.stmt]) -> list[ast.stmt]:
         made: list[ast.stmt] = []
-        index = 0
-        while index < len(body):
-            attention = self.swaps.attention(body, index)
-            if attention is not None:
-                made += attention[0]
-                index += attention[1]
-                continue
-            self.param_loop(body[index])
-            made.append(self.statement(body[index]))
-            index += 1
+        while body:
+            statements, n = self.swaps.attention(body, 0) or (body[:1], 1)
+            if statements[0] is not body[0]:
+                self.done.update(statements)
+            made += statements
+            body = body[n:]
         return made
 
-    def statement(self, node: ast.stmt) -> ast.stmt:
-        if node is self.plan.node:
-            return self.swap_class(self.plan.node)
-        if isinstance(node, ast.FunctionDef) and node in self.whole:
-            node.body = self.swaps.guard(node, *self.whole[node])
-            return node
-        if isinstance(node, ast.Assign) and self.is_counter(node.targets[0]):
-            node.value = self.counted("uncounted", node.targets[0], node.value)
-        self.children(node)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if node not in self.whole:
+            return self.generic_visit(node)
+        node.body = self.swaps.guard(node, *self.whole[node])
         return node
 
-    def children(self, node: ast.AST) -> None:
-        """Rewrite what a node is made of. Direct statements of a class body keep their lists: no scope to call from."""
-        for name, value in ast.iter_fields(node):
-            if isinstance(value, ast.expr):
-                setattr(node, name, self.expression(value))
-            elif isinstance(value, list) and value and all(isinstance(part, ast.stmt) for part in value):
-                setattr(
-                    node, name, self.class_body(value) if isinstance(node, ast.ClassDef) else self.statements(value)
-                )
-            elif isinstance(value, list):
-                for index, part in enumerate(value):
-                    if isinstance(part, ast.expr):
-                        value[index] = self.expression(part)
-                    elif isinstance(part, ast.AST):
-                        self.children(part)
-            elif isinstance(value, ast.AST):
-                self.children(value)
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        """Of a class, the methods: its own statements keep their lists, since there is no scope to call from."""
+        if node is self.plan.node:
+            self.swap_class(node)
+        else:
+            node.bases, node.decorator_list = (
+                [self.visit(part) for part in parts] for parts in (node.bases, node.decorator_list)
+            )
+        node.body = [self.visit(part) if isinstance(part, ast.FunctionDef) else part for part in node.body]
+        return node
 
-    def class_body(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        return [self.statement(part) if isinstance(part, ast.FunctionDef) else part for part in body]
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        if self.is_counter(node.targets[0]):
+            node.value = self.counted("uncounted", node.targets[0], node.value)
+        return self.generic_visit(node)
 
-    def expression(self, node: ast.expr) -> ast.expr:
-        swapped = self.swaps.expression(node)
-        if swapped is not None:
-            return swapped
-        if self.is_counter(node) and isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if self.is_counter(node) and isinstance(node.ctx, ast.Load):
             return self.counted("counted", node, node)
-        if isinstance(node, ast.Call) and self.program.is_class(node.func):
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if self.program.is_class(node.func):
             self.arguments(node)
-        self.children(node)
-        if node in self.again and isinstance(node, (ast.Call, ast.Attribute)):
-            thing = node.args[0] if isinstance(node, ast.Call) else node.value
-            checked = helped("no_value", thing, ast.Constant(self.again[node]))
-            placed(checked, node)
-            if isinstance(node, ast.Call):
-                node.args[0] = checked
-            else:
-                node.value = checked
+        return self.generic_visit(node)
+
+    def looked_at(self, node: Any) -> Any:
+        """A call, or a look at an attribute, whose object is looked at once more."""
+        thing = node.args[0] if isinstance(node, ast.Call) else node.value
+        checked = placed(helped("no_value", thing, ast.Constant(self.again[node])), node)
+        if isinstance(node, ast.Call):
+            node.args[0] = checked
+        else:
+            node.value = checked
         return node
 
     def is_counter(self, node: ast.expr) -> bool:
@@ -368,78 +345,63 @@ class Rewriter:
 
     def counted(self, helper: str, counter: ast.expr, number: ast.expr) -> ast.expr:
         """A number with the nodes made so far, or without them."""
-        made = helped(helper, number, ast.Constant(self.plan.counters[counter.attr]))  # type: ignore[attr-defined]
-        placed(made, number)
-        return made
+        step = ast.Constant(self.plan.counters[counter.attr])  # type: ignore[attr-defined]
+        return placed(helped(helper, number, step), number)
 
     def arguments(self, node: ast.Call) -> None:
         """The constructor's arguments in our order and by our names, without those that nobody reads."""
         plan = self.plan
         ours = dict(zip(plan.parameters, ("data", "children", "local_grads")))
         if plan.signature[:3] != plan.parameters and len(node.args) > 1:
-            named = zip(plan.signature[1:], node.args[1:])
-            node.keywords = [
-                *(ast.copy_location(ast.keyword(name, value), value) for name, value in named),
-                *node.keywords,
-            ]
+            named = [ast.keyword(name, value) for name, value in zip(plan.signature[1:], node.args[1:])]
+            node.keywords = [*(placed(one, one.value) for one in named), *node.keywords]
             del node.args[1:]
         del node.args[3:]
         node.keywords = [k for k in node.keywords if k.arg is None or k.arg in ours or k.arg not in plan.signature]
         for keyword in node.keywords:
             if keyword.arg is not None:
                 keyword.arg = ours.get(keyword.arg, keyword.arg)
+            if plan.older and keyword.arg == LOCAL_GRADS and isinstance(keyword.value, ast.Tuple):
+                # closures would have computed them later: what they raise is not the script's
+                keyword.value = placed(call("local_grads", [keyword.value]), keyword.value)
 
-    def param_loop(self, node: ast.stmt) -> None:
+    def visit_For(self, node: ast.For) -> ast.AST:
         """Hand a loop over parameters over, if this is one."""
-        if not isinstance(node, ast.For) or not self.bulk:
-            return
-        found = find_loop(self.program, node, self.plan.fields)
-        if found is None:
-            if looks_like_update(node, self.plan.fields):
-                why = "it does more than arithmetic on each parameter's data, gradient and cells of lists"
-                self.findings.append(Finding(node.lineno, "loop over parameters", why))
-        elif self.swaps.can_repeat(found[1]):
-            swap_loop(node, *found, self.numbering.sites + len(self.sites))
-            self.sites.append(found[0])
+        found = find_loop(self.program, node, self.plan.fields) if self.bulk else None
+        if found is not None and self.swaps.can_repeat(found[1]):
+            number = next(numbers)
+            swap_loop(node, *found, number)
+            self.made.sites[number] = found[0]
             self.findings.append(finding(found[0]))
+        elif self.bulk and found is None and looks_like_update(node, self.plan.fields):
+            why = "it does more than arithmetic on each parameter's data, gradient and cells of lists"
+            self.findings.append(Finding(node.lineno, "loop over parameters", why))
+        return self.generic_visit(node)
 
-    def swap_class(self, node: ast.ClassDef) -> ast.ClassDef:
+    def swap_class(self, node: ast.ClassDef) -> None:
         """The class without what is ours, and a decorator that puts the rest onto ours."""
         kept = [made for statement in node.body if (made := self.kept(statement)) is not None]
         if self.plan.subclass:
-            kept = [*self.slots(node), *kept]
-            node.bases = [helper_at("Value", node)]
-        node.body = self.class_body(kept) or [ast.copy_location(ast.Pass(), node)]
-        decorator = ast.Call(helper_at("adopt", node), [ast.Constant(self.numbering.classes)], [])
-        for part in walk(decorator):
-            ast.copy_location(part, node)
-        node.decorator_list = [decorator]
-        self.findings.append(
-            Finding(node.lineno, f"class {self.plan.name}", note=class_note(self.plan), detail=explain_class(self.plan))
-        )
-        return node
+            node.bases = [placed(helper("Value"), node)]
+            if self.plan.has_slots:  # attributes of its own only where the user's class had room for them
+                slots = ast.Assign([ast.Name("__slots__", ast.Store())], ast.Tuple([], ast.Load()))
+                kept = [placed(slots, node), *kept]
+        node.body = kept or [placed(ast.Pass(), node)]
+        node.decorator_list = [placed(helped("adopt", ast.Constant(self.made.number)), node)]
+        note, detail = class_note(self.plan), explain_class(self.plan)
+        self.findings.append(Finding(node.lineno, f"class {self.plan.name}", note=note, detail=detail))
 
     def kept(self, statement: ast.stmt) -> ast.stmt | None:
         """What stays of a statement of the class: of a method that is ours, what its annotations may do."""
-        if not isinstance(statement, ast.FunctionDef):
+        if statement in self.plan.kept.values() or not isinstance(statement, ast.FunctionDef):
             return statement if statement in self.plan.kept.values() else None
-        if statement in self.plan.kept.values() or statement.name in self.plan.shown:
-            return Late().visit(statement) if self.plan.older else statement
         notes = [argument.annotation for argument in parameters(statement)] + [statement.returns]
-        if all(note is None or isinstance(note, ast.Constant) for note in notes):
-            return None
-        self.plan.stubs.add(statement.name)
-        statement.body = [ast.copy_location(ast.Pass(), statement.body[-1])]
+        if statement.name not in self.plan.shown:
+            if all(note is None or isinstance(note, ast.Constant) for note in notes):
+                return None
+            self.plan.stubs.add(statement.name)
+            statement.body = [placed(ast.Pass(), statement.body[-1])]
         return statement
-
-    def slots(self, node: ast.ClassDef) -> list[ast.stmt]:
-        """A subclass has attributes of its own only where the user's class had room for them."""
-        if not self.plan.has_slots:
-            return []
-        made = ast.parse("__slots__ = ()").body
-        for part in walk(made[0]):
-            ast.copy_location(part, node)
-        return list(made)
 
     # ---- what to say ----
 
@@ -456,30 +418,16 @@ class Rewriter:
         lines = {one.line for one in self.swaps.findings}
         found = []
         for node in self.program.of(ast.FunctionDef):
-            if node.name not in THE_SCRIPT_S_OWN or node in self.whole:
+            if node.name not in FUNCTION_SOURCES or node in self.whole:
                 continue
             inside = any(node.lineno <= line <= (node.end_lineno or 0) for line in lines)
             if not (node.name == "linear" and inside):
-                found.append(Finding(node.lineno, node.name, self.why_not(node), detail=explain_function(node)))
+                allowed = node.name in self.swaps.allowed
+                why = (
+                    "it differs from the script's" if allowed else "the class's own operators differ from the script's"
+                )
+                found.append(Finding(node.lineno, node.name, why, detail=explain_function(node)))
         return found
-
-    def why_not(self, node: ast.FunctionDef) -> str:
-        if node.name not in self.swaps.available:
-            return f"this microgpt has no compiled {node.name}"
-        if node.name not in self.swaps.allowed:
-            return "the class's own operators differ from the script's"
-        return "it differs from the script's"
-
-
-class Late(ast.NodeTransformer):
-    """Local gradients that closures would have computed later: what they raise is not the script's."""
-
-    def visit_keyword(self, node: ast.keyword) -> ast.keyword:
-        if node.arg == LOCAL_GRADS and isinstance(node.value, ast.Tuple):
-            made = call("local_grads", [node.value])
-            placed(made, node.value)
-            node.value = made
-        return node
 
 
 def class_note(plan: ClassPlan) -> str:

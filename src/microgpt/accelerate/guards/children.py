@@ -61,16 +61,16 @@ def is_settled(program: Program, call: ast.Call, argument: ast.expr | None, dept
     if isinstance(argument, ast.Call):
         return program.meaning(argument.func) in MAKES_A_LIST
     scope = program.scopes.meaning(argument) if isinstance(argument, ast.Name) else None
-    if scope is None or depth > DEPTH:
+    if scope is None or depth > DEPTH or not isinstance(argument, ast.Name):
         return False
-    uses, end = program.scopes.occurrences(argument.id, scope), call.end_lineno or call.lineno  # type: ignore[attr-defined]
+    uses, end = program.scopes.occurrences(argument.id, scope), call.end_lineno or call.lineno
     is_last = all(use.lineno <= end and program.scopes.scope_of[use] is scope for use in uses)
     return is_last and all(is_made_for(program, binder, call, depth + 1) for binder in program.binders(argument))
 
 
 def is_made_for(program: Program, binder: ast.AST, call: ast.Call, depth: int) -> bool:
-    """Whether this is `name = [...]` in the same loop or function as the call, or a parameter of that function for which
-    every caller makes a list."""
+    """Whether this is `name = [...]` in the same loop or function as the call, or a parameter of that function, for
+    which every caller makes a list."""
     block, around = program.around(call, *BLOCKS), program.parents.get(binder)
     if isinstance(around, ast.Assign):
         return program.around(binder, *BLOCKS) is block and is_settled(program, call, around.value, depth)
@@ -82,7 +82,8 @@ def is_made_for(program: Program, binder: ast.AST, call: ast.Call, depth: int) -
     for node, caller in calls:
         if isinstance(caller, ast.Call) and caller.func is node:
             is_method = isinstance(node, ast.Attribute) and isinstance(program.parents.get(block), ast.ClassDef)
-            given = {**dict(zip(names[is_method:], caller.args)), **{one.arg: one.value for one in caller.keywords}}
+            given: dict[str | None, ast.expr] = {one.arg: one.value for one in caller.keywords}
+            given.update(zip(names[is_method:], caller.args))
             unpacked = any(isinstance(one, ast.Starred) for one in caller.args)
             found = True
             if unpacked or not is_settled(program, caller, given.get(binder.arg), depth):

@@ -8,7 +8,6 @@ patched      methods that are replaced from outside
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 from ..findings import OWN_BACKWARD
 from ..recognise.forms import METHODS

@@ -27,9 +27,16 @@ COLLECTIONS = (
 )
 # The parts that an expression has its value from, where those are not all of them.
 SOURCES = {
-    **{ast.Subscript: ("value",), ast.NamedExpr: ("value",), ast.IfExp: ("body", "orelse"), ast.JoinedStr: ()},
-    **{ast.ListComp: ("elt",), ast.SetComp: ("elt",), ast.GeneratorExp: ("elt",), ast.Lambda: ("body",)},
-    **{ast.DictComp: ("value",), ast.Dict: ("values",)},
+    ast.Subscript: ("value",),
+    ast.NamedExpr: ("value",),
+    ast.IfExp: ("body", "orelse"),
+    ast.JoinedStr: (),
+    ast.ListComp: ("elt",),
+    ast.SetComp: ("elt",),
+    ast.GeneratorExp: ("elt",),
+    ast.Lambda: ("body",),
+    ast.DictComp: ("value",),
+    ast.Dict: ("values",),
 }
 FLOWS = (
     *(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem),

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import Program
 from ..syntax.record import Record
-from ..syntax.tree import walk
 from .flow import values
 
 TYPE_CHECKING = False

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from ..recognise.value_class import ClassPlan
 from ..syntax.program import STRANGE_NUMBERS, Program
-from ..syntax.tree import walk
 from .flow import COLLECTIONS, Flow, sources, values
 
 CONVERSIONS = {"float", "int", "str", "len", "repr", "format", "print"}

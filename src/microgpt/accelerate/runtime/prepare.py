@@ -13,20 +13,16 @@ from .script import full_path, show
 from .support import install
 
 
-def prepare(
-    source: bytes, path: str, rung: int, any_order: bool = False, watched: bool = False
-) -> tuple[CodeType | None, list[Finding]]:
+def prepare(source: bytes, path: str, rung: int, any_order: bool = False) -> tuple[CodeType | None, list[Finding]]:
     """The code of a script with its swaps, and what to report. Without code, the script's own error has been shown."""
-    support = install()
-    folder = os.path.dirname(os.path.realpath(path))
     try:
-        options = Options(rung, any_order, folder=folder, watched=watched)
-        rewritten = rewrite(source, full_path(path), options, support.numbering())
+        options = Options(rung, any_order, folder=os.path.dirname(os.path.realpath(path)))
+        rewritten = rewrite(source, full_path(path), options)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         show(error)
         return None, []
-    if rewritten.swapped or watched:
-        support.expect(rewritten)
+    if rewritten.swapped:
+        install().expect(rewritten)
         modules.install(rewritten.modules)
     elif b"import microgpt.accelerate" in source or b"import microgpt_engine.accelerate" in source:
         hook.install()  # the script's own wish, which its import does not fulfil: the module is there already

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ... import _engine, _functional
 from ..recognise.value_class import MISSING, OURS_ONLY, ClassPlan
-from ..rewrite import Numbering, Rewritten
+from ..rewrite import Rewritten
 from ..syntax.calls import HELPER
 from .frames import is_from_outside
 from .param_loop import ParamLoop
@@ -32,29 +32,21 @@ class Support:
     def __init__(self) -> None:
         self.Value = _engine.Value
         self.math = math
-        self.plans: list[ClassPlan] = []
-        self.loops: list[ParamLoop] = []
+        self.plans: dict[int, ClassPlan] = {}
+        self.loops: dict[int, ParamLoop] = {}
         self.first_node = 0
         self.on_class: Callable[[type], None] = lambda kind: None
         for name, function in vector_functions().items():
             setattr(self, name, function)
 
-    def numbering(self) -> Numbering:
-        return Numbering(len(self.plans), len(self.loops))
-
     def expect(self, rewritten: Rewritten) -> None:
-        """Know what the code of a script, rewritten with the `numbering` of now, will ask for."""
+        """Know what the code of a script will ask for."""
         from ... import _adam
 
         setattr(builtins, HELPER, self)
         if rewritten.plan is not None:
-            self.plans.append(rewritten.plan)
-        self.loops += [ParamLoop(site, _engine.Value, _adam) for site in rewritten.sites]
-
-    def watch(self, kind: type) -> type:
-        """The decorator of a class that stays."""
-        self.on_class(kind)
-        return kind
+            self.plans[rewritten.number] = rewritten.plan
+        self.loops.update({n: ParamLoop(site, _engine.Value, _adam) for n, site in rewritten.sites.items()})
 
     def loop(self, number: int, params: Any, arguments: Callable[[], tuple[Any, ...]]) -> Iterable[Any]:
         return self.loops[number].rest(params, arguments)
@@ -109,7 +101,7 @@ class Support:
                 kind = shape_subclass(mine, plan)
             elif not plan.shared:
                 shape_ours(mine, plan)
-            for loop in self.loops:
+            for loop in self.loops.values():
                 loop.kind = kind
             self.on_class(kind)
             self.first_node = _engine.count_nodes()

@@ -7,6 +7,12 @@ import copy
 
 from .tree import walk
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Node = TypeVar("Node", bound=ast.AST)
+
 HELPER = "__microgpt__"  # the one name of all of them
 
 
@@ -30,8 +36,9 @@ def later(arguments: list[ast.expr]) -> ast.Lambda:
     return ast.Lambda(ast.arguments([], [], None, [], [], None, []), values)
 
 
-def placed(made: ast.AST, at: ast.AST) -> None:
-    """Give a place in the source to what has none."""
+def placed(made: Node, at: ast.AST) -> Node:
+    """This, with a place in the source for what has none."""
     for part in walk(made):
         if "lineno" in part._attributes and not hasattr(part, "lineno"):
             ast.copy_location(part, at)
+    return made
