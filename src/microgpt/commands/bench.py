@@ -1,19 +1,18 @@
 """`microgpt bench`: the same training run on every rung of the ladder, measured, in one table and as a report."""
 
-import argparse
 import os
 import random
 import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import memory
 from ..data import Tokenizer, embedded_names
 from ..files import replace_file
 from ..model import GPTConfig
-from . import Refused, note
-from .options import whole
+from . import Refused, note, train
+from .options import Option, Options, path, whole
 from .output import Output
 from .progress import BenchBar, on_terminal
 
@@ -29,40 +28,32 @@ NODES_PER_PARAMETER, BYTES_PER_NODE = 2, 250  # a product and a sum at each posi
 WIDTH = 200  # columns of the table where standard output is no terminal
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "bench",
-        help="compare the rungs of the ladder: interpreted, compiled, typed, bulk, recorded, fused",
-        description="Train the same model on the same names on every rung of the ladder, in turns, check that all "
-        "losses have the same bits, and print what a step takes on each.",
-        epilog="Example: `microgpt bench --out ladder` also writes ladder/report.html, ladder.svg and bench.json",
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: takes less than 20 seconds")
-    parser.add_argument("--out", metavar="DIR", help=f"write {PAGE}, {PICTURE} and {FIGURES} into this folder")
-    parser.add_argument(
-        "--with",
-        dest="own",
-        metavar="MODULE",
-        action="append",
-        default=[],
-        help="a row for the class Value of your own module, such as value.so; may be given again",
-    )
-    parser.add_argument(
-        "--steps", metavar="N", type=whole(1), help=f"number of names to train on, one step each (default: {STEPS})"
-    )
-    parser.add_argument(
-        "--rounds", metavar="N", type=whole(1), help=f"how often to measure every rung (default: {ROUNDS})"
-    )
-    for name, default, what in (
-        ("--n-layer", 1, "layers of the model"),
-        ("--n-embd", 16, "its width"),
-        ("--n-head", 4, "its attention heads; divides --n-embd"),
-        ("--block-size", 16, "longest context, in letters"),
-    ):
-        parser.add_argument(name, metavar="N", type=whole(1), default=default, help=f"{what} (default: {default})")
+ABOUT = {
+    "help": "compare the rungs of the ladder: interpreted, compiled, typed, bulk, recorded, fused",
+    "description": "Train the same model on the same names on every rung of the ladder, in turns, check that all "
+    "losses have the same bits, and print what a step takes on each.",
+    "epilog": f"Example: `microgpt bench --out ladder` also writes ladder/{PAGE}, {PICTURE} and {FIGURES}",
+}
+GROUPS = {
+    "": (
+        Option("--quick", None, bool, "fewer steps and rounds: takes less than 20 seconds", False),
+        Option("--out", "DIR", path, f"write {PAGE}, {PICTURE} and {FIGURES} into this folder"),
+        Option(
+            "--with",
+            "MODULE",
+            path,
+            "a row for the class Value of your own module, such as value.so; may be given again",
+            dest="own",
+            many=True,
+        ),
+        Option("--steps", "N", whole(1), f"number of names to train on, one step each (default: {STEPS})"),
+        Option("--rounds", "N", whole(1), f"how often to measure every rung (default: {ROUNDS})"),
+    ),
+    "size of the model": train.GROUPS["size of the model"],
+}
 
 
-def main(options: argparse.Namespace) -> int:
+def main(options: Options) -> int:
     if options.out:
         _check_folder(options.out)
     plan = _plan(options)
@@ -88,15 +79,14 @@ def main(options: argparse.Namespace) -> int:
     return 0 if all(rung.same_bits for rung in results.rungs) else 1
 
 
-def _plan(options: argparse.Namespace) -> "Plan":
+def _plan(options: Options) -> "Plan":
     from ..ladder.measure import Plan
 
     names = embedded_names()
     tokenizer = Tokenizer(names)
     random.Random(42).shuffle(names)
-    sizes = {name: getattr(options, name) for name in ("n_layer", "n_embd", "n_head", "block_size")}
     try:
-        config = GPTConfig(tokenizer.vocab_size, **sizes)
+        config = GPTConfig(tokenizer.vocab_size, **train.sizes(options))
     except ValueError as error:
         raise Refused(str(error)) from None
     steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
@@ -129,13 +119,12 @@ def _measured(plan: "Plan", own: "list[OwnClass]") -> "Results":
         sizes = measure.sizes(plan, progress)
         beside = others(plan, progress, rungs[0], losses, own)
     config = plan.config
-    shape = {name: getattr(config, name) for name in ("n_layer", "n_embd", "n_head", "block_size", "vocab_size")}
     return Results(
         command=shlex.join(["microgpt", *sys.argv[1:]]),
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         machine=where,
         software=machine.software(),
-        model={**shape, "parameters": config.num_params},
+        model={**config._asdict(), "parameters": config.num_params},
         documents=f"{len(plan.documents)} of the names that come with microgpt",
         rounds=plan.rounds,
         losses=losses,

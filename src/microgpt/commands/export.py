@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
-from typing import Any
 
 from ..checkpoint import Checkpoint, CheckpointError, load
 from ..files import replace_file
 from . import Refused, note
-from .options import one_of
+from .options import Option, Options, one_of, path
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "export",
-        help="write the parameters of a saved model as json, csv or npz",
-        description="Write the parameters of a model that `microgpt train --out DIR` has saved, every digit of them, "
-        "into a file that other programs read.",
-        epilog="Example: `microgpt export names --format npz` writes model.npz for numpy.load",
-    )
-    parser.add_argument("source", metavar="DIR", help="the folder that was given as --out")
-    parser.add_argument(
-        "--format",
-        metavar="KIND",
-        type=one_of(FORMATS),
-        required=True,
-        help="json: an object with sizes, vocabulary and matrices; csv: a line a parameter; npz: arrays of NumPy",
-    )
-    parser.add_argument("--out", metavar="FILE", help="where to (default: model.json, model.csv or model.npz)")
-
-
-def main(options: argparse.Namespace) -> int:
+def main(options: Options) -> int:
     out = options.out or f"model.{options.format}"
     try:
         kept = load(options.source)
@@ -89,3 +68,17 @@ def _npy(matrix: memoryview[float]) -> bytes:
 
 
 FORMATS = {"json": as_json, "csv": as_csv, "npz": as_npz}
+WHAT = "json: an object with sizes, vocabulary and matrices; csv: a line a parameter; npz: arrays of NumPy"
+ABOUT = {
+    "help": "write the parameters of a saved model as json, csv or npz",
+    "description": "Write the parameters of a model that `microgpt train --out DIR` has saved, every digit of them, "
+    "into a file that other programs read.",
+    "epilog": "Example: `microgpt export names --format npz` writes model.npz for numpy.load",
+}
+GROUPS = {
+    "": (
+        Option("source", "DIR", path, "the folder that was given as --out", required=True),
+        Option("--format", "KIND", one_of(FORMATS), WHAT, required=True),
+        Option("--out", "FILE", path, "where to (default: model.json, model.csv or model.npz)"),
+    )
+}

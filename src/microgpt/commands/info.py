@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
 from collections.abc import Iterator
-from typing import Any
 
 from .. import memory
 from .._engine import Value, arena_stats
@@ -15,22 +13,21 @@ from ..model import GPTConfig
 from ..tokenizers import Tokenizer, WordTokenizer
 from ..version import __version__
 from . import Refused, notes, printable
+from .options import Option, Options, path
 from .output import Output
 
 NAMES = 27  # tokens of the alphabet in lower case
 GRAPH = 100_000  # nodes, enough that what a block of them has left over counts little
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "info",
-        help="show what is installed, or what a checkpoint holds",
-        description="Say which version runs, how, and with how much memory; or what a checkpoint holds.",
-    )
-    parser.add_argument("source", metavar="DIR", nargs="?", help="the folder of a checkpoint, as given by --out")
+ABOUT = {
+    "help": "show what is installed, or what a checkpoint holds",
+    "description": "Say which version runs, how, and with how much memory; or what a checkpoint holds.",
+}
+GROUPS = {"": (Option("source", "DIR", path, "the folder of a checkpoint, as given by --out"),)}
 
 
-def main(options: argparse.Namespace) -> int:
+def main(options: Options) -> int:
     try:
         facts = _checkpoint(options.source) if options.source else _program()
         lines = [f"{name:16}{printable(str(fact))}\n" for name, fact in facts]

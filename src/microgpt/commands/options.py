@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Option:
     """An option of the command line: what is typed, `--flag METAVAR`, and what becomes of it.
 
-    metavar: None for a switch, which takes no value. kind: turns the text of a value into the value. dest: the
-    attribute that holds it, if that is not the flag's own name.
+    flag: without dashes for an argument that is known by its place. metavar: None for a switch, which takes no value.
+    kind: turns the text of a value into the value. dest: the attribute that holds it, if that is not the flag's own
+    name. many: it may be given again, and the attribute is the list of the values.
     """
 
     def __init__(
@@ -31,10 +32,11 @@ class Option:
         *,
         required: bool = False,
         dest: str | None = None,
+        many: bool = False,
     ) -> None:
         self.flag, self.metavar, self.kind, self.help = flag, metavar, kind, help
-        self.default, self.required = default, required
-        self.dest = dest or flag[2:].replace("-", "_")
+        self.default, self.required, self.many = [] if many else default, required, many
+        self.dest = dest or flag.removeprefix("--").replace("-", "_")
 
 
 class Options:
@@ -53,8 +55,8 @@ def read_pairs(options: Iterable[Option], arguments: Sequence[str]) -> Options |
     known = {option.flag: option for option in options}
     values = {option.dest: option.default for option in known.values()}
     for flag, text in zip(arguments[::2], arguments[1::2]):
-        option = known.get(flag)
-        if option is None or option.metavar is None or text.startswith("-"):
+        option = known.get(flag) if flag.startswith("-") else None
+        if option is None or option.metavar is None or option.many or text.startswith("-"):
             return None
         try:
             values[option.dest] = option.kind(text)
@@ -67,12 +69,15 @@ def read_pairs(options: Iterable[Option], arguments: Sequence[str]) -> Options |
 def add_options(group: Any, options: Iterable[Option]) -> None:
     """Declare them to argparse."""
     for option in options:
-        how = {"help": option.help, "default": option.default, "dest": option.dest}
-        if option.metavar is None:
-            group.add_argument(option.flag, action="store_true", **how)
+        how = {"help": option.help, "default": option.default}
+        if option.flag.startswith("-"):
+            action = "store_true" if option.metavar is None else "append" if option.many else "store"
+            how |= {"dest": option.dest, "required": option.required, "action": action}
         else:
-            how |= {"metavar": option.metavar, "type": option.kind, "required": option.required}
-            group.add_argument(option.flag, **how)
+            how["nargs"] = "*" if option.many else None if option.required else "?"
+        if option.metavar is not None:
+            how |= {"metavar": option.metavar, "type": option.kind}
+        group.add_argument(option.flag, **how)
 
 
 # ---- kinds of values ----

@@ -37,10 +37,10 @@ def parser_of(modules: dict[str, Any]) -> Parser:
     parser.add_argument("--version", action="version", version=f"microgpt {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, module in modules.items():
-        if hasattr(module, "GROUPS"):
-            command = commands.add_parser(name, **module.ABOUT)
-            for title, options in module.GROUPS.items():
-                add_options(command.add_argument_group(title) if title else command, options)
-        else:
+        if hasattr(module, "add_parser"):
             module.add_parser(commands)
+            continue
+        command = commands.add_parser(name, **module.ABOUT)
+        for title, options in module.GROUPS.items():
+            add_options(command.add_argument_group(title) if title else command, options)
     return parser

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..sweeps.space import OPTIONS, Space, values
 from . import Refused, note, notes, train
-from .options import Option, add_options, one_of, path, text, whole
+from .options import Option, Options, one_of, path, text, whole
 from .output import Output
+from .parser import parser_of
 
 if TYPE_CHECKING:
     from ..sweeps.executors import Numbered
@@ -35,8 +36,17 @@ def _several(option: Option, help: str | None = None) -> Option:
 
 
 _of_train = {option.dest: option for options in train.GROUPS.values() for option in options}
-_GROUPS = {
+ABOUT = {
+    "help": "train every combination of some options, and compare",
+    "description": "Train a model for every combination of the values given, each with the bits of `microgpt train`. "
+    "Values: 8,16,32 (a list), 0:10 (0 to 9), 0.003..0.03:log:5 (a scale of 5; or :linear:5), or several of these "
+    "with commas between them.",
+    "epilog": "Examples: `microgpt sweep --out rates --lr 0.003..0.03:log:5 --n-embd 8,16,32 --seed 0:10`, after "
+    "Ctrl-C the same again, and then `microgpt sweep report rates`.",
+}
+GROUPS = {
     "": (
+        Option("report", "report DIR", text, "write DIR/sweep.html and DIR/sweep.csv", many=True),
         Option("--out", "DIR", path, "save the results here; runs already saved are not repeated"),
         Option("--space", "FILE.toml", path, "a file with these options, such as n-embd = [8, 16]"),
     ),
@@ -64,23 +74,7 @@ _GROUPS = {
 }
 
 
-def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "sweep",
-        help="train every combination of some options, and compare",
-        description="Train a model for every combination of the values given, each with the bits of `microgpt train`. "
-        "Values: 8,16,32 (a list), 0:10 (0 to 9), 0.003..0.03:log:5 (a scale of 5; or :linear:5), or several of these "
-        "with commas between them.",
-        epilog="Examples: `microgpt sweep --out rates --lr 0.003..0.03:log:5 --n-embd 8,16,32 --seed 0:10`, after "
-        "Ctrl-C the same again, and then `microgpt sweep report rates`.",
-    )
-    parser.set_defaults(parser=parser)
-    parser.add_argument("report", nargs="*", metavar="report DIR", help="write DIR/sweep.html and DIR/sweep.csv")
-    for title, options in _GROUPS.items():
-        add_options(parser.add_argument_group(title) if title else parser, options)
-
-
-def main(options: Any) -> int:
+def main(options: Options) -> int:
     from ..sweeps.cluster import ClusterError
     from ..sweeps.folder import SweepError
     from ..sweeps.runs import WrongWorker
@@ -94,18 +88,20 @@ def main(options: Any) -> int:
 # ---- what is asked for ----
 
 
-def _with_file(options: Any) -> Any:
+def _with_file(options: Options) -> Options:
     """With the options of --space, where the command line does not say them itself."""
     if options.space is not None:
         try:
-            found, unknown = options.parser.parse_known_args(_arguments(options.space))
+            found, unknown = parser_of({"sweep": sys.modules[__name__]}).parse_known_args(
+                ["sweep", *_arguments(options.space)]
+            )
         except Refused as error:
             raise Refused(f"{options.space}: {error}") from None
         if unknown or found.report:
             raise Refused(f"{options.space}: unknown: {' '.join(unknown or found.report)}")
-        for name, value in vars(found).items():
-            if getattr(options, name) is None:
-                setattr(options, name, value)
+        for name, value in vars(options).items():
+            if value is None:
+                setattr(options, name, getattr(found, name))
     for name, value in DEFAULTS.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
@@ -138,12 +134,12 @@ def _arguments(path: str) -> Iterator[str]:
             yield f"{option}={','.join(map(str, items))}"
 
 
-def _space(options: Any) -> Space:
+def _space(options: Options) -> Space:
     given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
     return Space(given, options.random, options.random_seed)
 
 
-def _objective(options: Any, space: Space) -> str:
+def _objective(options: Options, space: Space) -> str:
     held_out = min(space.axes["holdout"]) > 0
     if options.objective == "holdout" and not held_out:
         raise Refused("--objective holdout needs --holdout N, above 0 in every run")
@@ -153,7 +149,7 @@ def _objective(options: Any, space: Space) -> str:
 # ---- the sweep ----
 
 
-def _sweep(options: Any) -> int:
+def _sweep(options: Options) -> int:
     from ..sweeps import plan
     from ..sweeps.executors import cores
     from ..sweeps.runs import Corpus
@@ -202,7 +198,7 @@ def _check_memory(corpus: Corpus, runs: list[Numbered], jobs: int) -> None:
         )
 
 
-def _report(options: Any) -> int:
+def _report(options: Options) -> int:
     from ..sweeps import page
     from ..sweeps.folder import SweepError, read_about, read_runs
 

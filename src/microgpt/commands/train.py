@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from .. import sources
 from ..data import documents_of, embedded_names, load_documents
 from ..files import checkpoint_file
+from ..model import GPTConfig
 from ..schedules import SCHEDULES
 from ..tokenizers import TOKENIZERS, Vocabulary, WordTokenizer
 from ..trainer import Diverged, Trainer
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .options import Options
 
 # what belongs to a run for good, and so is not given anew when it is resumed; of SETTINGS, option -> field
-SIZES = ("n_layer", "n_embd", "n_head", "block_size")
+SIZES = GPTConfig._fields[1:]  # all but the number of tokens
 SETTINGS = {
     "seed": "seed",
     "steps": "num_steps",
@@ -224,12 +225,16 @@ def _started(options: Options) -> tuple[Trainer, dict[str, Any]]:
             trainer = Trainer(documents, threads=options.threads, init_from=kept, **settings)
         else:
             tokenizer = WordTokenizer(documents) if options.tokenizer == "word" else None
-            sizes = {name: getattr(options, name) for name in SIZES if getattr(options, name) is not None}
-            trainer = Trainer(documents, tokenizer, sizes, threads=options.threads, **settings)
+            trainer = Trainer(documents, tokenizer, sizes(options), threads=options.threads, **settings)
     except ValueError as error:
         raise Refused(str(error)) from None
     noted["cut"] = list(trainer.cut)
     return trainer, noted
+
+
+def sizes(options: Options) -> dict[str, int]:
+    """The sizes of the model that were given."""
+    return {name: getattr(options, name) for name in SIZES if getattr(options, name) is not None}
 
 
 def _refuse_unknown(options: Options, kept: Checkpoint, documents: list[str]) -> None:

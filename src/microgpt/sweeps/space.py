@@ -33,7 +33,7 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "steps": int,
     "lr": float,
 }
-SIZES = ("n_layer", "n_embd", "n_head", "block_size")
+SIZES = GPTConfig._fields[1:]  # all but the number of tokens
 MOST_VALUES = 100_000  # of one option
 MOST_COMBINATIONS = 10**15  # of which --random may still draw
 RANGE = re.compile(r"(-?\d{1,18}):(-?\d{1,18})(?::(-?\d{1,18}))?")
