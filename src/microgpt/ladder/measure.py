@@ -62,7 +62,7 @@ def ladder(plan: Plan, progress: Progress) -> tuple[list[Rung], list[str]]:
     """Every rung's figures, from the lowest to the highest, and the losses of the lowest as float.hex."""
     rounds = take_turns(plan, progress)
     lowest = next(iter(LADDER))
-    losses = rounds[lowest].losses
+    losses = bits(rounds[lowest].losses)
     base = statistics.median(rounds[lowest].ms["step"])
     memory_by_rung = {}
     for name in LADDER:
@@ -70,10 +70,10 @@ def ladder(plan: Plan, progress: Progress) -> tuple[list[Rung], list[str]]:
         memory_by_rung[name] = memory.measured(name, plan.config, plan.documents[:2])
     nodes = memory_by_rung[lowest].nodes
     rungs = [
-        rung_of(number, name, plan, rounds[name], base, losses, memory_by_rung[name], nodes)
-        for number, name in enumerate(LADDER)
+        rung_of(number, name, kind, plan, rounds[name], base, losses, memory_by_rung[name], nodes)
+        for number, (name, kind) in enumerate(LADDER.items())
     ]
-    return rungs, [loss.hex() for loss in losses]
+    return rungs, losses
 
 
 class Rounds:
@@ -115,38 +115,36 @@ def take_turns(plan: Plan, progress: Progress, kinds: Mapping[str, Kind] = LADDE
 def one_round(model: Model, plan: Plan, usual: int) -> tuple[dict[str, float], list[float]]:
     """Milliseconds of a step by part, and the losses of the first pass."""
     done = [model.run(plan.documents, plan.lrs) for _ in range(plan.passes(usual))]
-    ms = {part: statistics.median(each.seconds[part] for each in done) / len(plan.documents) * 1e3 for part in PARTS}
-    return ms, done[0].losses
+    parts = {part: statistics.median(each.seconds[part] for each in done) for part in done[0].seconds}
+    return {part: seconds / len(plan.documents) * 1e3 for part, seconds in parts.items()}, done[0].losses
 
 
 def rung_of(
-    number: int,
+    number: int | None,
     name: str,
+    kind: Kind,
     plan: Plan,
     rounds: Rounds,
     base: float,
-    losses: list[float],
-    needs: memory.Memory,
-    nodes: float | None,
+    losses: Sequence[str],
+    needs: memory.Memory = memory.UNKNOWN,
+    nodes: float | None = None,
 ) -> Rung:
+    """Its figures. base, losses, nodes: of the lowest rung, milliseconds of a step, losses and nodes of its graph."""
     step = statistics.median(rounds.ms["step"])
     return Rung(
         number=number,
         name=name,
-        holds=LADDER[name].holds,
-        ms={part: spread(values) for part, values in rounds.ms.items()},
+        holds=kind.holds,
+        ms={part: Spread(statistics.median(ms), min(ms), max(ms)) for part, ms in rounds.ms.items() if ms},
         ratio=base / step,
-        steps=len(plan.documents) * plan.passes(LADDER[name].passes),
-        same_bits=rounds.steady and bits(rounds.losses) == bits(losses),
+        steps=len(plan.documents) * plan.passes(kind.passes),
+        same_bits=rounds.steady and bits(rounds.losses) == list(losses),
         nodes=needs.nodes,
         ns_per_node=None if nodes is None else step * 1e6 / nodes,
         bytes_per_node=needs.bytes_per_node,
         peak_bytes=needs.peak_bytes,
     )
-
-
-def spread(values: Sequence[float]) -> Spread:
-    return Spread(statistics.median(values), min(values), max(values))
 
 
 def bits(losses: Sequence[float]) -> list[str]:
@@ -164,15 +162,12 @@ def sizes(plan: Plan, progress: Progress) -> list[Size]:
         for width in WIDTHS:
             progress(f"n_embd {width}")
             config = GPTConfig(plan.config.vocab_size, n_embd=width)
-            expected = {} if not found else {name: ms * growth(found[-1], config) for name, ms in found[-1].ms.items()}
-            names = [name for name in LADDER if not found or expected.get(name, 1e99) < plan.max_step_seconds * 1e3]
-            ms = {name: step_of(name, config, longest) for name in names}
+            growth = config.num_params / found[-1].parameters if found else 0.0
+            before = found[-1].ms if found else dict.fromkeys(LADDER, 0.0)
+            names = [name for name in before if before[name] * growth < plan.max_step_seconds * 1e3]
+            ms = {name: step_of(name, config, longest) for name in (names if found else LADDER)}
             found.append(Size(config.n_layer, width, config.n_head, config.block_size, config.num_params, ms))
     return found
-
-
-def growth(last: Size, config: GPTConfig) -> float:
-    return config.num_params / last.parameters
 
 
 def step_of(name: str, config: GPTConfig, tokens: list[int]) -> float:

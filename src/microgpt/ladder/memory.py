@@ -30,6 +30,9 @@ class Memory(NamedTuple):
     peak_bytes: int | None = None
 
 
+UNKNOWN = Memory()
+
+
 def measured(name: str, config: GPTConfig, documents: Sequence[list[int]]) -> Memory:
     """The memory of a rung; None for what cannot be measured."""
     graph, training = (ask(what, name, config, documents) for what in ("graph", "training"))

@@ -1,5 +1,5 @@
 """What else can train this model: a class of one's own, and, where installed, PyPy, ports to NumPy and PyTorch. Rows
-below the ladder's.
+below the ladder's, each measured as a rung is.
 
 PyPy need not have this package: it is sent what is pure Python here, and runs that. Sent are `reference.py`, the
 model's `gpt` and `graph.py` as they stand, the parameters and the documents; back come losses and times, all as json.
@@ -12,26 +12,28 @@ import importlib.util
 import inspect
 import json
 import shutil
-import statistics
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import model, reference
+from ..model import GPTConfig
 from . import DEPTH, graph
-from .graph import Pass, clock
-from .measure import Plan, Progress, bits, spread
-from .results import PARTS, Rung
-from .rungs import LADDER, Parameters, fresh_parameters, own_reference
+from .graph import Graph, Pass, clock
+from .measure import Plan, Progress, rung_of, take_turns
+from .results import Rung
+from .rungs import LADDER, Kind, Parameters, fresh_parameters, own_reference
 from .rungs import graph as graph_on
 
 PASSES = 20  # over the documents in a round, for the ports
 WARM_UP = 3  # passes of PyPy that don't count, while it compiles
 PYPY_NAMES = ("pypy3", "pypy")
+PYPY_VERSION = "import sys; print('PyPy %d.%d.%d' % sys.pypy_version_info[:3])"
 PYPY_PROGRAM = """
-import json, platform, sys, types
+import json, sys, types
 asked = json.load(sys.stdin)
 sys.setrecursionlimit(asked["depth"])
 module = types.ModuleType("script")
@@ -42,21 +44,52 @@ for source in asked["sources"]:
 config = types.SimpleNamespace(**asked["config"])
 made = names["Graph"](config, asked["parameters"], names["Value"], names, names["Adam"])
 passes = [made.run(asked["documents"], asked["lrs"]) for _ in range(asked["passes"])]
-if platform.python_implementation() == "PyPy":
-    version = "PyPy %d.%d.%d" % sys.pypy_version_info[:3]
-else:
-    version = platform.python_implementation() + " " + platform.python_version()
-print(json.dumps([version, [[[loss.hex() for loss in losses], seconds] for losses, seconds in passes]]))
+print(json.dumps([[[loss.hex() for loss in losses], seconds] for losses, seconds in passes]))
 """
 
 
 def others(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str], own: Sequence[OwnClass]) -> list[Rung]:
     """Their figures. base: the lowest rung, whose losses, as float.hex, are compared with theirs."""
-    return [
-        *_own(plan, progress, base, losses, own),
-        *_pypy(plan, progress, base, losses),
-        *_ports(plan, progress, base, losses),
-    ]
+    found = []
+    for name, kind in _kinds(own):
+        progress(name)
+        with _blamed(name), suppress(BrokenInterpreterError):
+            rounds = take_turns(plan, lambda what: None, {name: kind})[name]
+            found.append(rung_of(None, name, kind, plan, rounds, base.ms["step"].median, losses))
+    return found
+
+
+def _kinds(own: Sequence[OwnClass]) -> Iterator[tuple[str, Kind]]:
+    """What there is here, by name. A library that does not work is as good as none."""
+    from . import ports
+
+    for each in own:
+        yield each.name, Kind("a class Value of your own", each.make, 1)
+    if interpreter := find_pypy():
+        version = subprocess.run([interpreter, "-c", PYPY_VERSION], capture_output=True, text=True, check=False)
+        yield version.stdout.strip() or "PyPy", Kind(LADDER["interpreted"].holds, partial(PyPy, interpreter), 1)
+    for source in ports.available():
+        try:
+            port = source.load()
+        except ImportError:
+            continue
+        yield port.name, Kind(port.holds, partial(PortModel, port), PASSES)
+
+
+class PortModel:
+    """A port, whose parts cannot be told apart."""
+
+    def __init__(self, port: Any, config: GPTConfig, parameters: Parameters) -> None:
+        self.train_step = port(config, parameters).train_step
+
+    def run(self, documents: Sequence[list[int]], lrs: Sequence[float]) -> Pass:
+        """Take a training step on each document."""
+        started = clock()
+        losses = [self.train_step(tokens, lr) for tokens, lr in zip(documents, lrs)]
+        return Pass(losses, {"step": clock() - started})
+
+
+# ---- a class of one's own --------------------------------------------------------------------------------------------
 
 
 class OwnClassError(ValueError):
@@ -68,6 +101,20 @@ class OwnClass(NamedTuple):
 
     name: str
     value: Any
+
+    def make(self, config: GPTConfig, parameters: Parameters) -> Graph:
+        """The script's model of these scalars."""
+        own = own_reference()
+        return graph_on(config, parameters, self.value, own, own.Adam)
+
+
+@contextmanager
+def _blamed(name: str) -> Iterator[None]:
+    """What a class of the user's may raise, as OwnClassError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError) as error:
+        raise OwnClassError(f"{name}: {type(error).__name__}: {error}") from None
 
 
 def load_own_class(path: str) -> OwnClass:
@@ -91,98 +138,29 @@ def load_own_class(path: str) -> OwnClass:
     return OwnClass(name, module.Value)
 
 
-def _own(
-    plan: Plan, progress: Progress, base: Rung, losses: Sequence[str], classes: Sequence[OwnClass]
-) -> Iterator[Rung]:
-    for name, value in classes:
-        progress(name)
-        rounds = [_own_round(plan, OwnClass(name, value)) for _ in range(1 + plan.rounds)]
-        ms = {part: [each.seconds[part] / len(plan.documents) * 1e3 for each in rounds[1:]] for part in PARTS}
-        yield Rung(
-            number=None,
-            name=name,
-            holds="a class Value of your own",
-            ms={part: spread(values) for part, values in ms.items()},
-            ratio=base.ms["step"].median / statistics.median(ms["step"]),
-            steps=len(plan.documents) * plan.rounds,
-            same_bits=bits(rounds[0].losses) == list(losses),
-        )
-
-
 def check_own_class(plan: Plan, own: OwnClass) -> None:
     """Take the first step on it: OwnClassError if it cannot. Who waits for a whole ladder wants to know before."""
-    _own_round(replace(plan, documents=plan.documents[:1]), own)
-
-
-def _own_round(plan: Plan, own: OwnClass) -> Pass:
-    reference = own_reference()
-    try:
-        model = graph_on(plan.config, fresh_parameters(plan.config), own.value, reference, reference.Adam)
-        return model.run(plan.documents, plan.lrs)
-    except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError) as error:
-        raise OwnClassError(f"the class Value of {own.name}: {type(error).__name__}: {error}") from None
-
-
-def _pypy(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
-    interpreter = find_pypy()
-    if interpreter is None:
-        return
-    progress("PyPy")
-    documents = list(plan.documents)
-    passes = WARM_UP + plan.rounds
-    try:
-        name, done = run_pypy(interpreter, plan.config, fresh_parameters(plan.config), documents, plan.lrs, passes)
-    except (OSError, RuntimeError, ValueError):  # a PyPy that does not work is as good as none
-        return
-    ms = {part: [each.seconds[part] / len(documents) * 1e3 for each in done[WARM_UP:]] for part in PARTS}
-    step = statistics.median(ms["step"])
-    same = bits(done[0].losses) == list(losses)
-    yield Rung(
-        number=None,
-        name=name,
-        holds=LADDER[base.name].holds,
-        ms={part: spread(values) for part, values in ms.items()},
-        ratio=base.ms["step"].median / step,
-        steps=len(documents),
-        same_bits=same,
-    )
-
-
-def _ports(plan: Plan, progress: Progress, base: Rung, losses: Sequence[str]) -> Iterator[Rung]:
-    from .ports import available
-
-    for source in available():
-        progress(source.library)
-        try:
-            port = source.load()(plan.config, fresh_parameters(plan.config))
-        except ImportError:  # a library that does not work is as good as none
-            continue
-        first = [port.train_step(tokens, lr) for tokens, lr in zip(plan.documents, plan.lrs)]
-        rounds = [_seconds(plan, port.train_step) for _ in range(plan.rounds)]
-        ms = [seconds / len(plan.documents) * 1e3 for seconds in rounds]
-        yield Rung(
-            number=None,
-            name=port.name,
-            holds=port.holds,
-            ms={"step": spread(ms)},
-            ratio=base.ms["step"].median / statistics.median(ms),
-            steps=len(plan.documents) * plan.passes(PASSES),
-            same_bits=bits(first) == list(losses),
-        )
-
-
-def _seconds(plan: Plan, train_step: Callable[[list[int], float], float]) -> float:
-    """Of a pass over the documents, the median of some."""
-    lrs, passes = plan.lrs, []
-    for _ in range(plan.passes(PASSES)):
-        started = clock()
-        for tokens, lr in zip(plan.documents, lrs):
-            train_step(tokens, lr)
-        passes.append(clock() - started)
-    return statistics.median(passes)
+    with _blamed(f"the class Value of {own.name}"):
+        own.make(plan.config, fresh_parameters(plan.config)).run(plan.documents[:1], plan.lrs)
 
 
 # ---- PyPy ------------------------------------------------------------------------------------------------------------
+
+
+class BrokenInterpreterError(RuntimeError):
+    """An interpreter that cannot do what it is asked, with the last line of its standard error."""
+
+
+class PyPy:
+    """The script's training in a process of another interpreter, which learns a while before its time is taken."""
+
+    def __init__(self, interpreter: str, config: GPTConfig, parameters: Parameters) -> None:
+        self.how = interpreter, config, parameters
+
+    def run(self, documents: Sequence[list[int]], lrs: Sequence[float]) -> Pass:
+        """The losses of a first pass over the documents, the times of a later one."""
+        first, *_, last = run_elsewhere(*self.how, documents, lrs, 1 + WARM_UP)
+        return Pass(first.losses, last.seconds)
 
 
 def find_pypy() -> str | None:
@@ -196,25 +174,21 @@ def sources_for_pypy() -> list[str]:
     return [*(Path(module.__file__ or "").read_text(encoding="utf-8") for module in (reference, graph)), gpt]
 
 
-def run_pypy(
+def run_elsewhere(
     interpreter: str,
-    config: model.GPTConfig,
+    config: GPTConfig,
     parameters: Parameters,
-    documents: list[list[int]],
-    lrs: list[float],
+    documents: Sequence[list[int]],
+    lrs: Sequence[float],
     passes: int,
-) -> tuple[str, list[Pass]]:
-    """Go over the documents so many times under this interpreter: its name and version, and each pass.
-
-    RuntimeError with the last line of its standard error if it fails.
-    """
+) -> list[Pass]:
+    """Go over the documents so many times under this interpreter. BrokenInterpreterError if it fails."""
     asked: dict[str, Any] = {"config": config._asdict(), "parameters": parameters, "documents": documents, "lrs": lrs}
     asked |= {"depth": DEPTH, "sources": sources_for_pypy(), "passes": passes}
-    done = subprocess.run(
-        [interpreter, "-c", PYPY_PROGRAM], input=json.dumps(asked), capture_output=True, text=True, check=False
-    )
+    command = [interpreter, "-c", PYPY_PROGRAM]
+    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
     if done.returncode:
         error = done.stderr.strip().splitlines() or ["no answer"]
-        raise RuntimeError(f"{interpreter}: {error[-1]}")
-    version, answers = json.loads(done.stdout)
-    return version, [Pass([float.fromhex(loss) for loss in losses], seconds) for losses, seconds in answers]
+        raise BrokenInterpreterError(f"{interpreter}: {error[-1]}")
+    answers = json.loads(done.stdout)
+    return [Pass([float.fromhex(loss) for loss in losses], seconds) for losses, seconds in answers]
