@@ -63,11 +63,6 @@ def memory(size: float | None) -> str:
     return f"{size:.0f}{SPACE}bytes" if size < 1000 and size == int(size) else _in_units(size, SIZES)
 
 
-def number(value: float | None) -> str:
-    """A figure whose unit stands elsewhere."""
-    return significant(value) if value is not None and known(value) else MISSING
-
-
 def count(value: float | None) -> str:
     """How many, as a whole number."""
     return f"{value:,.0f}" if value is not None and known(value) else MISSING
@@ -75,7 +70,14 @@ def count(value: float | None) -> str:
 
 def ratio(value: float | None) -> str:
     """How many times: 1, 26.8, 10,273."""
-    return "1" if value == 1 else number(value)
+    if value is None or not known(value):
+        return MISSING
+    return "1" if value == 1 else significant(value)
+
+
+def times(value: float | None) -> str:
+    """The same with its sign: 26.8 x."""
+    return f"{ratio(value)} x" if known(value) else MISSING
 
 
 def times_faster(value: float | None) -> str:
@@ -89,7 +91,7 @@ def times_faster(value: float | None) -> str:
 
 def fraction(part: float) -> str:
     """A part of 1 as 1/27, 1/10,273."""
-    return f"1/{ratio(1 / part)}" if part > 0 else "0"
+    return f"1/{ratio(1 / part)}" if 0 < part < 1 else f"{part:.0f}"
 
 
 def percent(share: float) -> str:

@@ -1,12 +1,13 @@
 """What a sweep found, in text: its best runs, and what each option does."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
 from statistics import median
 from typing import Any
 
 from .runs import Result
 
-BEST = 10
+BEST = 10  # rows of a table
 VALUES = 12  # of an option with more, the effect is told of these
 
 
@@ -24,14 +25,17 @@ def ranked(results: Iterable[Result], objective: str) -> list[Result]:
     return sorted(_measured(results, objective), key=lambda result: (result[objective], result["run"]))
 
 
+def medians(results: Iterable[Result], objective: str, group: Callable[[Result], Any]) -> dict[Any, float]:
+    """The median of the objective over the runs of each group."""
+    groups: dict[Any, list[float]] = {}
+    for result in _measured(results, objective):
+        groups.setdefault(group(result), []).append(result[objective])
+    return {value: median(found) for value, found in groups.items()}
+
+
 def effects(results: Collection[Result], objective: str, varied: Sequence[str]) -> dict[str, dict[Any, float]]:
     """Option -> value -> median of the objective over all runs with it; the option with the largest effect first."""
-    found: dict[str, dict[Any, float]] = {}
-    for option in varied:
-        groups: dict[Any, list[float]] = {}
-        for result in _measured(results, objective):
-            groups.setdefault(result[option], []).append(result[objective])
-        found[option] = {value: median(group) for value, group in groups.items()}
+    found = {option: medians(results, objective, itemgetter(option)) for option in varied}
     return dict(sorted(found.items(), key=lambda item: -_span(item[1].values())))
 
 
