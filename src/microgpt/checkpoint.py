@@ -44,7 +44,7 @@ HEADER_LIMIT = 100_000_000  # bytes; the library's own
 Matrices = Mapping[str, "memoryview[float]"]  # name -> rows and columns of doubles
 
 
-class CheckpointError(ValueError):
+class CheckpointError(checks.Refused, ValueError):
     """A file that is no whole checkpoint, or not one of this run. The message is one line and names the file."""
 
 

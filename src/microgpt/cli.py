@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 
 from .commands import COMMANDS, Refused, describe, note, silence
 from .version import __version__
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 USAGE_ERROR = 2
 INTERRUPTED = 130

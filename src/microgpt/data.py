@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 
 from . import sources
 from .tokenizers import Tokenizer, TokenizerAdapter, WordTokenizer
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 __all__ = [
     "Tokenizer",

@@ -6,8 +6,16 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 FILE_NAME = "checkpoint.safetensors"
+LONGEST_LINE = 1 << 16  # bytes
 TEMPORARY = ".microgpt-"  # then 16 hexadecimal digits: what no file of the user's is called
 
 
@@ -30,6 +38,35 @@ def regular_file(path: str) -> os.stat_result | None:
     return found
 
 
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """OSErrors inside get this name for their file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), name) from None
+
+
+def json_lines(path: str, parse: Callable[[Any], T], what: str) -> Iterator[tuple[T, int]]:
+    """What `parse` makes of the json in each line, and the place behind that line; half a line at the end is left out.
+
+    ValueError, with the number of the line, for one that is no json or that `parse` refuses. what: the file is, in it.
+    """
+    import json
+
+    end = 0
+    with open(path, "rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+            if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+                return  # killed in the middle of it
+            try:
+                found = parse(json.loads(line))
+            except (LookupError, TypeError, ValueError, RecursionError):
+                raise ValueError(f"line {number} does not belong to {what}") from None
+            end += len(line)
+            yield found, end
+
+
 def replace_file(path: str, content: bytes) -> None:
     """Write `content` under a temporary name and, when it is on the disk, give it the name `path`.
 
@@ -38,10 +75,8 @@ def replace_file(path: str, content: bytes) -> None:
     be written or is no regular file.
     """
     target = os.path.realpath(path)
-    try:
+    with naming(path):
         _replace(target, content, regular_file(target))
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), path) from None
 
 
 def _replace(target: str, content: bytes, before: os.stat_result | None) -> None:

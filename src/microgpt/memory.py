@@ -34,6 +34,13 @@ def available() -> int | None:
     return min(known, default=None)
 
 
+def check(needed: int, what: str) -> None:
+    """MemoryError if so many bytes are not available. what: how its sentence begins, such as "the model needs"."""
+    free = available()
+    if free is not None and needed > free:
+        raise MemoryError(f"{what} {readable(needed)} of memory, but only {readable(free)} is free")
+
+
 def resident() -> int | None:
     """Bytes that this process has in memory; None where the system does not tell (Linux does)."""
     return _status("VmRSS")

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import math
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Schedule = Callable[[float, int, int], float]
+from collections.abc import Callable
 
 
 def linear(lr: float, step: int, num_steps: int) -> float:
@@ -26,4 +21,4 @@ def constant(lr: float, step: int, num_steps: int) -> float:
     return lr
 
 
-SCHEDULES: dict[str, Schedule] = {"linear": linear, "cosine": cosine, "constant": constant}
+SCHEDULES: dict[str, Callable[[float, int, int], float]] = {"linear": linear, "cosine": cosine, "constant": constant}

@@ -7,10 +7,7 @@ import os
 import stat
 import sys
 import time
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 STANDARD_INPUT = "-"
 MAX_BYTES = 1 << 30  # of what tells no size beforehand: pipes, devices, standard input, addresses

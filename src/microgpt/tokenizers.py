@@ -47,7 +47,7 @@ class Vocabulary:
 
     def unknown(self, texts: Iterable[str]) -> list[str]:
         """What these texts have and the vocabulary has not, sorted."""
-        return sorted({piece for text in texts for piece in self.split(text)} - self._token_of.keys())
+        return sorted(set().union(*map(self.split, texts)) - self._token_of.keys())
 
     def refusal(self, unknown: list[str]) -> ValueError:
         """The error that names what is not in the vocabulary."""
@@ -96,10 +96,6 @@ class Tokenizer(Vocabulary):
     def split(self, text: str) -> str:
         """The text itself, which is a sequence of characters."""
         return text
-
-    def unknown(self, texts: Iterable[str]) -> list[str]:
-        """The characters of these texts that are not in the vocabulary, sorted."""
-        return sorted(set("".join(texts)) - self._token_of.keys())
 
     def refusal(self, unknown: list[str]) -> ValueError:
         """The error that names what is not in the vocabulary."""

@@ -124,7 +124,8 @@ class Trainer:
         self.config = config
         self.cut = _cut(lengths, config.block_size)
         workers = 1 if self._plain else 1 + min(self.threads, self.settings.batch_size)
-        _check_memory(config, max(lengths) + 1, workers)
+        needed = memory.needed(config, max(lengths) + 1, workers)
+        memory.check(needed, f"a model of {config.num_params:,} parameters needs")
 
     def _begin(self, model: GPT | None = None) -> None:
         """What the seed decides, in the script's order: shuffle the documents and draw the parameters.
@@ -134,7 +135,6 @@ class Trainer:
         self.rng = random.Random(self.settings.seed)
         if len(self._order) != len(self._everyone):
             self._order = array("I", [0]) * len(self._everyone)
-        self._chosen: tuple[list[str], list[str]] | None = None
         self._digest: str | None = None
         self.positions = 0
         if model is None:
@@ -160,18 +160,12 @@ class Trainer:
     @property
     def documents(self) -> list[str]:
         """Those trained on, shuffled."""
-        return self._divided()[0]
+        return self._at(0, self.num_documents)
 
     @property
     def held_out(self) -> list[str]:
         """Those evaluated on, shuffled."""
-        return self._divided()[1]
-
-    def _divided(self) -> tuple[list[str], list[str]]:
-        if self._chosen is None:  # not before somebody asks: a short run looks at few of many documents
-            end = self.num_documents
-            self._chosen = self._at(0, end), self._at(end, len(self._order))
-        return self._chosen
+        return self._at(self.num_documents, len(self._order))
 
     @property
     def num_documents(self) -> int:
@@ -280,7 +274,7 @@ class Trainer:
 
         ValueError if none were held out.
         """
-        held_out = self._at(self.num_documents, len(self._order))  # alone: a sweep asks after each of its short runs
+        held_out = self.held_out
         if not held_out:
             raise ValueError("no documents were held out to evaluate on")
         tokens = list(self._encode(held_out))  # what a tokenizer of the user's raises is raised here
@@ -475,12 +469,3 @@ def _check_losses(steps: range, taken: list[float], losses: list[float]) -> None
             losses.append(loss)
     else:
         losses.extend(taken)
-
-
-def _check_memory(config: GPTConfig, positions: int, workers: int) -> None:
-    needed, available = memory.needed(config, positions, workers), memory.available()
-    if available is not None and needed > available:
-        raise MemoryError(
-            f"a model of {config.num_params:,} parameters needs {memory.readable(needed)} of memory, "
-            f"but only {memory.readable(available)} is free"
-        )

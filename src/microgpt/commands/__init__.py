@@ -8,12 +8,22 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+
+from ..checks import Refused
+
+__all__ = ["COMMANDS", "Refused", "describe", "note", "printable", "refusing", "silence"]
 
 COMMANDS = ("train", "sample", "sweep", "export", "run", "bench", "info")  # in the order of the help
 
 
-class Refused(Exception):
-    """What was asked for cannot be done; the message is the line that the user gets to see."""
+@contextlib.contextmanager
+def refusing(prefix: str = "", also: type[Exception] = ValueError) -> Iterator[None]:
+    """What a ValueError inside says, or one of another class, as a refusal. prefix: before its sentence."""
+    try:
+        yield
+    except (ValueError, also) as error:
+        raise Refused(f"{prefix}{error}") from None
 
 
 def note(text: str) -> None:

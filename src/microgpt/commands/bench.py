@@ -4,20 +4,19 @@ import os
 import random
 import shlex
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from .. import memory
 from ..data import Tokenizer, embedded_names
 from ..files import replace_file
 from ..model import GPTConfig
-from . import Refused, note, train
+from . import Refused, note, refusing, train
 from .options import Option, Options, path, whole
 from .output import Output
-from .progress import BenchBar, on_terminal
+from .progress import bench_bar
 
 if TYPE_CHECKING:
-    from ..ladder.measure import Plan, Progress
+    from ..ladder.measure import Plan
     from ..ladder.others import OwnClass
     from ..ladder.results import Results
 
@@ -58,15 +57,13 @@ def main(options: Options) -> int:
         _check_folder(options.out)
     plan = _plan(options)
     _check_memory(plan)
-    from ..ladder.others import OwnClassError, check_own_class, load_own_class
+    from ..ladder.others import check_own_class, load_own_class
 
     try:
         own = [load_own_class(path) for path in options.own]
         for each in own:
             check_own_class(plan, each)
         results = _measured(plan, own)
-    except OwnClassError as error:
-        raise Refused(str(error)) from None
     except RecursionError:
         raise Refused("this model is too deep for the interpreted rungs; fewer or narrower layers fit") from None
     output = Output()
@@ -85,10 +82,8 @@ def _plan(options: Options) -> "Plan":
     names = embedded_names()
     tokenizer = Tokenizer(names)
     random.Random(42).shuffle(names)
-    try:
-        config = GPTConfig(tokenizer.vocab_size, **train.sizes(options))
-    except ValueError as error:
-        raise Refused(str(error)) from None
+    with refusing():
+        config = GPTConfig(tokenizer.vocab_size, **train.given(options, train.SIZES))
     steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
     documents = [tokenizer.encode(name) for name in names[:steps]]
     if options.quick:
@@ -97,13 +92,10 @@ def _plan(options: Options) -> "Plan":
 
 
 def _check_memory(plan: "Plan") -> None:
-    """Refused where the graph of one step would not fit into memory as Python objects."""
+    """MemoryError where the graph of one step would not fit into memory as Python objects."""
     longest = max(map(len, plan.documents))
     nodes = NODES_PER_PARAMETER * plan.config.num_params * min(longest, plan.config.block_size)
-    needed, free = nodes * BYTES_PER_NODE, memory.available()
-    if free is not None and needed > free:
-        wanted, there = memory.readable(needed), memory.readable(free)
-        raise Refused(f"the interpreted rungs need about {wanted} for this model, and {there} are free")
+    memory.check(nodes * BYTES_PER_NODE, "the interpreted rungs need about")
 
 
 def _measured(plan: "Plan", own: "list[OwnClass]") -> "Results":
@@ -113,7 +105,7 @@ def _measured(plan: "Plan", own: "list[OwnClass]") -> "Results":
     from ..ladder.others import others
     from ..ladder.results import Results
 
-    with machine.pinned_to_one_core() as core, _progress(plan.work) as progress:
+    with machine.pinned_to_one_core() as core, bench_bar(plan.work) as progress:
         where = machine.machine(core)
         rungs, losses = measure.ladder(plan, progress)
         sizes = measure.sizes(plan, progress)
@@ -132,11 +124,6 @@ def _measured(plan: "Plan", own: "list[OwnClass]") -> "Results":
         others=beside,
         sizes=sizes,
     )
-
-
-def _progress(work: int) -> "AbstractContextManager[Progress]":
-    """A bar on standard error, if that is a terminal."""
-    return BenchBar(work) if on_terminal() else nullcontext(lambda what: None)
 
 
 # ---- the folder -----------------------------------------------------------------------------------------------------

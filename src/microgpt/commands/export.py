@@ -6,7 +6,7 @@ import io
 import json
 import os
 
-from ..checkpoint import Checkpoint, CheckpointError, load
+from ..checkpoint import Checkpoint, load
 from ..files import replace_file
 from . import Refused, note
 from .options import Option, Options, one_of, path
@@ -14,10 +14,7 @@ from .options import Option, Options, one_of, path
 
 def main(options: Options) -> int:
     out = options.out or f"model.{options.format}"
-    try:
-        kept = load(options.source)
-    except CheckpointError as error:
-        raise Refused(str(error)) from None
+    kept = load(options.source)
     if not options.out and os.path.lexists(out):
         raise Refused(f"{out}: this file exists; name it with --out to replace it")
     replace_file(out, FORMATS[options.format](kept))

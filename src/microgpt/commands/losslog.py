@@ -6,16 +6,15 @@ import contextlib
 import math
 import os
 from array import array
+from collections.abc import Sequence
 
 from .. import checks
-from ..files import regular_file
-from . import Refused
+from ..files import json_lines, naming, regular_file
+from . import Refused, refusing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-LONGEST = 1000  # bytes of a line
+    from typing import Any
 
 
 class LossLog:
@@ -41,11 +40,9 @@ class LossLog:
         if eval_loss is not None:
             number = repr(eval_loss) if math.isfinite(eval_loss) else "null"
             lines[-1] = f'{lines[-1][:-2]}, "eval_loss": {number}}}\n'
-        try:
+        with naming(self.path):
             self._file.write("".join(lines))
             self._file.flush()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self.path) from None
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # the disk is full, and `write` has said so
@@ -54,26 +51,14 @@ class LossLog:
     def _read_until(self, step: int) -> int:
         """Read the losses up to that step; the place in the file behind its line."""
         end = 0
-        with open(self.path, "rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
-                if not line.endswith(b"\n") and len(line) < LONGEST:
-                    break  # killed in the middle of it
-                entry = _entry(line)
-                if entry is None:
-                    raise Refused(f"--log {self.path}: line {number} does not belong to such a log; name another file")
-                if entry[0] > step:
+        with refusing(f"--log {self.path}: "):
+            for (number, loss), behind in json_lines(self.path, _entry, "such a log; name another file"):
+                if number > step:
                     break
-                self.before.append(entry[1])
-                end += len(line)
+                self.before.append(loss)
+                end = behind
         return end
 
 
-def _entry(line: bytes) -> tuple[int, float] | None:
-    """Step and loss of a line; None for any other line."""
-    import json
-
-    try:
-        entry = json.loads(line)
-        return checks.at_least_one("step", entry["step"]), checks.not_negative("loss", entry["loss"])
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return None
+def _entry(entry: Any) -> tuple[int, float]:
+    return checks.at_least_one("step", entry["step"]), checks.not_negative("loss", entry["loss"])

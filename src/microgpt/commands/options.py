@@ -116,6 +116,12 @@ def temperature(text: str) -> float:
     return _checked(checks.temperature, _parsed(float, text, "a number"))
 
 
+def temperature_option(default: float | None) -> Option:
+    """The option of `train` and `sample`; its default is None where a resumed run may have one."""
+    explained = "0 for the likeliest letter each time, 1 for letters as often as in the data (default: 0.5)"
+    return Option("--temperature", "T", temperature, explained, default)
+
+
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
     """One of some names."""
 

@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from ..files import naming
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +36,9 @@ class Output:
         self.terminal = stream.isatty()
 
     def write(self, text: str) -> None:
-        try:
+        with naming(STANDARD_OUTPUT):
             self._stream.write(text)
             self._stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, STANDARD_OUTPUT) from None
 
 
 class StepLines:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import TracebackType
     from typing import Any
 
     from rich.progress import Progress, TaskID
@@ -99,25 +98,15 @@ class TrainBar:
                 progress.stop()
 
 
-class BenchBar:
-    """The progress of `microgpt bench`: what is measured now, a bar of so many pieces of work, and the time so far."""
+@contextmanager
+def bench_bar(work: int) -> Iterator[Callable[[str], None]]:
+    """The progress of `microgpt bench`, where there is a terminal: a function that is told what is measured next, and a
+    bar of so many pieces of work."""
+    if not on_terminal():
+        yield lambda what: None
+        return
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-    def __init__(self, work: int) -> None:
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-
-        self._progress = _open(TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn())
-        self._task = self._progress.add_task("", total=work)
-
-    def __enter__(self) -> BenchBar:
-        self._progress.start()
-        return self
-
-    def __call__(self, what: str) -> None:
-        """The next piece of work begins."""
-        self._progress.update(self._task, description=what, refresh=True)
-        self._progress.advance(self._task)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+    with _open(TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()) as progress:
+        task = progress.add_task("", total=work)
+        yield lambda what: progress.update(task, description=what, advance=1, refresh=True)

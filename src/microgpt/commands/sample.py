@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 from .._fused import GPT
-from ..checkpoint import CheckpointError, load
-from . import Refused, note
-from .options import Option, path, text, whole
+from ..checkpoint import Checkpoint, load
+from . import Refused, note, refusing
+from .options import Option, Options, path, temperature_option, text, whole
 from .output import Output
-from .sampling import drawn, temperature_option
 from .stopping import Stop
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..checkpoint import Checkpoint
-    from .options import Options
 
 SEEDS = 2**32  # where an arbitrary one is taken from
 LIKELIEST = 5  # of the tokens that --explain shows
@@ -42,13 +35,9 @@ GROUPS = {
 
 
 def main(options: Options) -> int:
-    try:
-        kept = load(options.source)
+    kept = load(options.source)
+    with refusing(f"--prompt {options.prompt!r}: "):
         prompt = kept.tokenizer.tokens(options.prompt)
-    except CheckpointError as error:
-        raise Refused(str(error)) from None
-    except ValueError as error:
-        raise Refused(f"--prompt {options.prompt!r}: {error}") from None
     if len(prompt) >= kept.config.block_size:
         raise Refused(f"--prompt: {len(prompt)} letters, but the model's context is {kept.config.block_size}")
     model = GPT(kept.config)
@@ -67,7 +56,8 @@ def main(options: Options) -> int:
         for _ in range(options.num):
             if stop.signum is not None:
                 return stop.status
-            output.write(drawn(one, options.temperature))
+            with refusing(f"no text can be sampled at --temperature {options.temperature}: ", ArithmeticError):
+                output.write(one())
     return 0
 
 

@@ -121,6 +121,11 @@ class Session:
             self.failure = f"{describe(error)}; {self.saved}"
 
     @property
+    def reached(self) -> str:
+        """How far the run has come, for a message."""
+        return f"step {self.trainer.step} of {self.trainer.num_steps}"
+
+    @property
     def finished(self) -> bool:
         """Whether all steps are taken, or as many as `patience` has let."""
         patience = self.notes.get("patience")

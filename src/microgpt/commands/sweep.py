@@ -75,14 +75,7 @@ GROUPS = {
 
 
 def main(options: Options) -> int:
-    from ..sweeps.cluster import ClusterError
-    from ..sweeps.folder import SweepError
-    from ..sweeps.runs import WrongWorker
-
-    try:
-        return _report(options) if options.report else _sweep(_with_file(options))
-    except (ClusterError, SweepError, WrongWorker) as error:
-        raise Refused(str(error)) from None
+    return _report(options) if options.report else _sweep(_with_file(options))
 
 
 # ---- what is asked for ----
@@ -135,8 +128,7 @@ def _arguments(path: str) -> Iterator[str]:
 
 
 def _space(options: Options) -> Space:
-    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
-    return Space(given, options.random, options.random_seed)
+    return Space(train.given(options, OPTIONS), options.random, options.random_seed)
 
 
 def _objective(options: Options, space: Space) -> str:
@@ -159,7 +151,7 @@ def _sweep(options: Options) -> int:
         raise Refused("--out DIR is missing: where to keep the results (see microgpt sweep --help)")
     if options.jobs and options.cluster:
         raise Refused("--jobs is for this machine; with --cluster, the number of workers counts")
-    documents, source = train._read(options.data, options)
+    documents, source = train.read_documents(options.data, options)
     corpus = Corpus(documents, options.tokenizer)
     try:
         space = _space(options)
@@ -190,12 +182,8 @@ def _check_memory(corpus: Corpus, runs: list[Numbered], jobs: int) -> None:
     from ..sweeps.runs import configs
 
     largest = max(configs(corpus, runs), key=lambda config: config.num_params)
-    needed, available = jobs * memory.needed(largest, max(map(len, corpus.documents)) + 1, 2), memory.available()
-    if available is not None and needed > available:
-        raise MemoryError(
-            f"{jobs} models of {largest.num_params:,} parameters need {memory.readable(needed)} of memory, but only "
-            f"{memory.readable(available)} is free"
-        )
+    needed = jobs * memory.needed(largest, max(map(len, corpus.documents)) + 1, 2)
+    memory.check(needed, f"{jobs} models of {largest.num_params:,} parameters need")
 
 
 def _report(options: Options) -> int:

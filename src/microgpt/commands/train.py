@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 
 from .. import sources
@@ -10,12 +11,12 @@ from ..data import documents_of, embedded_names, load_documents
 from ..files import checkpoint_file
 from ..model import GPTConfig
 from ..schedules import SCHEDULES
+from ..settings import Settings
 from ..tokenizers import TOKENIZERS, Vocabulary, WordTokenizer
 from ..trainer import Diverged, Trainer
-from . import Refused, describe, note, notes
-from .options import Option, one_of, path, positive, whole
+from . import Refused, describe, note, notes, refusing
+from .options import Option, Options, one_of, path, positive, temperature_option, whole
 from .output import Output
-from .sampling import drawn, temperature_option
 from .session import BEST_NAME, Folder, Session
 from .stopping import Stop
 
@@ -24,19 +25,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..checkpoint import Checkpoint
-    from .options import Options
 
-# what belongs to a run for good, and so is not given anew when it is resumed; of SETTINGS, option -> field
+# What belongs to a run for good, and so is not given anew when it is resumed; of SETTINGS, option -> field.
 SIZES = GPTConfig._fields[1:]  # all but the number of tokens
-SETTINGS = {
-    "seed": "seed",
-    "steps": "num_steps",
-    "lr": "lr",
-    "schedule": "schedule",
-    "batch_size": "batch_size",
-    "clip_norm": "clip_norm",
-    "holdout": "holdout",
-}
+SETTINGS = {"steps": "num_steps", **{name: name for name in Settings._fields if name != "num_steps"}}
 MOST_HELD_OUT = 500  # documents, if --holdout does not say
 MEBIBYTE = 1 << 20
 
@@ -119,34 +111,36 @@ def _session(options: Options, opened: ExitStack) -> Session:
     return opened.enter_context(closing(session))
 
 
+def given(options: Options, names: Iterable[str]) -> dict[str, Any]:
+    """Of these options those that were given."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _check_looks(options: Options, trainer: Trainer, noted: dict[str, Any]) -> None:
     """Refuses looks at held-out documents where there are none, and what needs looks where there are none."""
-    if noted["eval_every"] and not trainer.held_out:
+    if noted["eval_every"] and not trainer.settings.holdout:
         if options.resume:
             raise Refused(f"--eval-every: the run in {options.resume} held out no documents")
         raise Refused("--eval-every needs held-out documents, and --holdout 0 leaves none")
     for name in ("keep_best", "patience"):
         if noted[name] and not noted["eval_every"]:
-            raise Refused(f"--{name.replace('_', '-')} needs --eval-every N, which evaluates held-out documents")
+            raise Refused(f"{_flag(name)} needs --eval-every N, which evaluates held-out documents")
     if options.keep_best and not (options.out or options.resume):
         raise Refused("--keep-best needs --out DIR")
 
 
 def _run(session: Session, options: Options, stop: Stop) -> int:
-    trainer, output = session.trainer, session.output
     session.save()  # at once: a folder that cannot be written should be known before it matters
     _tell(session, options)
-    if not options.resume:
-        output.write(
-            f"num docs: {trainer.num_documents + trainer.settings.holdout}\n"
-            f"vocab size: {trainer.tokenizer.vocab_size}\n"
-            f"num params: {trainer.config.num_params}\n"
-        )
     session.run(stop)
     if session.finished:
-        _sample(trainer, output, session.notes, stop)
+        _sample(session, stop)
     elif stop.signum is not None and not session.failure:
-        note(f"stopped at step {trainer.step} of {trainer.num_steps}; {_how_to_resume(session, options)}")
+        note(f"stopped at {session.reached}; {_how_to_resume(session, options)}")
     if session.failure:
         raise Refused(session.failure)
     if options.plot:
@@ -157,29 +151,38 @@ def _run(session: Session, options: Options, stop: Stop) -> int:
 def _tell(session: Session, options: Options) -> None:
     """What is worth knowing before the first step."""
     trainer, source = session.trainer, session.notes["source"]
+    documents = trainer.num_documents + trainer.settings.holdout
     if options.data is None:
         note(f"training on {source or 'the names that come with microgpt'}")
     if options.resume:
-        note(f"resuming at step {trainer.step} of {trainer.num_steps}")
+        note(f"resuming at {session.reached}")
     cut, beyond, tokens = trainer.cut
     if cut:
-        count, size = trainer.num_documents + trainer.settings.holdout, trainer.config.block_size
-        share = f"{100 * beyond / tokens:.2g} % of all letters"
-        note(f"{cut} of {count} documents are longer than --block-size {size} and cut there: {share} are never seen")
+        size, share = trainer.config.block_size, f"{100 * beyond / tokens:.2g} % of all letters"
+        note(
+            f"{cut} of {documents} documents are longer than --block-size {size} and cut there: {share} are never seen"
+        )
+    if not options.resume:
+        session.output.write(
+            f"num docs: {documents}\n"
+            f"vocab size: {trainer.tokenizer.vocab_size}\n"
+            f"num params: {trainer.config.num_params}\n"
+        )
 
 
-def _sample(trainer: Trainer, output: Output, noted: dict[str, Any], stop: Stop) -> None:
+def _sample(session: Session, stop: Stop) -> None:
+    trainer, noted = session.trainer, session.notes
     if trainer.step < trainer.num_steps:
         step, loss = noted["best"] or (0, float("inf"))
         looks = f"{noted['patience']} looks at held-out documents without a loss below {loss:.4f}, that of step {step}"
         note(f"stopped at step {trainer.step}: {looks}")
-    output.write("\n--- inference (new, hallucinated names) ---\n")
+    session.output.write("\n--- inference (new, hallucinated names) ---\n")
     temperature = noted["temperature"]
     for index in range(noted["samples"]):
         if stop.signum is not None:
             return
-        text = drawn(lambda: trainer.sample(temperature), temperature)
-        output.write(f"sample {index + 1:2d}: {text}\n")
+        with refusing(f"no text can be sampled at --temperature {temperature}: ", ArithmeticError):
+            session.output.write(f"sample {index + 1:2d}: {trainer.sample(temperature)}\n")
 
 
 def _plot(path: str, session: Session) -> None:
@@ -196,7 +199,7 @@ def _how_to_resume(session: Session, options: Options) -> str:
     if session.folder is None:
         return session.saved
     again = ["microgpt", "train", "--resume", session.folder.path]
-    if session.notes["source"] == sources.STANDARD_INPUT or sources.is_address(session.notes["source"] or ""):
+    if _comes_once(session.notes["source"]):
         again += ["--data", session.notes["source"]]
     for name in ("log", "plot"):
         if getattr(options, name):
@@ -206,94 +209,26 @@ def _how_to_resume(session: Session, options: Options) -> str:
     return f"go on with: {join(again)}"
 
 
-# ---- a new run ----
+# ---- documents ----
 
 
-def _started(options: Options) -> tuple[Trainer, dict[str, Any]]:
-    noted = {name: _first(getattr(options, name), default) for name, default in notes.DEFAULTS.items()}
-    kept = _loaded(options.init_from) if options.init_from else None
-    if kept is not None:
-        _refuse_other_sizes(options, kept, f"the model in {options.init_from} has")
-    documents, noted["source"] = _read(options.data, options)
-    noted |= {"trimmed": True, "best": None}
-    settings = {field: getattr(options, name) for name, field in SETTINGS.items() if getattr(options, name) is not None}
-    if options.eval_every:
-        settings.setdefault("holdout", min(MOST_HELD_OUT, max(1, len(documents) // 10)))
-    try:
-        if kept is not None:
-            _refuse_unknown(options, kept, documents)
-            trainer = Trainer(documents, threads=options.threads, init_from=kept, **settings)
-        else:
-            tokenizer = WordTokenizer(documents) if options.tokenizer == "word" else None
-            trainer = Trainer(documents, tokenizer, sizes(options), threads=options.threads, **settings)
-    except ValueError as error:
-        raise Refused(str(error)) from None
-    noted["cut"] = list(trainer.cut)
-    return trainer, noted
+def _comes_once(source: str | None) -> bool:
+    """Whether documents from there are to be had only where they are asked for again."""
+    return source is not None and (source == sources.STANDARD_INPUT or sources.is_address(source))
 
 
-def sizes(options: Options) -> dict[str, int]:
-    """The sizes of the model that were given."""
-    return {name: getattr(options, name) for name in SIZES if getattr(options, name) is not None}
-
-
-def _refuse_unknown(options: Options, kept: Checkpoint, documents: list[str]) -> None:
-    tokenizer = kept.tokenizer
-    if options.tokenizer and not isinstance(tokenizer, TOKENIZERS[options.tokenizer]):
-        raise Refused(f"--tokenizer {options.tokenizer}: the model in {options.init_from} has another")
-    if isinstance(tokenizer, Vocabulary) and (unknown := tokenizer.unknown(documents)):
-        names = ", ".join(map(repr, unknown[:20]))
-        raise Refused(f"--init-from {options.init_from}: its model does not know {names}, which the documents have")
-
-
-def _first(given: Any, otherwise: Any) -> Any:
-    return otherwise if given is None else given
-
-
-def _read(data: str | None, options: Options, keep_invisible: bool = False) -> tuple[list[str], str | None]:
+def read_documents(data: str | None, options: Options, keep_invisible: bool = False) -> tuple[list[str], str | None]:
     """The documents, and where they are to be found again; None stands for the embedded names."""
     source = "input.txt" if data is None and os.path.exists("input.txt") else data
     if source is None:
         return embedded_names(), None
     how: dict[str, Any] = {"keep_invisible": keep_invisible, "note": note}
     limit = options.data_limit * MEBIBYTE if options.data_limit else None
-    try:
+    with refusing():
         if source == sources.STANDARD_INPUT:
             return documents_of(sources.read_standard_input(limit), "standard input", **how), source
         documents = load_documents(source, max_bytes=limit, max_seconds=options.data_timeout, **how)
-    except ValueError as error:
-        raise Refused(str(error)) from None
     return documents, source if sources.is_address(source) else os.path.abspath(source)
-
-
-# ---- a resumed one ----
-
-
-def _resumed(options: Options) -> tuple[Trainer, dict[str, Any]]:
-    if options.init_from:
-        raise Refused("--init-from starts a run and --resume continues one: give only one of them")
-    kept = _loaded(options.resume)
-    _refuse_changes(options, kept)
-    noted = notes.read(kept)
-    documents, noted["source"] = _read_again(options, noted)
-    for name, default in notes.DEFAULTS.items():
-        noted[name] = _first(getattr(options, name), _first(noted.get(name), default))
-    try:
-        trainer = Trainer.from_checkpoint(kept, documents, num_steps=options.steps, threads=options.threads)
-    except ValueError as error:
-        raise Refused(f"--resume {options.resume}: {error}") from None
-    return trainer, noted
-
-
-def _loaded(where: str) -> Checkpoint:
-    from ..checkpoint import CheckpointError, load
-
-    try:
-        kept = load(where)
-        notes.read(kept)
-    except CheckpointError as error:
-        raise Refused(str(error)) from None
-    return kept
 
 
 def _read_again(options: Options, noted: dict[str, Any]) -> tuple[list[str], str | None]:
@@ -305,31 +240,67 @@ def _read_again(options: Options, noted: dict[str, Any]) -> tuple[list[str], str
         source = noted["source"]
         if source is None:
             return embedded_names(), None
-        if source == sources.STANDARD_INPUT or sources.is_address(source):
+        if _comes_once(source):
             raise Refused(f"the documents of this run came from {source}: give it again, with --data")
         if not os.path.isfile(source):
             raise Refused(f"{source}: the documents of this run are no longer there; name them with --data")
-    return _read(source, options, keep_invisible=not noted.get("trimmed"))
+    return read_documents(source, options, keep_invisible=not noted.get("trimmed"))
 
 
-def _refuse_other_sizes(options: Options, kept: Checkpoint, what: str) -> None:
-    for name in SIZES:
-        _refuse_other(name, getattr(options, name), getattr(kept.config, name), what)
+# ---- a new run, and one that is resumed ----
 
 
-def _refuse_changes(options: Options, kept: Checkpoint) -> None:
-    what = f"the run in {options.resume} has"
-    _refuse_other_sizes(options, kept, what)
-    for name, field in SETTINGS.items():
-        if name != "steps":
-            _refuse_other(name, getattr(options, name), kept.settings.get(field), what)
+def _started(options: Options) -> tuple[Trainer, dict[str, Any]]:
+    noted = {**notes.DEFAULTS, **given(options, notes.DEFAULTS), "trimmed": True, "best": None}
+    kept = _loaded(options.init_from) if options.init_from else None
+    if kept is not None:
+        _refuse_others(options, kept, f"the model in {options.init_from} has", SIZES)
+    documents, noted["source"] = read_documents(options.data, options)
+    settings = {SETTINGS[name]: value for name, value in given(options, SETTINGS).items()}
+    if options.eval_every:
+        settings.setdefault("holdout", min(MOST_HELD_OUT, max(1, len(documents) // 10)))
+    if kept is not None and isinstance(kept.tokenizer, Vocabulary) and (new := kept.tokenizer.unknown(documents)):
+        names = ", ".join(map(repr, new[:20]))
+        raise Refused(f"--init-from {options.init_from}: its model does not know {names}, which the documents have")
+    with refusing():
+        tokenizer = WordTokenizer(documents) if options.tokenizer == "word" and kept is None else None
+        sizes = None if kept else given(options, SIZES)
+        trainer = Trainer(documents, tokenizer, sizes, threads=options.threads, init_from=kept, **settings)
+    noted["cut"] = list(trainer.cut)
+    return trainer, noted
+
+
+def _resumed(options: Options) -> tuple[Trainer, dict[str, Any]]:
+    if options.init_from:
+        raise Refused("--init-from starts a run and --resume continues one: give only one of them")
+    kept = _loaded(options.resume)
+    _refuse_others(options, kept, f"the run in {options.resume} has", (*SIZES, *SETTINGS))
+    noted = notes.read(kept)
+    documents, noted["source"] = _read_again(options, noted)
+    for name, value in {**notes.DEFAULTS, **given(options, notes.DEFAULTS)}.items():
+        if getattr(options, name) is not None or noted.get(name) is None:
+            noted[name] = value
+    with refusing(f"--resume {options.resume}: "):
+        trainer = Trainer.from_checkpoint(kept, documents, num_steps=options.steps, threads=options.threads)
+    return trainer, noted
+
+
+def _loaded(where: str) -> Checkpoint:
+    from ..checkpoint import load
+
+    kept = load(where)
+    notes.read(kept)
+    return kept
+
+
+def _refuse_others(options: Options, kept: Checkpoint, what: str, names: Iterable[str]) -> None:
+    """Refuses, of these options, what is not as a checkpoint has it; the length of a run may be another."""
+    values = {**kept.config._asdict(), **{name: kept.settings.get(field) for name, field in SETTINGS.items()}}
+    for name, value in given(options, names).items():
+        if value != values[name] and name != "steps":
+            raise Refused(f"{_flag(name)} {value}: {what} {values[name]}, and keeps it")
     if options.tokenizer and not isinstance(kept.tokenizer, TOKENIZERS[options.tokenizer]):
         raise Refused(f"--tokenizer {options.tokenizer}: {what} another, and keeps it")
-
-
-def _refuse_other(name: str, given: Any, value: Any, what: str) -> None:
-    if given is not None and given != value:
-        raise Refused(f"--{name.replace('_', '-')} {given}: {what} {value}, and keeps it")
 
 
 def _resumed_folder(options: Options, opened: ExitStack) -> Folder | None:

@@ -6,13 +6,10 @@ image of it: in a notebook by itself, elsewhere by `render`.
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +108,6 @@ def draw_dot(root: Any, *, max_nodes: int = 200, format: str = "%.4f", rankdir: 
     Raises TypeError for what is not a Value, ValueError for a format or a direction that does not exist.
     """
     check_options(max_nodes, format, rankdir)
-    with collector_paused():
-        return draw(root, max_nodes, format, rankdir)
-
-
-def draw(root: Any, max_nodes: int, format: str, rankdir: str) -> Dot:
     graph = graph_of(root)
     operations = [name_operation(node, not children) for node, children in zip(graph.nodes, graph.children)]
     is_summary = len(graph.nodes) > max_nodes
@@ -125,18 +117,6 @@ def draw(root: Any, max_nodes: int, format: str, rankdir: str) -> Dot:
         lines = [*every_node(graph, operations, format)]
     source = "\n".join(["digraph {", f"    rankdir={rankdir}", *lines, "}", ""])
     return Dot(source, graph, operations, is_summary)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Python's cyclic garbage collector would look through the growing lists again and again: half of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def check_options(max_nodes: int, format: str, rankdir: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import model, reference
+from ..checks import Refused
 from ..model import GPTConfig
 from . import DEPTH, graph
 from .graph import Graph, Pass, clock
@@ -92,7 +93,7 @@ class PortModel:
 # ---- a class of one's own --------------------------------------------------------------------------------------------
 
 
-class OwnClassError(ValueError):
+class OwnClassError(Refused, ValueError):
     """What is wrong with the user's module, in a sentence."""
 
 

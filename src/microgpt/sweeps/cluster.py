@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from ..checks import Refused
 from .executors import Engine
 from .runs import Corpus
 
@@ -15,7 +16,7 @@ LOGGERS = ("distributed", "tornado", "asyncio")  # a client's, and of the event 
 COUNTED = 1.0  # seconds between two looks at how many workers there are
 
 
-class ClusterError(RuntimeError):
+class ClusterError(Refused, RuntimeError):
     """There is no such cluster, or it has gone; the message is one line."""
 
 

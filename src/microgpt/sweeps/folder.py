@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ..files import FolderLock, replace_file
+from ..checks import Refused
+from ..files import FolderLock, json_lines, naming, replace_file
 from ..version import __version__
 from .runs import Corpus, Result, line
 from .space import Space
@@ -21,7 +22,7 @@ PATIENCE = 20  # times that a lock is tried, in about a second
 ABOUT, RUNS = "sweep.json", "runs.jsonl"
 
 
-class SweepError(ValueError):
+class SweepError(Refused, ValueError):
     """A folder that holds no sweep, or another one; the message is one line."""
 
 
@@ -72,11 +73,9 @@ class Folder:
     def add(self, results: Iterable[Result]) -> None:
         """Append the lines of these results; they are done then."""
         results = list(results)
-        try:
+        with naming(os.path.join(self.path, RUNS)):
             self._file.write("".join(map(line, results)).encode())
             self._file.flush()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, os.path.join(self.path, RUNS)) from None
         self.done.update({result["run"]: result for result in results})
 
     def close(self) -> None:
@@ -141,17 +140,15 @@ def read_runs(path: str) -> tuple[dict[int, Result], int]:
     if not os.path.lexists(name):
         return found, end
     _check_file(name)
-    with open(name, "rb") as file:
-        for count, text in enumerate(file, 1):
-            if not text.endswith(b"\n"):
-                break  # killed in the middle of it
-            try:
-                result = json.loads(text)
-                number = result["run"]
-                if not isinstance(number, int) or number in found:
-                    raise ValueError
-                found[number] = result
-            except (KeyError, TypeError, ValueError, RecursionError):
-                raise SweepError(f"{name}: line {count} does not belong to a sweep") from None
-            end += len(text)
+
+    def add(result: Result) -> None:
+        if not isinstance(result["run"], int) or result["run"] in found:
+            raise ValueError
+        found[result["run"]] = result
+
+    try:
+        for _, place in json_lines(name, add, "a sweep"):
+            end = place
+    except ValueError as error:
+        raise SweepError(f"{name}: {error}") from None
     return found, end

@@ -12,6 +12,7 @@ from hashlib import sha256
 from os.path import join
 from typing import Any
 
+from ..checks import Refused
 from ..data import digest
 from ..files import FILE_NAME
 from ..model import GPTConfig
@@ -25,7 +26,7 @@ TAIL = 10  # the loss of a run is the mean of the last tenth of its steps
 Result = dict[str, Any]
 
 
-class WrongWorker(RuntimeError):
+class WrongWorker(Refused, RuntimeError):
     """A worker that would not give the same results; the message is one line."""
 
 
