@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import checks
+from .errors import Refused
 from .files import FILE_NAME, checkpoint_file, regular_file, replace_file
 from .model import GPTConfig
 from .settings import Settings
@@ -44,7 +45,7 @@ HEADER_LIMIT = 100_000_000  # bytes; the library's own
 Matrices = Mapping[str, "memoryview[float]"]  # name -> rows and columns of doubles
 
 
-class CheckpointError(checks.Refused, ValueError):
+class CheckpointError(Refused, ValueError):
     """A file that is no whole checkpoint, or not one of this run. The message is one line and names the file."""
 
 

@@ -16,10 +16,6 @@ MAX_INTEGER = 10**12  # steps, bytes or parameters: more than anybody can ask fo
 SHOWN = 40  # characters of a refused value
 
 
-class Refused(Exception):
-    """What was asked for cannot be done; the message is one line, which the user of the program gets to see."""
-
-
 def shown(value: object) -> str:
     """A value as a message has it: not too long, and with its type where that says more."""
     try:

@@ -8,6 +8,8 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
+from .errors import naming
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeVar
@@ -36,15 +38,6 @@ def regular_file(path: str) -> os.stat_result | None:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", path)
     return found
-
-
-@contextlib.contextmanager
-def naming(name: str) -> Iterator[None]:
-    """OSErrors inside get this name for their file."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), name) from None
 
 
 def json_lines(path: str, parse: Callable[[Any], T], what: str) -> Iterator[tuple[T, int]]:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from ..checks import Refused
+from ..errors import Refused
 
 __all__ = ["COMMANDS", "Refused", "describe", "note", "printable", "refusing", "silence"]
 

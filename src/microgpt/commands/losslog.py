@@ -9,7 +9,8 @@ from array import array
 from collections.abc import Sequence
 
 from .. import checks
-from ..files import json_lines, naming, regular_file
+from ..errors import naming
+from ..files import json_lines, regular_file
 from . import Refused, refusing
 
 TYPE_CHECKING = False

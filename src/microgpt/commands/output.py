@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from ..files import naming
+from ..errors import naming
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import model, reference
-from ..checks import Refused
+from ..errors import Refused
 from ..model import GPTConfig
 from . import DEPTH, graph
 from .graph import Graph, Pass, clock

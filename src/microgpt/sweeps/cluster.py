@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from ..checks import Refused
+from ..errors import Refused
 from .executors import Engine
 from .runs import Corpus
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ..checks import Refused
-from ..files import FolderLock, json_lines, naming, replace_file
+from ..errors import Refused, naming
+from ..files import FolderLock, json_lines, replace_file
 from ..version import __version__
 from .runs import Corpus, Result, line
 from .space import Space

@@ -12,8 +12,8 @@ from hashlib import sha256
 from os.path import join
 from typing import Any
 
-from ..checks import Refused
 from ..data import digest
+from ..errors import Refused
 from ..files import FILE_NAME
 from ..model import GPTConfig
 from ..tokenizers import TOKENIZERS
