@@ -30,7 +30,7 @@ up before anything has changed, and the function runs in Python, which raises, o
 Thread-safety: one thread records at a time; replays run under the GIL, each in memory of its own.
 """
 cimport cython
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.math cimport isfinite, pow
@@ -123,20 +123,12 @@ cdef class Recording:
 
     Raises NotRecorded with the reason if the graph cannot be replayed bit for bit.
     """
-    cdef Plan *plan
+    cdef Plan plan
+    cdef Memory memory                  # of the plan and of calls
     cdef size_t graph_nodes
     cdef list held                      # the parameters
     cdef public object results          # for recording/: how the results are put together, and ...
     cdef public object rebuild          # ... a function of nothing that gives the one which rebuilds them: see calls.pxi
-
-    def __cinit__(self):
-        self.plan = <Plan *>PyMem_RawCalloc(1, sizeof(Plan))
-        if self.plan == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        if self.plan != NULL:
-            plan_free(self.plan)
 
     def __init__(self, list results, size_t n_tops, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
         cdef Graph graph = Graph()
@@ -144,6 +136,7 @@ cdef class Recording:
         cdef uint32_t *order
         cdef uint32_t c
         cdef list found = []
+        self.memory = Memory()
         self.plan.n_tokens = n_tokens
         if arena.kinds.float_data or arena.kinds.float_grad or arena.kinds.float_ones or (
                 arena.kinds.float_zero or arena.kinds.int_slope):
@@ -168,20 +161,17 @@ cdef class Recording:
             if weight_of(graph, (<Value>value).id) < graph.n_below:
                 (<Choice>found[k]).find_rows(graph)
         order = by_creation(graph, &n)
-        try:
-            self.compile(graph, order, n, tables, found)
-        finally:
-            PyMem_RawFree(order)
+        self.compile(graph, order, n, tables, found)
         self.keep(graph, tables, lookups, found, inputs)
-        set_results(self.plan, graph, results, n_tops)
+        set_results(&self.plan, self.memory, graph, results, n_tops)
         self.graph_nodes = graph.n_events
 
     cdef int compile(self, Graph graph, uint32_t *order, size_t n, list tables, list choices) except -1:
         """The two programs."""
         cdef Slots slots = Slots(graph)
-        cdef Program forward = Program(n), backward = Program(graph.n_events)
+        cdef Program forward = Program(graph.memory, n), backward = Program(graph.memory, graph.n_events)
         cdef Backward events
-        cdef uint32_t *keys
+        cdef uint32_t *keys = <uint32_t *>graph.memory.room(graph.n_cells, sizeof(uint32_t))
         cdef size_t k, n_levels = 0
         slots.give(0)
         for table in tables:
@@ -192,15 +182,9 @@ cdef class Recording:
         for k in range(n):
             find_level(graph, order[k])
             n_levels = max(n_levels, <size_t>graph.cells[order[k]].level + 1)
-        keys = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
-        if keys == NULL:
-            raise MemoryError
-        try:
-            for k in range(n):
-                keys[order[k]] = <uint32_t>graph.cells[order[k]].level * R_COUNT + graph.cells[order[k]].op
-            sort_stable(order, n, keys, n_levels * R_COUNT)
-        finally:
-            PyMem_RawFree(keys)
+        for k in range(n):
+            keys[order[k]] = <uint32_t>graph.cells[order[k]].level * R_COUNT + graph.cells[order[k]].op
+        sort_stable(order, n, keys, n_levels * R_COUNT)
         slots.give_all(order, n)
         for k in range(n):
             draft_forward(graph, forward, order[k])
@@ -213,7 +197,7 @@ cdef class Recording:
         events.draft_all()
         backward.finish(<size_t>slots.n + 1, len(choices))
         self.plan.n_slots = <size_t>slots.n
-        take_program(self.plan, forward, backward)
+        set_programs(&self.plan, self.memory, forward, backward)
         self.set_choices(graph, backward, choices)
         return 0
 
@@ -222,9 +206,7 @@ cdef class Recording:
         cdef Choice choice
         cdef Cell *total
         cdef ChoiceSlots *slots
-        self.plan.choices = <ChoiceSlots *>PyMem_RawCalloc(len(choices) + 1, sizeof(ChoiceSlots))
-        if self.plan.choices == NULL:
-            raise MemoryError
+        self.plan.choices = <ChoiceSlots *>self.memory.zeros(len(choices), sizeof(ChoiceSlots))
         self.plan.n_choices = len(choices)
         for k in range(self.plan.n_choices):
             choice, slots = choices[k], &self.plan.choices[k]
@@ -235,25 +217,20 @@ cdef class Recording:
             slots.first = graph.first_slot(total.a)
             if choice.rows:
                 slots.program = self.plan.backward + backward.row_starts[k]
-                slots.rows = <Instruction *>PyMem_RawMalloc(total.b * sizeof(Instruction))
-                if slots.rows == NULL:
-                    raise MemoryError
-                memcpy(slots.rows, slots.program, total.b * sizeof(Instruction))
+                slots.rows = <Instruction *>copied(self.memory, slots.program, total.b, sizeof(Instruction))
         return 0
 
     cdef int keep(self, Graph graph, list tables, list lookups, list choices, list inputs) except -1:
         """What the plan needs of the graph to run."""
-        cdef Plan *plan = self.plan
+        cdef Plan *plan = &self.plan
         cdef Cell *cell
         cdef size_t k
         cdef uint32_t c
-        set_ranges(plan, graph)
-        set_tables(plan, graph, tables, lookups)
-        set_relocations(plan)
-        plan.initial = <double *>PyMem_RawCalloc(plan.n_slots + 1, sizeof(double))
-        plan.inputs = <Input *>PyMem_RawCalloc(len(inputs) + 1, sizeof(Input))
-        if plan.initial == NULL or plan.inputs == NULL:
-            raise MemoryError
+        set_ranges(plan, self.memory, graph)
+        set_tables(plan, self.memory, graph, tables, lookups)
+        set_relocations(plan, self.memory)
+        plan.initial = <double *>self.memory.zeros(plan.n_slots, sizeof(double))
+        plan.inputs = <Input *>self.memory.zeros(len(inputs), sizeof(Input))
         for k in range(graph.n_sources):
             cell = &graph.cells[graph.sources[k]]
             if cell.op == C_CONST or cell.op == C_CONSTRUCTED:
@@ -269,12 +246,12 @@ cdef class Recording:
     def replay(self, arguments):
         """The results for these Arguments, as Values. None where Python has to compute them, False where the
         parameters have other ints among them than when it was recorded."""
-        cdef Plan *plan = self.plan
+        cdef Plan *plan = &self.plan
         cdef Call *call
         cdef Instance *instance
         if ints_changed(plan):
             return False
-        call = call_begin(plan, (self, arguments))
+        call = call_begin(self, arguments)
         instance = call.instance
         try:
             if not self.read_arguments(instance, arguments.tokens, arguments.numbers):
@@ -289,7 +266,7 @@ cdef class Recording:
             call_leave(call)
 
     cdef bint read_arguments(self, Instance *instance, list tokens, list numbers) except -1:
-        cdef Plan *plan = self.plan
+        cdef Plan *plan = &self.plan
         cdef size_t k
         cdef double number
         for k in range(plan.n_tokens):
@@ -316,7 +293,7 @@ cdef class Recording:
 
     def stats(self):
         """A dict: nodes of the recorded graph, instructions of the two programs, bytes of all memory."""
-        cdef Plan *plan = self.plan
+        cdef Plan *plan = &self.plan
         return {"nodes": self.graph_nodes, "instructions": plan.n_forward + plan.n_backward,
                 "bytes": ((plan.n_forward + plan.n_backward) * sizeof(Instruction)
                           + (1 + 3 * plan.n_instances) * plan.n_slots * sizeof(double)),
@@ -367,23 +344,6 @@ cdef uint32_t weight_of(Graph graph, uint32_t node) except? 0xffffffff:
     return c
 
 
-cdef int set_results(Plan *plan, Graph graph, list results, size_t n_tops) except -1:
-    cdef Cell *cell
-    cdef uint32_t c
-    plan.results = <ResultSlot *>PyMem_RawCalloc(len(results), sizeof(ResultSlot))
-    if plan.results == NULL:
-        raise MemoryError
-    for value in results:
-        c = graph.cell_of((<Value>value).id)
-        cell = &graph.cells[c]
-        if cell.kind == K_UNSURE or (cell.unsure_grad and not cell.float_grad):
-            raise NotRecorded("whether a result or its gradient is an int depends on numbers; multiply it by 1.0")
-        plan.results[plan.n_results] = ResultSlot(cell.slot, cell.kind, not cell.float_grad, c < graph.n_below,
-                                                  plan.n_results < n_tops)
-        plan.n_results += 1
-    return 0
-
-
 cdef int check_held(Graph graph, list results, list powers, list choices) except -1:
     """No Value from inside the graph is held by anybody but the recorder."""
     cdef uint32_t node
@@ -409,48 +369,58 @@ cdef int check_held(Graph graph, list results, list powers, list choices) except
     return 0
 
 
-cdef int take_program(Plan *plan, Program forward, Program backward) except -1:
-    plan.forward, plan.n_forward, forward.instructions = forward.instructions, forward.n_instructions, NULL
-    plan.backward, plan.n_backward, backward.instructions = backward.instructions, backward.n_instructions, NULL
-    plan.lists, forward.lists = forward.lists, NULL
-    plan.relocations = <Relocation *>PyMem_RawCalloc(forward.n_lists + 1, sizeof(Relocation))
-    if plan.relocations == NULL:
-        raise MemoryError
-    plan.n_relocations = forward.n_lists                    # for now: how many entries `lists` has
+cdef int set_results(Plan *plan, Memory memory, Graph graph, list results, size_t n_tops) except -1:
+    cdef Cell *cell
+    cdef uint32_t c
+    plan.results = <ResultSlot *>memory.zeros(len(results), sizeof(ResultSlot))
+    for value in results:
+        c = graph.cell_of((<Value>value).id)
+        cell = &graph.cells[c]
+        if cell.kind == K_UNSURE or (cell.unsure_grad and not cell.float_grad):
+            raise NotRecorded("whether a result or its gradient is an int depends on numbers; multiply it by 1.0")
+        plan.results[plan.n_results] = ResultSlot(cell.slot, cell.kind, not cell.float_grad, c < graph.n_below,
+                                                  plan.n_results < n_tops)
+        plan.n_results += 1
     return 0
 
 
-cdef int set_ranges(Plan *plan, Graph graph) except -1:
+cdef void *copied(Memory memory, const void *array, size_t n, size_t size) except NULL:
+    cdef void *made = memory.room(n, size)
+    memcpy(made, array, n * size)
+    return made
+
+
+cdef int set_programs(Plan *plan, Memory memory, Program forward, Program backward) except -1:
+    plan.n_forward, plan.n_backward, plan.n_lists = forward.n_instructions, backward.n_instructions, forward.n_lists
+    plan.forward = <Instruction *>copied(memory, forward.instructions, plan.n_forward, sizeof(Instruction))
+    plan.backward = <Instruction *>copied(memory, backward.instructions, plan.n_backward, sizeof(Instruction))
+    plan.lists = <int32_t *>copied(memory, forward.lists, plan.n_lists, sizeof(int32_t))
+    return 0
+
+
+cdef int set_ranges(Plan *plan, Memory memory, Graph graph) except -1:
     """Parameters in the order of their slots, joined where they are neighbours in the arena too."""
-    cdef uint32_t *by_slot = <uint32_t *>PyMem_RawCalloc(plan.n_slots + 1, sizeof(uint32_t))
+    cdef uint32_t *by_slot = <uint32_t *>graph.memory.zeros(plan.n_slots, sizeof(uint32_t))
     cdef size_t k
     cdef Cell *cell
     cdef Range *last = NULL
     cdef Range following
-    cdef Range *shrunk
-    plan.ranges = <Range *>PyMem_RawCalloc(graph.n_sources + 1, sizeof(Range))
-    try:
-        if by_slot == NULL or plan.ranges == NULL:
-            raise MemoryError
-        for k in range(graph.n_sources):
-            if graph.cells[graph.sources[k]].op == C_PARAM:
-                by_slot[graph.cells[graph.sources[k]].slot] = graph.sources[k]
-        for k in range(plan.n_slots):
-            cell = &graph.cells[by_slot[k]]
-            if cell.op != C_PARAM:
-                continue
-            following = Range(cell.node, cell.slot, 1, cell.kind == K_INT, cell.uses != 0, not cell.float_grad)
-            if last != NULL and follows(last, &following):
-                last.n += 1
-                continue
-            last = &plan.ranges[plan.n_ranges]
-            last[0] = following
-            plan.n_ranges += 1
-    finally:
-        PyMem_RawFree(by_slot)
-    shrunk = <Range *>PyMem_RawRealloc(plan.ranges, (plan.n_ranges + 1) * sizeof(Range))
-    if shrunk != NULL:
-        plan.ranges = shrunk
+    cdef Range *ranges = <Range *>graph.memory.room(graph.n_sources, sizeof(Range))
+    for k in range(graph.n_sources):
+        if graph.cells[graph.sources[k]].op == C_PARAM:
+            by_slot[graph.cells[graph.sources[k]].slot] = graph.sources[k]
+    for k in range(plan.n_slots):
+        cell = &graph.cells[by_slot[k]]
+        if cell.op != C_PARAM:
+            continue
+        following = Range(cell.node, cell.slot, 1, cell.kind == K_INT, cell.uses != 0, not cell.float_grad)
+        if last != NULL and follows(last, &following):
+            last.n += 1
+            continue
+        last = &ranges[plan.n_ranges]
+        last[0] = following
+        plan.n_ranges += 1
+    plan.ranges = <Range *>copied(memory, ranges, plan.n_ranges, sizeof(Range))
     return 0
 
 
@@ -460,22 +430,18 @@ cdef bint follows(const Range *last, const Range *following) noexcept:
             and following.keeps_ints == last.keeps_ints)
 
 
-cdef int set_tables(Plan *plan, Graph graph, list tables, list lookups) except -1:
+cdef int set_tables(Plan *plan, Memory memory, Graph graph, list tables, list lookups) except -1:
     cdef size_t k
     cdef uint32_t c, column
     cdef size_t i
     cdef Table table
-    plan.tables = <TableSlots *>PyMem_RawCalloc(len(tables) + 1, sizeof(TableSlots))
-    plan.lookups = <Lookup *>PyMem_RawCalloc(len(lookups) + 1, sizeof(Lookup))
-    plan.looked_up = <uint32_t *>PyMem_RawCalloc(sum(len(values) for _, _, values in lookups) + 1, sizeof(uint32_t))
-    if plan.tables == NULL or plan.lookups == NULL or plan.looked_up == NULL:
-        raise MemoryError
-    for k in range(<size_t>len(tables)):
+    plan.n_tables, plan.n_lookups = len(tables), len(lookups)
+    plan.tables = <TableSlots *>memory.zeros(plan.n_tables, sizeof(TableSlots))
+    plan.lookups = <Lookup *>memory.zeros(plan.n_lookups, sizeof(Lookup))
+    plan.looked_up = <uint32_t *>memory.zeros(sum(len(values) for _, _, values in lookups), sizeof(uint32_t))
+    for k in range(plan.n_tables):
         table = tables[k]
-        plan.tables[k].nodes = <uint32_t *>PyMem_RawMalloc((<size_t>table.n_rows * table.n_columns + 1) * sizeof(uint32_t))
-        plan.n_tables = k + 1
-        if plan.tables[k].nodes == NULL:
-            raise MemoryError
+        plan.tables[k].nodes = <uint32_t *>memory.zeros(<size_t>table.n_rows * table.n_columns, sizeof(uint32_t))
         plan.tables[k].first, plan.tables[k].n_rows = table.first_slot, table.n_rows
         plan.tables[k].n_columns = table.n_columns
         i = 0
@@ -490,49 +456,43 @@ cdef int set_tables(Plan *plan, Graph graph, list tables, list lookups) except -
             if graph.cells[c].uses != 0:
                 plan.looked_up[plan.n_looked_up] = <uint32_t>(k << 12) | column
                 plan.n_looked_up += 1
-    plan.n_lookups = len(lookups)
     return 0
 
 
-cdef inline size_t relocate_later(Plan *plan, int32_t *operand, size_t n, bint counting) noexcept:
-    """Note that a token chooses this operand, if it does. Returns the new number of such operands."""
+cdef int relocate_later(Plan *plan, Memory memory, int32_t *operand) except -1:
+    """Note that a token chooses this operand, if it does."""
     cdef int32_t virtual_slot = operand[0]
+    cdef Relocation *relocation
     if virtual_slot < VIRTUAL:
-        return n
-    if not counting:
-        plan.relocations[n].operand = operand
-        if virtual_slot >= CHOSEN:
-            plan.relocations[n].lookup, plan.relocations[n].column = <uint32_t>(virtual_slot - CHOSEN) >> 1, -1
-        else:
-            plan.relocations[n].lookup = <uint32_t>(virtual_slot - VIRTUAL) // ROW_WIDTH
-            plan.relocations[n].column = (virtual_slot - VIRTUAL) % ROW_WIDTH
-    return n + 1
+        return 0
+    plan.relocations = <Relocation *>grown(memory, plan.relocations, &plan.relocations_capacity, plan.n_relocations + 1,
+                                           sizeof(Relocation))
+    relocation = &plan.relocations[plan.n_relocations]
+    plan.n_relocations += 1
+    relocation.operand = operand
+    if virtual_slot >= CHOSEN:
+        relocation.lookup, relocation.column = <uint32_t>(virtual_slot - CHOSEN) >> 1, -1
+    else:
+        relocation.lookup = <uint32_t>(virtual_slot - VIRTUAL) // ROW_WIDTH
+        relocation.column = (virtual_slot - VIRTUAL) % ROW_WIDTH
+    return 0
 
 
-cdef size_t relocate_program(Plan *plan, Instruction *program, size_t size, size_t n, bint counting) noexcept:
+cdef int relocate_program(Plan *plan, Memory memory, Instruction *program, size_t size) except -1:
     cdef size_t k
     for k in range(size):
-        n = relocate_later(plan, &program[k].a, n, counting)
-        n = relocate_later(plan, &program[k].b, n, counting)
-    return n
+        relocate_later(plan, memory, &program[k].a)
+        relocate_later(plan, memory, &program[k].b)
+    return 0
 
 
-cdef int set_relocations(Plan *plan) except -1:
-    cdef size_t n_lists = plan.n_relocations, n = 0, k
-    cdef size_t pass_number, choice
-    for pass_number in range(2):
-        n = relocate_program(plan, plan.forward, plan.n_forward, 0, pass_number == 0)
-        n = relocate_program(plan, plan.backward, plan.n_backward, n, pass_number == 0)
-        for choice in range(plan.n_choices):
-            if plan.choices[choice].rows != NULL:
-                n = relocate_program(plan, plan.choices[choice].rows, plan.choices[choice].n, n, pass_number == 0)
-        for k in range(n_lists):
-            n = relocate_later(plan, &plan.lists[k], n, pass_number == 0)
-        if pass_number == 0:
-            PyMem_RawFree(plan.relocations)
-            plan.relocations = <Relocation *>PyMem_RawCalloc(n + 1, sizeof(Relocation))
-            if plan.relocations == NULL:
-                plan.n_relocations = 0
-                raise MemoryError
-    plan.n_relocations = n
+cdef int set_relocations(Plan *plan, Memory memory) except -1:
+    cdef size_t k
+    relocate_program(plan, memory, plan.forward, plan.n_forward)
+    relocate_program(plan, memory, plan.backward, plan.n_backward)
+    for k in range(plan.n_choices):
+        if plan.choices[k].rows != NULL:
+            relocate_program(plan, memory, plan.choices[k].rows, plan.choices[k].n)
+    for k in range(plan.n_lists):
+        relocate_later(plan, memory, &plan.lists[k])
     return 0

@@ -27,17 +27,10 @@ cdef class Backward:
         for table in tables:
             columns.append(n)
             n += (<Table>table).n_columns
-        self.gradient = <uint32_t *>PyMem_RawMalloc(n * sizeof(uint32_t))
-        self.last = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
-        self.touched = <uint32_t *>PyMem_RawCalloc(n, sizeof(uint32_t))
-        if self.gradient == NULL or self.last == NULL or self.touched == NULL:
-            raise MemoryError
+        self.gradient = <uint32_t *>graph.memory.room(n, sizeof(uint32_t))
+        self.last = <uint32_t *>graph.memory.zeros(n, sizeof(uint32_t))
+        self.touched = <uint32_t *>graph.memory.zeros(n, sizeof(uint32_t))
         self.set_gradients(columns)
-
-    def __dealloc__(self):
-        PyMem_RawFree(self.gradient)
-        PyMem_RawFree(self.last)
-        PyMem_RawFree(self.touched)
 
     # ---- when -------------------------------------------------------------------------------------------------------------
 

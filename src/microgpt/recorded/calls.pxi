@@ -34,17 +34,12 @@ ctypedef struct Call:
     Result *results                     # in the same allocation
 
 
-cdef Instance *instance_take(Plan *plan) except NULL:
+cdef Instance *instance_take(Plan *plan, Memory memory) except NULL:
     cdef Instance *instance = plan.free
     if instance == NULL:
-        instance = <Instance *>PyMem_RawCalloc(1, sizeof(Instance))
-        if instance == NULL:
-            raise MemoryError
-        instance.value = <double *>PyMem_RawCalloc(3 * plan.n_slots, sizeof(double))
-        instance.tokens = <int64_t *>PyMem_RawMalloc((plan.n_tokens + 1) * sizeof(int64_t))
-        if instance.value == NULL or instance.tokens == NULL:
-            instance_free(instance)
-            raise MemoryError
+        instance = <Instance *>memory.zeros(1, sizeof(Instance))
+        instance.value = <double *>memory.zeros(3 * plan.n_slots, sizeof(double))
+        instance.tokens = <int64_t *>memory.zeros(plan.n_tokens, sizeof(int64_t))
         instance.deriv = instance.value + plan.n_slots
         instance.grad = instance.deriv + plan.n_slots
         memcpy(instance.value, plan.initial, plan.n_slots * sizeof(double))
@@ -56,12 +51,6 @@ cdef Instance *instance_take(Plan *plan) except NULL:
     return instance
 
 
-cdef void instance_free(Instance *instance) noexcept:
-    PyMem_RawFree(instance.value)
-    PyMem_RawFree(instance.tokens)
-    PyMem_RawFree(instance)
-
-
 cdef void instance_return(Call *call) noexcept nogil:
     """Another call may use it. The parameters' numbers stay until they are other ones."""
     if call.has_instance:
@@ -70,17 +59,15 @@ cdef void instance_return(Call *call) noexcept nogil:
         call.plan.free = call.instance
 
 
-cdef Call *call_begin(Plan *plan, object source) except NULL:
+cdef Call *call_begin(Recording recording, object arguments) except NULL:
+    cdef Plan *plan = &recording.plan
+    cdef Instance *instance = instance_take(plan, recording.memory)
     cdef Call *call = <Call *>PyMem_RawCalloc(1, sizeof(Call) + plan.n_results * sizeof(Result))
     cdef size_t k
     if call == NULL:
-        raise MemoryError
-    try:
-        call.instance = instance_take(plan)
-    except BaseException:
-        PyMem_RawFree(call)
-        raise
-    call.plan, call.has_instance, call.n_users = plan, True, 1
+        raise MemoryError                                   # the instance goes with the recording
+    call.plan, call.instance, call.has_instance, call.n_users = plan, instance, True, 1
+    source = recording, arguments
     Py_INCREF(source)
     call.source, call.results = <PyObject *>source, <Result *>(call + 1)
     for k in range(plan.n_results):
@@ -277,9 +264,8 @@ cdef int propagate_again(Call *call) except -1:
     cdef int status
     cdef Result *root = call.results
     cdef double *grads = call.instance.grad
-    cdef uint8_t *int_grads = <uint8_t *>PyMem_RawMalloc(plan.n_slots + 1)
-    if int_grads == NULL:
-        raise MemoryError
+    cdef Memory memory = Memory()
+    cdef uint8_t *int_grads = <uint8_t *>memory.zeros(plan.n_slots, 1)
     for k in range(plan.n_ranges):
         span = &plan.ranges[k]
         memcpy(grads + span.slot, numbers_at(span.node) + GRAD, span.n * sizeof(double))
@@ -292,7 +278,6 @@ cdef int propagate_again(Call *call) except -1:
         span = &plan.ranges[k]
         memcpy(numbers_at(span.node) + GRAD, grads + span.slot, span.n * sizeof(double))
         memcpy(int_grads_at(span.node), int_grads + span.slot, span.n)
-    PyMem_RawFree(int_grads)
     if status < 0:
         raise MemoryError
     return 0

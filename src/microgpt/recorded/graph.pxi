@@ -81,13 +81,38 @@ class NotRecorded(Exception):
         self.target = target
 
 
-cdef inline void *grown(void *array, size_t *capacity, size_t needed, size_t size) except? NULL:
+@cython.final
+cdef class Memory:
+    """Arrays that go when this goes."""
+    cdef void **last                    # allocations, linked: the first 16 bytes of each
+
+    def __dealloc__(self):
+        cdef void **piece
+        while self.last != NULL:
+            piece = self.last
+            self.last = <void **>piece[0]
+            PyMem_RawFree(piece)
+
+    cdef void *room(self, size_t n, size_t size) except NULL:
+        """For n items of so many bytes."""
+        cdef void **piece = <void **>PyMem_RawMalloc(16 + n * size)
+        if piece == NULL:
+            raise MemoryError
+        piece[0], self.last = self.last, piece
+        return <char *>piece + 16
+
+    cdef void *zeros(self, size_t n, size_t size) except NULL:
+        return memset(self.room(n, size), 0, n * size)
+
+
+cdef inline void *grown(Memory memory, void *array, size_t *capacity, size_t needed, size_t size) except? NULL:
+    """The array, or a larger one with what it holds, so that it has room for `needed` items."""
     cdef void *larger
     if needed <= capacity[0]:
         return array
-    larger = PyMem_RawRealloc(array, (2 * needed + 64) * size)
-    if larger == NULL:
-        raise MemoryError
+    larger = memory.room(2 * needed + 64, size)
+    if array != NULL:
+        memcpy(larger, array, capacity[0] * size)
     capacity[0] = 2 * needed + 64
     return larger
 
@@ -95,6 +120,7 @@ cdef inline void *grown(void *array, size_t *capacity, size_t needed, size_t siz
 @cython.final
 cdef class Graph:
     """Cells, vectors and events, read from the arena."""
+    cdef Memory memory                  # of these and of all that is made from them
     cdef Cell *cells
     cdef size_t n_cells, cells_capacity
     cdef uint32_t *sources              # cells that no instruction computes, and R_MAX
@@ -123,29 +149,15 @@ cdef class Graph:
 
     def __cinit__(self):
         self.n_blocks = arena.capacity
-        self.by_block = <uint32_t **>PyMem_RawCalloc(self.n_blocks, sizeof(uint32_t *))
-        if self.by_block == NULL:
-            raise MemoryError
+        self.memory = Memory()
+        self.by_block = <uint32_t **>self.memory.zeros(self.n_blocks, sizeof(uint32_t *))
         self.held, self.inner = [], []
         self.new_source(0, C_CONST)                          # cell 0 is 0.0
 
-    def __dealloc__(self):
-        cdef uint32_t number
-        if self.by_block != NULL:
-            for number in range(self.n_blocks):
-                PyMem_RawFree(self.by_block[number])
-        PyMem_RawFree(self.by_block)
-        PyMem_RawFree(self.cells)
-        PyMem_RawFree(self.sources)
-        PyMem_RawFree(self.vectors)
-        PyMem_RawFree(self.operands)
-        PyMem_RawFree(self.local_grads)
-        PyMem_RawFree(self.events)
-
     cdef int reserve(self, size_t n) except -1:
         """Room for n more cells and events."""
-        self.cells = <Cell *>grown(self.cells, &self.cells_capacity, self.n_cells + n, sizeof(Cell))
-        self.events = <Event *>grown(self.events, &self.events_capacity, self.n_events + n, sizeof(Event))
+        self.cells = <Cell *>grown(self.memory, self.cells, &self.cells_capacity, self.n_cells + n, sizeof(Cell))
+        self.events = <Event *>grown(self.memory, self.events, &self.events_capacity, self.n_events + n, sizeof(Event))
         return 0
 
     cdef inline uint32_t next_cell(self, uint32_t node, uint8_t op) except? 0xffffffff:
@@ -166,7 +178,7 @@ cdef class Graph:
         return c
 
     cdef int add_source(self, uint32_t c) except -1:
-        self.sources = <uint32_t *>grown(self.sources, &self.sources_capacity, self.n_sources + 1, sizeof(uint32_t))
+        self.sources = <uint32_t *>grown(self.memory, self.sources, &self.sources_capacity, self.n_sources + 1, sizeof(uint32_t))
         self.sources[self.n_sources] = c
         self.n_sources += 1
         return 0
@@ -174,9 +186,7 @@ cdef class Graph:
     cdef inline uint32_t *place_of(self, uint32_t node) except NULL:
         cdef uint32_t **cells = &self.by_block[node >> BLOCK_BITS]
         if cells[0] == NULL:
-            cells[0] = <uint32_t *>PyMem_RawMalloc(BLOCK_NODES * sizeof(uint32_t))
-            if cells[0] == NULL:
-                raise MemoryError
+            cells[0] = <uint32_t *>self.memory.room(BLOCK_NODES, sizeof(uint32_t))
             memset(cells[0], 0xff, BLOCK_NODES * sizeof(uint32_t))
         return &cells[0][node & PLACE_MASK]
 
@@ -218,7 +228,7 @@ cdef class Graph:
 
     cdef uint32_t *next_operands(self, size_t n) except NULL:
         """Room for so many, which become a vector by `take_vector`."""
-        self.operands = <uint32_t *>grown(self.operands, &self.operands_capacity, self.n_operands + n, sizeof(uint32_t))
+        self.operands = <uint32_t *>grown(self.memory, self.operands, &self.operands_capacity, self.n_operands + n, sizeof(uint32_t))
         return self.operands + self.n_operands
 
     cdef uint32_t take_vector(self, uint32_t n, bint of_dots) except? 0xffffffff:
@@ -230,7 +240,7 @@ cdef class Graph:
             for k in range(n):
                 self.cells[operands[k]].uses -= 1
             return known - 1
-        self.vectors = <Vector *>grown(self.vectors, &self.vectors_capacity, self.n_vectors + 1, sizeof(Vector))
+        self.vectors = <Vector *>grown(self.memory, self.vectors, &self.vectors_capacity, self.n_vectors + 1, sizeof(Vector))
         self.vectors[self.n_vectors] = Vector(<uint32_t>self.n_operands, n, -1, NONE_YET, 0, False, of_dots, False)
         self.n_operands += n
         self.n_vectors += 1
@@ -309,7 +319,7 @@ cdef class Graph:
                 has_ints = has_ints or operands.is_int[k]
         if has_ints:
             raise NotRecorded("a Value made by hand has ints as local gradients; write them as floats")
-        self.local_grads = <double *>grown(self.local_grads, &self.local_grads_capacity, self.n_local_grads + n, sizeof(double))
+        self.local_grads = <double *>grown(self.memory, self.local_grads, &self.local_grads_capacity, self.n_local_grads + n, sizeof(double))
         memcpy(self.local_grads + self.n_local_grads, local_grads, n * sizeof(double))
         k = self.read_vector(ids, False, n, False)
         self.cells[c].op, self.cells[c].number = C_CONSTRUCTED, block.numbers[place]
@@ -491,7 +501,7 @@ def tops(list values):
     cdef size_t n
     cdef uint32_t node
     cdef set below = set()
-    for value in sorted(values, key=where, reverse=True):
+    for value in sorted(values, key=where, reverse=True) if len(values) > 1 else ():
         if (<Value>value).id not in below:
             n = walk((<Value>value).id)
             for other in values:

@@ -48,6 +48,7 @@ ctypedef struct Plan:
     Instruction *backward
     size_t n_forward, n_backward
     int32_t *lists
+    size_t n_lists
     double *initial                     # values of constants
     size_t n_slots
     ResultSlot *results                 # the root first
@@ -55,7 +56,7 @@ ctypedef struct Plan:
     Range *ranges
     size_t n_ranges
     Relocation *relocations
-    size_t n_relocations
+    size_t n_relocations, relocations_capacity
     Lookup *lookups
     size_t n_lookups
     uint32_t *looked_up                 # cells of rows that are used: lookup << 12 | column
@@ -76,33 +77,6 @@ cdef enum:
     FORM_PLAIN                          # the number itself
     FORM_MINUS                          # -number
     FORM_INVERSE                        # number ** -1
-
-
-cdef void plan_free(Plan *plan) noexcept:
-    """No call is alive, since each keeps its recording."""
-    cdef Instance *instance
-    cdef size_t k
-    while plan.free != NULL:
-        instance = plan.free
-        plan.free = instance.next
-        instance_free(instance)
-    for k in range(plan.n_choices):
-        PyMem_RawFree(plan.choices[k].rows)
-    for k in range(plan.n_tables):
-        PyMem_RawFree(plan.tables[k].nodes)
-    PyMem_RawFree(plan.forward)
-    PyMem_RawFree(plan.backward)
-    PyMem_RawFree(plan.lists)
-    PyMem_RawFree(plan.initial)
-    PyMem_RawFree(plan.ranges)
-    PyMem_RawFree(plan.relocations)
-    PyMem_RawFree(plan.lookups)
-    PyMem_RawFree(plan.looked_up)
-    PyMem_RawFree(plan.tables)
-    PyMem_RawFree(plan.choices)
-    PyMem_RawFree(plan.inputs)
-    PyMem_RawFree(plan.results)
-    PyMem_RawFree(plan)
 
 
 # ---- tokens ---------------------------------------------------------------------------------------------------------------

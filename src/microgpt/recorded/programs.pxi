@@ -14,6 +14,7 @@ ctypedef struct Draft:                  # an instruction, and where it goes
 
 @cython.final
 cdef class Program:
+    cdef Memory memory
     cdef Draft *drafts
     cdef size_t n, capacity
     cdef int32_t *lists
@@ -24,21 +25,16 @@ cdef class Program:
     cdef size_t *row_starts             # by choice: where its rows stand
     cdef size_t first_dot               # of those side by side that are appended now
 
-    def __cinit__(self, size_t expected):
-        self.drafts = <Draft *>grown(NULL, &self.capacity, expected, sizeof(Draft))
-
-    def __dealloc__(self):
-        PyMem_RawFree(self.drafts)
-        PyMem_RawFree(self.lists)
-        PyMem_RawFree(self.instructions)
-        PyMem_RawFree(self.row_starts)
+    def __cinit__(self, Memory memory, size_t expected):
+        self.memory = memory
+        self.drafts = <Draft *>grown(memory, NULL, &self.capacity, expected, sizeof(Draft))
 
     cdef Draft *add(self, int32_t op, int32_t n, int32_t out, int32_t a, int32_t b, double number, uint32_t level) except NULL:
         cdef Draft *draft
         if n >= MOST_TERMS:
             raise NotRecorded("a sum has more than 16 million terms")
         if self.n == self.capacity:
-            self.drafts = <Draft *>grown(self.drafts, &self.capacity, self.n + 1, sizeof(Draft))
+            self.drafts = <Draft *>grown(self.memory, self.drafts, &self.capacity, self.n + 1, sizeof(Draft))
         draft = &self.drafts[self.n]
         draft.instruction.op, draft.instruction.n, draft.instruction.out = op, n, out
         draft.instruction.a, draft.instruction.b, draft.instruction.number = a, b, number
@@ -49,32 +45,26 @@ cdef class Program:
         return draft
 
     cdef int add_to_list(self, int32_t slot) except -1:
-        self.lists = <int32_t *>grown(self.lists, &self.lists_capacity, self.n_lists + 1, sizeof(int32_t))
+        self.lists = <int32_t *>grown(self.memory, self.lists, &self.lists_capacity, self.n_lists + 1, sizeof(int32_t))
         self.lists[self.n_lists] = slot
         self.n_lists += 1
         return 0
 
     cdef int finish(self, size_t n_slots, size_t n_choices) except -1:
         """Sort the drafts by level, operation and slot, and join neighbours of one operation to one instruction."""
-        cdef uint32_t *order = <uint32_t *>PyMem_RawMalloc((self.n + 1) * sizeof(uint32_t))
-        cdef uint32_t *keys = <uint32_t *>PyMem_RawMalloc((self.n + 1) * sizeof(uint32_t))
+        cdef uint32_t *order = <uint32_t *>self.memory.room(self.n, sizeof(uint32_t))
+        cdef uint32_t *keys = <uint32_t *>self.memory.room(self.n, sizeof(uint32_t))
         cdef size_t k
-        try:
-            self.instructions = <Instruction *>PyMem_RawMalloc((self.n + 1) * sizeof(Instruction))
-            self.row_starts = <size_t *>PyMem_RawCalloc(n_choices + 1, sizeof(size_t))
-            if order == NULL or keys == NULL or self.instructions == NULL or self.row_starts == NULL:
-                raise MemoryError
-            for k in range(self.n):
-                order[k], keys[k] = <uint32_t>k, <uint32_t>self.drafts[k - self.drafts[k].row].instruction.out
-            sort_stable(order, self.n, keys, n_slots)
-            for k in range(self.n):
-                keys[k] = self.drafts[k].level * R_COUNT + <uint32_t>self.drafts[k].instruction.op
-            sort_stable(order, self.n, keys, <size_t>self.n_levels * R_COUNT)
-            for k in range(self.n):
-                self.append(&self.drafts[order[k]], k > 0 and keys[order[k]] == keys[order[k - 1]])
-        finally:
-            PyMem_RawFree(order)
-            PyMem_RawFree(keys)
+        self.instructions = <Instruction *>self.memory.room(self.n, sizeof(Instruction))
+        self.row_starts = <size_t *>self.memory.zeros(n_choices, sizeof(size_t))
+        for k in range(self.n):
+            order[k], keys[k] = <uint32_t>k, <uint32_t>self.drafts[k - self.drafts[k].row].instruction.out
+        sort_stable(order, self.n, keys, n_slots)
+        for k in range(self.n):
+            keys[k] = self.drafts[k].level * R_COUNT + <uint32_t>self.drafts[k].instruction.op
+        sort_stable(order, self.n, keys, <size_t>self.n_levels * R_COUNT)
+        for k in range(self.n):
+            self.append(&self.drafts[order[k]], k > 0 and keys[order[k]] == keys[order[k - 1]])
         return 0
 
     cdef int append(self, Draft *draft, bint same) except -1:

@@ -8,10 +8,8 @@ ctypedef struct Order:                  # cells sorted by level and operation
 
 cdef uint32_t *by_creation(Graph graph, size_t *n) except NULL:
     """The cells that an instruction computes, in the order in which their nodes were made, operands first."""
-    cdef uint32_t *order = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
+    cdef uint32_t *order = <uint32_t *>graph.memory.room(graph.n_cells, sizeof(uint32_t))
     cdef uint32_t number, place, c
-    if order == NULL:
-        raise MemoryError
     blocks = sorted((block_of(arena, number << BLOCK_BITS).serial, number)
                     for number in range(0, graph.n_blocks, 2) if graph.by_block[number] != NULL)
     n[0] = 0
@@ -64,13 +62,10 @@ cdef void find_level(Graph graph, uint32_t c) noexcept:
 
 cdef int sort_stable(uint32_t *items, size_t n, const uint32_t *keys, size_t n_keys) except -1:
     """Sort items by keys[item]."""
-    cdef size_t *starts = <size_t *>PyMem_RawCalloc(n_keys + 1, sizeof(size_t))
-    cdef uint32_t *sorted_items = <uint32_t *>PyMem_RawMalloc((n + 1) * sizeof(uint32_t))
+    cdef Memory memory = Memory()
+    cdef size_t *starts = <size_t *>memory.zeros(n_keys + 1, sizeof(size_t))
+    cdef uint32_t *sorted_items = <uint32_t *>memory.room(n, sizeof(uint32_t))
     cdef size_t k
-    if starts == NULL or sorted_items == NULL:
-        PyMem_RawFree(starts)
-        PyMem_RawFree(sorted_items)
-        raise MemoryError
     for k in range(n):
         starts[keys[items[k]] + 1] += 1
     for k in range(n_keys):
@@ -79,8 +74,6 @@ cdef int sort_stable(uint32_t *items, size_t n, const uint32_t *keys, size_t n_k
         sorted_items[starts[keys[items[k]]]] = items[k]
         starts[keys[items[k]]] += 1
     memcpy(items, sorted_items, n * sizeof(uint32_t))
-    PyMem_RawFree(starts)
-    PyMem_RawFree(sorted_items)
     return 0
 
 
@@ -113,30 +106,24 @@ cdef class Slots:
     cdef int give_all(self, const uint32_t *sorted_cells, size_t n) except -1:
         """Elements of tables have theirs. Then the longest sums choose, then the rest in the order of computing."""
         cdef Graph graph = self.graph
-        cdef uint32_t *longest = <uint32_t *>PyMem_RawMalloc((n + 1) * sizeof(uint32_t))
-        cdef uint32_t *keys = <uint32_t *>PyMem_RawMalloc((graph.n_cells + 1) * sizeof(uint32_t))
+        cdef uint32_t *longest = <uint32_t *>graph.memory.room(n, sizeof(uint32_t))
+        cdef uint32_t *keys = <uint32_t *>graph.memory.room(graph.n_cells, sizeof(uint32_t))
         cdef size_t n_sums = 0, k
         cdef uint32_t most = 0
-        try:
-            if longest == NULL or keys == NULL:
-                raise MemoryError
-            for k in range(n):
-                if graph.cells[sorted_cells[k]].op == R_DOT or graph.cells[sorted_cells[k]].op == R_SUM:
-                    longest[n_sums] = sorted_cells[k]
-                    n_sums += 1
-                    most = max(most, graph.cells[sorted_cells[k]].b)
-            for k in range(n_sums):
-                keys[longest[k]] = most - graph.cells[longest[k]].b
-            sort_stable(longest, n_sums, keys, most + 1)
-            for k in range(n_sums):
-                self.give_vector(graph.cells[longest[k]].a)
-                if graph.cells[longest[k]].op == R_DOT:
-                    self.give_vector(graph.cells[longest[k]].right)
-            for k in range(graph.n_sources):
-                self.give(graph.sources[k])
-            for k in range(n):
-                self.give(sorted_cells[k])
-        finally:
-            PyMem_RawFree(longest)
-            PyMem_RawFree(keys)
+        for k in range(n):
+            if graph.cells[sorted_cells[k]].op == R_DOT or graph.cells[sorted_cells[k]].op == R_SUM:
+                longest[n_sums] = sorted_cells[k]
+                n_sums += 1
+                most = max(most, graph.cells[sorted_cells[k]].b)
+        for k in range(n_sums):
+            keys[longest[k]] = most - graph.cells[longest[k]].b
+        sort_stable(longest, n_sums, keys, most + 1)
+        for k in range(n_sums):
+            self.give_vector(graph.cells[longest[k]].a)
+            if graph.cells[longest[k]].op == R_DOT:
+                self.give_vector(graph.cells[longest[k]].right)
+        for k in range(graph.n_sources):
+            self.give(graph.sources[k])
+        for k in range(n):
+            self.give(sorted_cells[k])
         return 0

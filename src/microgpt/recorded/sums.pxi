@@ -87,22 +87,17 @@ cdef int take_factors(Graph graph, Cell *total, const uint32_t *products, uint32
 
 
 cdef int find_sums(Graph graph) except -1:
-    cdef uint32_t *chains = <uint32_t *>PyMem_RawMalloc((graph.n_events + 1) * sizeof(uint32_t))
+    cdef uint32_t *chains = <uint32_t *>graph.memory.room(graph.n_events + 1, sizeof(uint32_t))
     cdef size_t i, n = 0
     cdef uint32_t c
-    if chains == NULL:
-        raise MemoryError
-    try:
-        for i in range(graph.n_events):
-            c = graph.events[i].cell
-            if graph.cells[c].op == R_ADD:
-                if not chain_goes_on(graph, c):
-                    chain_begins(graph, c)
-                chains[n] = c
-                n += graph.cells[c].link != 0
-        for i in range(n):
-            if not graph.cells[chains[i]].extended and graph.cells[chains[i]].op == R_ADD:
-                make_sum(graph, chains[i])
-    finally:
-        PyMem_RawFree(chains)
+    for i in range(graph.n_events):
+        c = graph.events[i].cell
+        if graph.cells[c].op == R_ADD:
+            if not chain_goes_on(graph, c):
+                chain_begins(graph, c)
+            chains[n] = c
+            n += graph.cells[c].link != 0
+    for i in range(n):
+        if not graph.cells[chains[i]].extended and graph.cells[chains[i]].op == R_ADD:
+            make_sum(graph, chains[i])
     return 0
