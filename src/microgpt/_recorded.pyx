@@ -349,14 +349,7 @@ cdef int check_held(Graph graph, list results, list powers, list choices) except
     cdef uint32_t node
     cdef PyObject *handle
     cdef dict ours = {}
-    cdef tuple pair
-    for pair in powers:
-        node = (<Value>pair[0]).id
-        ours[node] = ours.get(node, 0) + 1
-    for pair in choices:
-        node = (<Value>pair[1]).id
-        ours[node] = ours.get(node, 0) + 1
-    for value in results:
+    for value in [*results, *[value for value, _ in powers], *[value for _, value in choices]]:
         node = (<Value>value).id
         ours[node] = ours.get(node, 0) + 1
     value = None

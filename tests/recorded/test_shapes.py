@@ -71,6 +71,14 @@ class Classifier:
         weights = softmax([each * 2.0 for each in self.logits()])
         return weights[target].log() * self.x[0]
 
+    def another_weight(self, target: int) -> Value:
+        weights = softmax(self.logits())
+        return weights[target].log() * self.x[0] + weights[0]
+
+    def all_weights(self, target: int) -> Value:
+        weights = softmax(self.logits())
+        return weights[target].log() + sum(w * x for w, x in zip(weights, self.x))
+
 
 WAYS = [name for name in vars(Classifier) if name not in ("__init__", "logits") and not name.startswith("__")]
 

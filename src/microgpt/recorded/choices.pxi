@@ -47,8 +47,8 @@ cdef class Choice:
             raise cannot_choose(self.token)
         exponential, inverse = cells[weight].a, cells[weight].b
         self.total = cells[inverse].a
-        if cells[self.total].op != R_SUM or cells[self.total].uses != 1 or cells[weight].choice != 0:
-            raise NotRecorded("a softmax is used by a token and in another way as well; call it twice", target=self.token)
+        if cells[self.total].op != R_SUM or cells[self.total].uses != 1 or cells[inverse].uses != 1:
+            raise cannot_choose(self.token)
         self.number = cells[weight].choice = number
         self.chosen = NONE
         for k in range(cells[self.total].b):

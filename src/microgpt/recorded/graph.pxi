@@ -228,7 +228,8 @@ cdef class Graph:
 
     cdef uint32_t *next_operands(self, size_t n) except NULL:
         """Room for so many, which become a vector by `take_vector`."""
-        self.operands = <uint32_t *>grown(self.memory, self.operands, &self.operands_capacity, self.n_operands + n, sizeof(uint32_t))
+        self.operands = <uint32_t *>grown(self.memory, self.operands, &self.operands_capacity, self.n_operands + n,
+                                          sizeof(uint32_t))
         return self.operands + self.n_operands
 
     cdef uint32_t take_vector(self, uint32_t n, bint of_dots) except? 0xffffffff:
@@ -319,7 +320,8 @@ cdef class Graph:
                 has_ints = has_ints or operands.is_int[k]
         if has_ints:
             raise NotRecorded("a Value made by hand has ints as local gradients; write them as floats")
-        self.local_grads = <double *>grown(self.memory, self.local_grads, &self.local_grads_capacity, self.n_local_grads + n, sizeof(double))
+        self.local_grads = <double *>grown(self.memory, self.local_grads, &self.local_grads_capacity, self.n_local_grads + n,
+                                            sizeof(double))
         memcpy(self.local_grads + self.n_local_grads, local_grads, n * sizeof(double))
         k = self.read_vector(ids, False, n, False)
         self.cells[c].op, self.cells[c].number = C_CONSTRUCTED, block.numbers[place]

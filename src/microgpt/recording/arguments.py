@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Protocol
 
 from .._engine import Value
@@ -130,16 +130,16 @@ class Arguments:
     """The arguments of a call: their form, which is hashable, and the numbers that vary."""
 
     def __init__(self) -> None:
-        self.form: Any = None
-        self.has_names = False  # the form is of pairs: name, shape
-        self.n_positional = 0
+        self.form: Any = None  # of those without a name, and pairs of a name and a form
         self.tokens: list[int] = []
         self.numbers: list[float] = []
         self.kept: list[Callable[[], object]] = []  # references to objects that the shape knows by their id
         self.opaque = ""  # the type of one that may hold other numbers the next time
 
-    def shape(self, argument: Any) -> Any:
+    def shape(self, argument: Any, static: bool = False) -> Any:
         kind = type(argument)
+        if static:
+            return Arguments, kind, repr(argument), _hashable(argument)
         if kind is int:
             self.tokens.append(argument)
             return int
@@ -159,6 +159,7 @@ class Arguments:
 
     def again(self) -> tuple[list[Any], dict[str, Any]]:
         """The arguments, positional and named, as they were. RuntimeError if an object among them is gone."""
+        positional, named = self.form
         numbers: dict[Any, Iterator[Any]] = {int: iter(self.tokens), float: iter(self.numbers)}
         kept = iter(self.kept)
 
@@ -168,6 +169,8 @@ class Arguments:
             if type(shape) is not tuple:
                 return shape
             kind, *content = shape
+            if kind is Arguments:
+                return content[-1]
             if kind is list or kind is tuple:
                 return kind(map(argument, content))
             if kind is dict:
@@ -179,10 +182,15 @@ class Arguments:
                 )
             return found
 
-        if not self.has_names:
-            return [argument(shape) for shape in self.form], {}
-        named = [(name, shape[-1] if len(shape) == 3 else argument(*shape)) for name, *shape in self.form]
-        return [value for _, value in named[: self.n_positional]], dict(named[self.n_positional :])
+        return [argument(shape) for shape in positional], {name: argument(shape) for name, shape in named}
+
+
+def _hashable(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(f"recorded: a static argument must be hashable, not {type(value).__name__!r}") from None
+    return value
 
 
 def _reference(thing: object) -> Callable[[], object]:
@@ -216,21 +224,13 @@ class StandIns:
         else:
             return argument
         if kind is not tuple:
-            self.made.append((made, list(made.items()) if kind is dict else list(made)))
+            self.made.append((made, contents(made)))
         return made
 
     def changed(self) -> bool:
         """Whether the function wrote to a list or dict among its arguments."""
-        for made, before in self.made:
-            now = list(made.items()) if type(made) is dict else made
-            if len(now) != len(before) or any(a is not b for a, b in zip(_flat(now), _flat(before))):
-                return True
-        return False
+        return any(list(map(id, contents(made))) != list(map(id, before)) for made, before in self.made)
 
 
-def _flat(items: Iterable[Any]) -> Iterator[Any]:
-    for item in items:
-        if type(item) is tuple and len(item) == 2:
-            yield from item
-        else:
-            yield item
+def contents(made: Any) -> list[Any]:
+    return [*made, *made.values()] if type(made) is dict else list(made)

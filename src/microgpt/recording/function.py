@@ -138,12 +138,11 @@ class recorded:
 
     def _form(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.static and not kwargs:
-            return tuple(map(arguments.shape, args))
-        arguments.has_names, arguments.n_positional = True, len(args)
-        names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names)), *kwargs]
-        return tuple(
-            (name, type(value), repr(value), _frozen(value)) if name in self.static else (name, arguments.shape(value))
-            for name, value in zip(names, [*args, *kwargs.values()])
+            return tuple(map(arguments.shape, args)), ()
+        names = [*self._names[: len(args)], *[""] * (len(args) - len(self._names))]
+        return (
+            tuple(arguments.shape(value, name in self.static) for name, value in zip(names, args)),
+            tuple((name, arguments.shape(value, name in self.static)) for name, value in kwargs.items()),
         )
 
     def _shape(self, arguments: Arguments) -> Any:
@@ -247,7 +246,6 @@ class recorded:
             raise NotRecorded("it changes a list or dict among its arguments; make it inside")
         results = Results(made)
         del made, new_args, new_kwargs, stand_ins
-        recorder.weights.clear()
         recording = self._read(recorder, *results.tops_first(), start, arguments)
         recording.results, recording.rebuild = results, weakref.WeakMethod(self._rebuild)
         return recording
@@ -335,12 +333,3 @@ def _parameter_names(function: Callable[..., Any]) -> tuple[list[str], list[str]
     names = () if code is None else code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     n = 0 if code is None else code.co_argcount
     return list(names[isinstance(function, types.MethodType) : n]), list(names[n:])
-
-
-def _frozen(value: Any) -> Any:
-    """A static argument as a part of the shape."""
-    try:
-        hash(value)
-    except TypeError:
-        raise TypeError(f"recorded: a static argument must be hashable, not {type(value).__name__!r}") from None
-    return value

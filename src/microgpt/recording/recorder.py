@@ -6,7 +6,6 @@ import linecache
 import os
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from .._engine import Value
@@ -28,14 +27,11 @@ class Weights(list[Value]):
         self.recorder = recorder
 
     def __getitem__(self, index: Any) -> Any:
-        if type(index) is Index:
-            return self.recorder.choose(self, index)
-        self.recorder.use(self)
-        return super().__getitem__(index)
-
-    def __iter__(self) -> Iterator[Value]:
-        self.recorder.use(self)
-        return super().__iter__()
+        if type(index) is not Index:
+            return super().__getitem__(index)
+        chosen: Value = super().__getitem__(index.number)
+        self.recorder.choices.append((index.place, chosen))
+        return chosen
 
 
 class Recorder:
@@ -56,9 +52,6 @@ class Recorder:
         self.inputs: list[tuple[int, int, Value]] = []
         self.leaves: dict[tuple[int, int], Value] = {}
         self.powers: list[tuple[Value, float]] = []
-        self.used: set[int] = set()
-        self.chosen: set[int] = set()
-        self.weights: list[Weights] = []  # alive, so that no id() is given twice
 
     def here(self) -> bool:
         return threading.get_ident() == self.thread
@@ -102,10 +95,7 @@ class Recorder:
         return number.data()
 
     def choice(self, weights: list[Value]) -> list[Value]:
-        if not self.here():
-            return weights
-        self.weights.append(Weights(self, weights))
-        return self.weights[-1]
+        return Weights(self, weights) if self.here() else weights
 
     def is_index(self, target: object) -> bool:
         return type(target) is Index and self.here()
@@ -148,22 +138,6 @@ class Recorder:
             self.leaves[key] = Value(number.data())
             self.inputs.append((*key, self.leaves[key]))
         return self.leaves[key]
-
-    def choose(self, weights: Weights, index: Index) -> Value:
-        if id(weights) in self.used:
-            self.stop_both()
-        self.chosen.add(id(weights))
-        chosen: Value = list.__getitem__(weights, index.number)
-        self.choices.append((index.place, chosen))
-        return chosen
-
-    def use(self, weights: Weights) -> None:
-        if id(weights) in self.chosen:
-            self.stop_both()
-        self.used.add(id(weights))
-
-    def stop_both(self) -> NoReturn:
-        self.stop("uses a softmax by a token and in another way as well", "call softmax twice")
 
 
 def name_of_ours() -> str:
