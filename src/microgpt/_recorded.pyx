@@ -369,9 +369,9 @@ cdef int set_results(Plan *plan, Memory memory, Graph graph, list results, size_
     for value in results:
         c = graph.cell_of((<Value>value).id)
         cell = &graph.cells[c]
-        if cell.kind == K_UNSURE or (cell.unsure_grad and not cell.float_grad):
+        if cell.kind == K_UNSURE or cell.grads & (G_FLOAT | G_UNSURE) == G_UNSURE:
             raise NotRecorded("whether a result or its gradient is an int depends on numbers; multiply it by 1.0")
-        plan.results[plan.n_results] = ResultSlot(cell.slot, cell.kind, not cell.float_grad, c < graph.n_below,
+        plan.results[plan.n_results] = ResultSlot(cell.slot, cell.kind, not cell.grads & G_FLOAT, c < graph.n_below,
                                                   plan.n_results < n_tops)
         plan.n_results += 1
     return 0
@@ -406,7 +406,7 @@ cdef int set_ranges(Plan *plan, Memory memory, Graph graph) except -1:
         cell = &graph.cells[by_slot[k]]
         if cell.op != C_PARAM:
             continue
-        following = Range(cell.node, cell.slot, 1, cell.kind == K_INT, cell.uses != 0, not cell.float_grad)
+        following = Range(cell.node, cell.slot, 1, cell.kind == K_INT, cell.grads != 0, not cell.grads & G_FLOAT)
         if last != NULL and follows(last, &following):
             last.n += 1
             continue
@@ -446,7 +446,7 @@ cdef int set_tables(Plan *plan, Memory memory, Graph graph, list tables, list lo
         plan.lookups[k] = Lookup(token, number)
         for column, value in enumerate(values):
             c = graph.cell_of((<Value>value).id)
-            if graph.cells[c].uses != 0:
+            if graph.cells[c].grads != 0:
                 plan.looked_up[plan.n_looked_up] = <uint32_t>(k << 12) | column
                 plan.n_looked_up += 1
     return 0

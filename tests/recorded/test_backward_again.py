@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bits import bits
 from effort import at_length
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_recorded_programs import N_NUMBERS, N_TOKENS, WIDTH, Side, apply, programs
 from test_several_results import SideOfSeveral
@@ -106,6 +106,7 @@ histories = st.lists(st.tuples(names, st.integers(0, 9), st.integers(0, 9)), min
 
 
 @settings(max_examples=at_length(60, 400), deadline=None)
+@example([("add", 0, 0)], [("sum", 0, 0), ("call", 0, 0), ("backward", 2, 0)], 0, SideOfTops)  # a gradient stays an int
 @given(programs, histories, st.integers(0, 10**6), st.sampled_from([Side, SideOfSeveral, SideOfTops]))
 def test_random_histories(program: list[Any], actions: list[Any], seed: int, kind: type[Side]) -> None:
     with warnings.catch_warnings():

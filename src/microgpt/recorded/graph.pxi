@@ -28,6 +28,11 @@ cdef enum:                              # Cell.kind: when the number is an int
     K_ZERO_SIGNED                       # the same times an int
     K_UNSURE
 
+cdef enum:                              # Cell.grads, together
+    G_INT = 1
+    G_FLOAT = 2
+    G_UNSURE = 4
+
 ctypedef struct Cell:                   # 64 bytes: the passes over them take as long as memory does
     uint32_t node                       # in the arena
     uint32_t a                          # operands, as cells; of sums, of R_MAX and of C_CONSTRUCTED: a Vector, ...
@@ -48,8 +53,7 @@ ctypedef struct Cell:                   # 64 bytes: the passes over them take as
     uint8_t int_number                  # `number` is an int
     uint8_t has_products                # a chain: of products
     uint8_t extended                    # a chain: a longer one goes on from here
-    uint8_t float_grad                  # the gradient receives a float
-    uint8_t unsure_grad                 # it may receive an int
+    uint8_t grads                       # what the gradient receives, G_...
     uint8_t kept                        # one of several results: it stays a cell of its own
 
 cdef Cell NEW_CELL                      # all zeros but for:
@@ -321,7 +325,7 @@ cdef class Graph:
         if has_ints:
             raise NotRecorded("a Value made by hand has ints as local gradients; write them as floats")
         self.local_grads = <double *>grown(self.memory, self.local_grads, &self.local_grads_capacity, self.n_local_grads + n,
-                                            sizeof(double))
+                                           sizeof(double))
         memcpy(self.local_grads + self.n_local_grads, local_grads, n * sizeof(double))
         k = self.read_vector(ids, False, n, False)
         self.cells[c].op, self.cells[c].number = C_CONSTRUCTED, block.numbers[place]

@@ -73,10 +73,10 @@ cdef int find_kinds(Graph graph) except -1:
 
 
 cdef inline void grad_receives(Cell *source, uint8_t local_kind, Cell *child) noexcept:
-    if source.float_grad or local_kind == K_FLOAT:
-        child.float_grad = True
-    elif source.unsure_grad or local_kind != K_INT:
-        child.unsure_grad = True
+    if source.grads & G_FLOAT or local_kind == K_FLOAT:
+        child.grads |= G_FLOAT
+    else:
+        child.grads |= G_UNSURE if source.grads & G_UNSURE or local_kind != K_INT else G_INT
 
 
 cdef void vector_receives(Graph graph, Cell *source, uint32_t number, uint32_t others) noexcept:
@@ -87,13 +87,13 @@ cdef void vector_receives(Graph graph, Cell *source, uint32_t number, uint32_t o
     cdef uint32_t k
     if vector.float_grad:
         return
-    vector.float_grad = source.float_grad
+    vector.float_grad = source.grads & G_FLOAT
     for k in range(vector.n):
         grad_receives(source, graph.cells[local[k]].kind, &graph.cells[operands[k]])
 
 
 cdef int find_grad_kinds(Graph graph) except -1:
-    """Cell.float_grad of everything, where the root's gradient is an int."""
+    """Cell.grads of everything, where the root's gradient is an int."""
     cdef size_t i
     cdef uint32_t k
     cdef Cell *cells = graph.cells
@@ -125,7 +125,7 @@ cdef int find_grad_kinds(Graph graph) except -1:
                           else K_FLOAT, &cells[cell.a])
     for i in range(graph.n_sources):
         cell = &cells[graph.sources[i]]
-        if (cell.op == C_PARAM or cell.op == C_LOOKUP) and not cell.float_grad and (
-                cell.unsure_grad or (cell.op == C_LOOKUP and cell.uses != 0)):
+        if (cell.op == C_PARAM and cell.grads & (G_FLOAT | G_UNSURE) == G_UNSURE) or (
+                cell.op == C_LOOKUP and cell.grads and not cell.grads & G_FLOAT):
             raise NotRecorded("whether a gradient is an int depends on numbers; multiply the result by 1.0")
     return 0
