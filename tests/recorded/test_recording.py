@@ -329,6 +329,14 @@ def test_the_sentence_names_the_line_and_the_remedy(params: list[Value]) -> None
         recorded(lambda: looks_at_data(params, 0))()
     with pytest.warns(RecordedWarning, match=r"line \d+ \(return p\[k\].*static="):
         recorded(lambda k: uses_a_token_elsewhere(params, k))(1)
+    with pytest.warns(
+        RecordedWarning, match=r"line \d+ \(loss.backward\(\)\) calls .*call it on what the function returns"
+    ):
+        recorded(lambda: goes_backward(params, 0))()
+    with pytest.warns(
+        RecordedWarning, match=r"draws \(test_recording.py, line \d+\) runs.*random numbers; draw them before"
+    ):
+        recorded(draws)(params, 0)
 
 
 @pytest.mark.parametrize("name", ["softmax", "cross_entropy", "attention"])

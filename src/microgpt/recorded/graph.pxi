@@ -379,7 +379,7 @@ cdef class Graph:
             return self.read_constructed(c, block, place)
         if block.children[place].second == 0:
             return self.read_unary(c, block, place)
-        raise NotRecorded("it has a Value as an exponent; write (b * a.log()).exp()")
+        raise NotRecorded("it has a Value as an exponent; write (b * a.log()).exp() for a ** b")
 
     cdef int read_terms(self, uint32_t node, uint32_t low, uint32_t high) except -1:
         """An event of a dot product; high NONE: the rest of it."""

@@ -68,7 +68,7 @@ cdef int find_kinds(Graph graph) except -1:
         elif cell.op < R_COUNT and cell.op != R_SUM:
             cell.kind = kind_of_function(cell, &cells[cell.a])
     if cells[graph.root].kind == K_UNSURE:
-        raise NotRecorded("whether the result is an int depends on numbers; make it a float")
+        raise NotRecorded("whether the result is an int depends on numbers; multiply it by 1.0")
     return 0
 
 

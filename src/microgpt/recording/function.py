@@ -15,7 +15,7 @@ from typing import Any
 from .._engine import Value, set_recorder
 from .._recorded import NotRecorded, Recording, mark
 from .arguments import Arguments, StandIns
-from .recorder import Recorder, Stopped, sentence_of
+from .recorder import Recorder, Stopped, line_of, sentence_of
 from .results import Results, numbers_in
 
 MAX_SHAPES = 256  # of one function: recorded or refused; and so many that are still to be tried
@@ -203,6 +203,8 @@ class recorded:
         made = self.function(*args, **kwargs)  # what this raises is the function's own
         self._shapes.pop(shape, None)
         name = self.function.__name__
+        if ", line " not in reason:
+            name += line_of(self.function)
         if self.strict:
             raise NotRecorded(f"{name}: {reason}")
         self._tries[shape] = self._tries.get(shape, 0) + 1

@@ -13,6 +13,11 @@ from .._recorded import Table, numbers_of
 from .arguments import Argument, Index, Number, table
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # whose lines are not the user's
+REMEDIES = {
+    "reads .data of a Value": "import softmax from this package if that is for its maximum, else look at numbers"
+    " outside",
+    "calls backward()": "call it on what the function returns",
+}
 
 
 class Stopped(BaseException):
@@ -70,10 +75,7 @@ class Recorder:
             if ours:
                 self.later = True
                 self.stop(f"gives {ours} an int, or a Value of a subclass", "make it a float, or a Value")
-            remedy = "compute with Values, and look at numbers outside of the function"
-            if what == "reads .data of a Value":
-                remedy = "import softmax from this package if that is for its maximum, else look at numbers outside"
-            self.stop(what, remedy)
+            self.stop(what, REMEDIES.get(what, "compute with Values, and look at numbers outside of the function"))
 
     def fell_back(self) -> None:
         if self.here():
@@ -81,6 +83,8 @@ class Recorder:
 
     def power(self, value: Value, number: Any) -> None:
         if self.here():
+            if isinstance(number, Value):
+                self.stop("has a Value as an exponent", "write (b * a.log()).exp() for a ** b")
             if type(number) not in (int, float):
                 self.stop(f"has a {type(number).__name__} in a power", "use an int or a float")
             self.powers.append((value, number))
@@ -155,6 +159,12 @@ def line_of_user() -> str:
     name, line = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(name, line, frame.f_globals).strip()
     return f"{os.path.basename(name)}, line {line} ({text})" if text else f"{os.path.basename(name)}, line {line}"
+
+
+def line_of(function: Any) -> str:
+    """Where a function stands, in brackets."""
+    code = getattr(function, "__code__", None)
+    return f" ({os.path.basename(code.co_filename)}, line {code.co_firstlineno})" if code is not None else ""
 
 
 def sentence_of(error: Exception) -> str:

@@ -27,7 +27,9 @@ class Results:
             return self._value(made)
         if kind in (list, tuple, Weights):
             return tuple if kind is tuple else list, [self._form(each) for each in made]
-        if kind is dict and all(type(key) in _CONSTANT for key in made):
+        if kind is dict:
+            if not all(type(key) in _CONSTANT for key in made):
+                raise NotRecorded("it returns a dict with keys that are neither text nor numbers; use such keys")
             return dict, [(key, self._form(each)) for key, each in made.items()]
         if kind not in _CONSTANT:
             raise NotRecorded(f"it returns a {kind.__name__}; return Values, in lists, tuples or dicts")
