@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import threading
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -284,3 +285,55 @@ def test_a_loop_that_rebuilds_every_call_is_told(params: list[Value]) -> None:
     with pytest.warns(RecordedWarning, match=r"in 10 of its calls.*return the result") as caught:
         loop()
     assert len(caught) == 1 and fast.stats()["rebuilt"] == 20
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_exception_on_the_way_leaves_all_as_it_was(params: list[Value], error: type[BaseException]) -> None:
+    a, b, *_ = params
+    raises = []
+
+    def product() -> Value:
+        if raises:
+            raise raises.pop()
+        return (a * b).tanh() * a
+
+    seen = []
+    for function in (product, recorded(product)):
+        a.data, a.grad, b.grad = 0.75, 0, 0
+        function()
+        loss = function()
+        loss.backward()
+        a.data = 0.25
+        if function is not product:
+            raises.append(error())
+            before = state(params)
+            with pytest.raises(error):
+                loss.backward()
+            assert state(params) == before
+        loss.backward()
+        seen.append(state([loss, *params]))
+    assert seen[0] == seen[1]
+
+
+def test_threads_that_rebuild_at_once(params: list[Value]) -> None:
+    """Each its own results; what the parameters receive is as many times the same."""
+    a, b, *_ = params
+    fast = recorded(lambda: a * b)
+    results = [fast() for _ in range(9)]
+    for loss in results:
+        loss.backward()
+
+    def again(mine: list[Value]) -> None:
+        for loss in mine:
+            loss.backward()
+
+    threads = [threading.Thread(target=again, args=(results[k::3],)) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert fast.stats()["rebuilt"] == 9
+    sums = [0.0, 0.0]
+    for _ in range(18):
+        sums = [sums[0] + b.data, sums[1] + a.data]
+    assert [a.grad, b.grad] == sums

@@ -3,7 +3,7 @@
 
 cdef enum:
     NONE = 0xffffffff
-    VIRTUAL = 1 << 28                   # slots from here on stand for what a token chooses: see relocation.pxi
+    VIRTUAL = 1 << 28                   # slots from here on stand for what a token chooses: see plan.pxi
     ROW_WIDTH = 1 << 12                 # of these, so many for each row of a table that is looked up
     CHOSEN = 1 << 29                    # and from here on every other one for a weight of a softmax
 
