@@ -1,23 +1,10 @@
 """Hands what was measured to pytest-benchmark, with the ratios; how it was measured stands in measuring.py.
-
-Each record's `extra_info` says what the programs that read a run need to know:
-
-    layer, what, variant    which row and column of the table it belongs to
-    rung                    number and name; null for what is no rung: plain floats, Python alone
-    isa                     instruction set of the kernels; null where none run
-    per, unit               what one sample was made of: 1,000 nodes, 4,192 parameters, ...
-    ns                      median nanoseconds for one of those
-    reference_ns            the same for the pure-Python engine, in the same rounds
-    floats_ns               the same on plain floats without a graph
-    peak_ns                 what the same multiplications and additions take from registers alone
-    ordinary_ns             of a step without gradients: an ordinary step
-    nodes                   Values that the script's class makes for it
-    bytes, bytes_per_node   of memory, where memory was measured
+What `extra_info` says of each record stands in README.md.
 """
 
 import gc
+import json
 import os
-import platform
 import statistics
 import sys
 from collections.abc import Callable, Iterator
@@ -34,6 +21,7 @@ from runs import BASELINES, TITLES  # noqa: E402
 
 import microgpt  # noqa: E402
 from microgpt import _fused  # noqa: E402
+from microgpt.ladder import machine  # noqa: E402
 from microgpt.ladder.measure import deep_recursion  # noqa: E402
 from microgpt.ladder.rungs import LADDER  # noqa: E402
 
@@ -100,13 +88,9 @@ def record(benchmark: Any) -> Callable[..., None]:
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Beside the CPU and the Python that pytest-benchmark notes by itself: the build."""
-    compiler, flags = _fused.build()
     machine_info["microgpt"] = {
         "version": microgpt.__version__,
-        "instruction_set": _fused.instruction_set(),
-        "compiler": compiler,
-        "flags": flags,
-        "libc": " ".join(platform.libc_ver()),
+        **machine.software(),
         "gc_thresholds": list(gc.get_threshold()),
         "load_at_start": LOAD_AT_START,
     }
@@ -114,20 +98,10 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:
     """A saved run is to be read and compared: it has what stands in the table, not single samples and settings."""
-    kept = ("group", "name", "extra_info")
-    output_json["benchmarks"] = [
-        rounded({name: benchmark[name] for name in kept}) for benchmark in output_json["benchmarks"]
-    ]
+    kept = [{name: each[name] for name in ("group", "name", "extra_info")} for each in output_json["benchmarks"]]
+    six_digits = json.loads(json.dumps(kept), parse_float=lambda text: float(f"{float(text):.6g}"))
+    output_json["benchmarks"] = six_digits  # more than any clock here has
     output_json["machine_info"].get("cpu", {}).pop("flags", None)
     path = config.getoption("benchmark_json")
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-
-
-def rounded(thing: Any) -> Any:
-    """Six digits are more than any clock here has."""
-    if isinstance(thing, float):
-        return float(f"{thing:.6g}")
-    if isinstance(thing, dict):
-        return {key: rounded(value) for key, value in thing.items()}
-    return [rounded(each) for each in thing] if isinstance(thing, (list, tuple)) else thing

@@ -12,7 +12,7 @@ import sys
 
 from runs import TITLES, Record, Run, Unreadable, load, ratio, saved_beside
 
-ALONE = ("import", "command")  # compared with Python alone: the difference counts
+ALONE = "command"  # compared with Python alone: the difference counts
 
 
 def time(ns: float | None) -> str:
@@ -30,7 +30,7 @@ def gain(record: Record | None) -> str:
         return ""
     if (found := ratio(record, "ordinary")) is not None:
         return f"{found:.2f} of a step"
-    if record["layer"] in ALONE:
+    if record["layer"] == ALONE:
         return time(record["ns"] - record["reference_ns"])
     if (found := ratio(record, "reference")) is not None:
         return f"{1 / found:,.1f} x"

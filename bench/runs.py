@@ -18,8 +18,6 @@ TITLES = {
     "scaling in nodes": "Graphs of a thousand to ten million nodes, a node; freeing is part of building",
     "scaling in model size": "Larger models, a training step: a multiply-add of its matrix products",
     "run": "microgpt run: a training step of scripts that are not changed, beside the interpreter on the same file",
-    "memory": "Memory of one large graph, a node",
-    "import": "Starting Python (reference); starting it and importing the package (compiled)",
     "command": "End to end: starting Python (reference); a whole command from start to exit (compiled)",
 }
 BASELINES = ("reference", "floats", "peak", "ordinary")  # what a variant is compared with, in the same run

@@ -1,4 +1,4 @@
-"""Whole commands as from a shell: starting Python, imports, reading, training, printing, leaving.
+"""`import microgpt`, and whole commands as from a shell: starting Python, reading, training, printing, leaving.
 
 Whole processes, in turns. "reference" is here the interpreter alone, which no command can be faster than. The 32,033
 documents of the larger run are made of the embedded names: the beginning of one and the end of another.
@@ -19,6 +19,7 @@ from microgpt.data import embedded_names
 PROGRAM = "import sys; from microgpt.cli import main; sys.exit(main())"  # what the console script does
 MANY = 32_033
 COMMANDS = {
+    "import microgpt": [],
     "microgpt --version": ["--version"],
     "train, 1,000 steps, 5,163 names": ["train"],
     "train, 1,000 steps, 32,033 names": ["train", "--data", "many.txt"],
@@ -59,7 +60,8 @@ def test_command(
     def measure() -> Samples:
         folder = tmp_path_factory.mktemp("command")
         prepare(folder)
-        runs = {"reference": timed(["-c", "pass"], folder), "compiled": timed(["-c", PROGRAM, *COMMANDS[what]], folder)}
+        program = ["-c", PROGRAM, *COMMANDS[what]] if COMMANDS[what] else ["-c", what]
+        runs = {"reference": timed(["-c", "pass"], folder), "compiled": timed(program, folder)}
         return take_turns(runs, measured.rounds(15))
 
     record(measured(("command", what), measure), variant, layer="command", what=what, rung=None, unit="process")

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from measuring import Measured, Run, Samples, take_turns, worker
+from measuring import Measured, Run, Samples, take_turns
 
 import microgpt
 from microgpt import reference
@@ -109,14 +109,6 @@ def backward(engine: Any, name: str) -> tuple[Run, int]:
 DIRECTIONS = {"forward": forward, "backward": backward}
 
 
-def memory(name: str, quick: bool) -> dict[str, float]:
-    """Bytes a multiply-add, of linear layers."""
-    rows, columns = name.removeprefix("linear ").split("x")
-    calls = 1 + (0 if quick else 2_000_000 // (int(rows) * int(columns)))
-    found = worker("functions_memory_run.py", rows, columns, str(calls))
-    return {"bytes_per_unit": found["bytes"], "bytes_with_backward": found["with_backward"]}
-
-
 @pytest.mark.parametrize("variant", ENGINES)
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -129,7 +121,4 @@ def test_function(name: str, direction: str, variant: str, measured: Measured, r
 
     samples, per = measured((name, direction), measure)
     unit = "multiply-add" if name.startswith(("linear", "attention")) else "element"
-    more: dict[str, float] = {}
-    if variant == "compiled" and name.startswith("linear") and direction == "forward":
-        more = memory(name, measured.quick)
-    record(samples, variant, layer="functions", what=f"{name}, {direction}", rung=3, per=per, unit=unit, **more)
+    record(samples, variant, layer="functions", what=f"{name}, {direction}", rung=3, per=per, unit=unit)

@@ -87,6 +87,8 @@ def test_nodes(
     more = {"nodes": nodes, "reference_nodes": other["nodes"], "first_ns": here["first"][direction] / nodes * 1e9}
     if held and (variant == "compiled" or nodes >= 100_000):  # the kernel counts in pages
         more |= {"bytes": held, "bytes_per_node": held / nodes}
+        if direction == "build" and other["nodes"] >= 100_000:
+            more["reference_bytes_per_node"] = other["resident_bytes"] / other["nodes"]
     what = f"{shape}, {size}, {'building' if direction == 'build' else 'backward'}"
     group = f"{shape}, {direction}"
     record(samples, variant, layer="scaling in nodes", what=what, unit="node", group=group, **more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Iterator, Mapping, Sequence
 
 from . import checks
 from ._engine import Value
@@ -10,29 +11,20 @@ from ._functional import add, attention, linear, relu, rmsnorm
 
 TYPE_CHECKING = False  # type checkers take it for True; typing's own would cost the import of typing
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any, NamedTuple, Protocol
+    from typing import Any, Protocol
 
     class Gauss(Protocol):
         """What draws the parameters: a `random.Random`, or the module `random` itself."""
 
         def gauss(self, mu: float, sigma: float) -> float: ...
 
-    class Sizes(NamedTuple):
-        vocab_size: int
-        n_layer: int = 1
-        n_embd: int = 16
-        n_head: int = 4
-        block_size: int = 16
-
-else:  # a dataclass would cost the import of inspect
-    Sizes = namedtuple("Sizes", "vocab_size n_layer n_embd n_head block_size", defaults=(1, 16, 4, 16))
 
 INIT_STD = 0.08  # standard deviation of a fresh parameter
 LAYER = ("attn_wq", "attn_wk", "attn_wv", "attn_wo", "mlp_fc1", "mlp_fc2")  # the matrices of a layer
 
 
-class GPTConfig(Sizes):
+# A dataclass would cost the import of inspect.
+class GPTConfig(namedtuple("Sizes", "vocab_size n_layer n_embd n_head block_size", defaults=(1, 16, 4, 16))):
     """The sizes of a model; the defaults are the script's. A named tuple: immutable, compared by its numbers.
 
     vocab_size: number of tokens, the one at both ends of a document included.
@@ -43,6 +35,11 @@ class GPTConfig(Sizes):
     """
 
     __slots__ = ()
+    vocab_size: int
+    n_layer: int
+    n_embd: int
+    n_head: int
+    block_size: int
 
     def __new__(
         cls, vocab_size: int, n_layer: int = 1, n_embd: int = 16, n_head: int = 4, block_size: int = 16

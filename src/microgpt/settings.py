@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable
 
 from . import checks
 from .schedules import SCHEDULES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, NamedTuple
-
-    class _Fields(NamedTuple):
-        seed: int = 42
-        num_steps: int = 1000
-        lr: float = 0.01
-        schedule: str = "linear"
-        batch_size: int = 1
-        clip_norm: float | None = None
-        holdout: int = 0
-
-else:  # a dataclass would cost the import of inspect
-    _Fields = namedtuple(
-        "_Fields",
-        "seed num_steps lr schedule batch_size clip_norm holdout",
-        defaults=(42, 1000, 0.01, "linear", 1, None, 0),
-    )
-
-
-def _schedule(name: str, value: object) -> str:
-    return checks.one_of(name, value, SCHEDULES)
-
+    from typing import Any
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "seed": checks.any_integer,
     "num_steps": checks.integer,
     "lr": checks.positive,
-    "schedule": _schedule,
+    "schedule": lambda name, value: checks.one_of(name, value, SCHEDULES),
     "batch_size": checks.at_least_one,
     "clip_norm": checks.optional_positive,
     "holdout": checks.integer,
 }
+
+
+# A dataclass would cost the import of inspect.
+_Fields = namedtuple(
+    "_Fields",
+    "seed num_steps lr schedule batch_size clip_norm holdout",
+    defaults=(42, 1000, 0.01, "linear", 1, None, 0),
+)
 
 
 class Settings(_Fields):
@@ -55,6 +42,13 @@ class Settings(_Fields):
     """
 
     __slots__ = ()
+    seed: int
+    num_steps: int
+    lr: float
+    schedule: str
+    batch_size: int
+    clip_norm: float | None
+    holdout: int
 
     def __new__(cls, *given: Any, **named: Any) -> Settings:
         for name in named:

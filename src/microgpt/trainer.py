@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from contextlib import contextmanager
+from itertools import takewhile
 
 from . import checks, memory
 from ._fused import GPT, shuffle_order
@@ -215,36 +215,33 @@ class Trainer:
             end = min(self.step + checks.integer("steps", steps), end)
         losses: list[float] = []
         while self.step < end:
-            self._train(range(self.step, min(self.step + BLOCK, end)), losses)
+            self._train(range(self.step, min(self.step + max(1, BLOCK // self.settings.batch_size), end)), losses)
         return losses
 
     def _train(self, steps: range, losses: list[float]) -> None:
         """Take these steps and append their losses."""
-        schedule = SCHEDULES[self.settings.schedule]
+        schedule, size = SCHEDULES[self.settings.schedule], self.settings.batch_size
+        clip, threads = self.settings.clip_norm, self.threads
         rates = [schedule(self.settings.lr, step, self.num_steps) for step in steps]
+        tokens = list(self._tokens(steps))  # what a tokenizer of the user's raises is raised here
         taken: list[float] = []
-        lengths: list[int] = []
-        before = len(losses)
+        failure: ArithmeticError | ValueError | None = None
         try:
             if self._plain:
-                tokens = list(self._tokens(steps))  # what a tokenizer of the user's raises is raised here
-                lengths = list(map(self._predicted, tokens))
-                with _diverging(steps, taken, losses):
-                    self.model.train_steps(tokens, rates, losses=taken, threads=self.threads)
+                self.model.train_steps(tokens, rates, losses=taken, threads=threads)
             else:
-                clip, threads = self.settings.clip_norm, self.threads
-                for step, rate in zip(steps, rates):
-                    batch = list(self._tokens(range(step, step + 1)))
-                    lengths.append(sum(map(self._predicted, batch)))
-                    with _diverging(steps, taken, losses):
-                        some = self.model.train_batch(batch, rate, clip_norm=clip, threads=threads)
-                    taken.append(sum(some) / len(batch))
-            _check_losses(steps, taken, losses)
-        finally:
-            self.positions += sum(lengths[: len(losses) - before])
-
-    def _predicted(self, tokens: list[int]) -> int:
-        return min(len(tokens) - 1, self.config.block_size)
+                for place, rate in zip(range(0, len(tokens), size), rates):
+                    batch = tokens[place : place + size]
+                    taken.append(sum(self.model.train_batch(batch, rate, clip_norm=clip, threads=threads)) / size)
+        except (ArithmeticError, ValueError) as error:
+            failure = error
+        finite = list(takewhile(math.isfinite, taken))
+        losses += finite
+        self.positions += sum(min(len(each) - 1, self.config.block_size) for each in tokens[: len(finite) * size])
+        if len(finite) < len(taken):
+            raise Diverged(steps[len(finite)] + 1, losses, f"the loss is {taken[len(finite)]}")
+        if failure is not None:
+            raise Diverged(steps[len(taken)] + 1, losses, _why(failure)) from failure
 
     def _tokens(self, steps: range) -> Iterator[list[int]]:
         """The documents of these steps, as tokens."""
@@ -335,7 +332,7 @@ class Trainer:
     @classmethod
     def resume(
         cls,
-        where: str | os.PathLike[str],
+        where: str | os.PathLike[str] | Checkpoint,
         documents: Iterable[str],
         *,
         num_steps: int | None = None,
@@ -344,33 +341,17 @@ class Trainer:
     ) -> Trainer:
         """The Trainer that wrote a checkpoint, at the point where it did: the rest of the run has the same bits.
 
-        documents: those of the run, in the same order. num_steps: another length of the whole run; it changes the
-        learning rates from here on, unless the schedule is constant. tokenizer: the run's, if it is an object of the
-        user's own, which a checkpoint cannot hold.
+        where: the checkpoint, its file or its folder. documents: those of the run, in the same order. num_steps:
+        another length of the whole run; it changes the learning rates from here on, unless the schedule is constant.
+        tokenizer: the run's, if it is an object of the user's own, which a checkpoint cannot hold.
 
         Raises CheckpointError where the file is not whole or the documents are others, OSError where it can't be read.
         """
-        from .checkpoint import load
-
-        return cls.from_checkpoint(load(where), documents, num_steps=num_steps, threads=threads, tokenizer=tokenizer)
-
-    @classmethod
-    def from_checkpoint(
-        cls,
-        kept: Checkpoint,
-        documents: Iterable[str],
-        *,
-        num_steps: int | None = None,
-        threads: int = 1,
-        tokenizer: Any = None,
-    ) -> Trainer:
-        """As `resume`, for a checkpoint that has been read."""
         from .checkpoint import CheckpointError
         from .tokenizers import Vocabulary
 
-        settings = dict(kept.settings)
-        if num_steps is not None:
-            settings["num_steps"] = num_steps
+        kept = _loaded(where)
+        settings = kept.settings | ({} if num_steps is None else {"num_steps": num_steps})
         documents = list(documents)
         _check_documents(documents, Settings(**settings))
         known = kept.tokenizer
@@ -435,20 +416,8 @@ def _lengths(documents: list[str], tokenizer: Vocabulary | TokenizerAdapter, che
 
 def _cut(lengths: list[int], block_size: int) -> tuple[int, int, int]:
     """Documents longer than block_size, their tokens beyond it, and the tokens of all documents."""
-    if max(lengths) <= block_size:
-        return 0, 0, sum(lengths)
     beyond = [length - block_size for length in lengths if length > block_size]
     return len(beyond), sum(beyond), sum(lengths)
-
-
-@contextmanager
-def _diverging(steps: range, taken: list[float], losses: list[float]) -> Iterator[None]:
-    """What the model raises, as Diverged, with the losses of these steps taken before."""
-    try:
-        yield
-    except (ArithmeticError, ValueError) as error:
-        _check_losses(steps, taken, losses)
-        raise Diverged(steps[len(taken)] + 1, losses, _why(error)) from error
 
 
 def _why(error: ArithmeticError | ValueError) -> str:
@@ -458,14 +427,3 @@ def _why(error: ArithmeticError | ValueError) -> str:
     if isinstance(error, OverflowError):
         return "the square of a gradient is past the range of numbers"
     return str(error)
-
-
-def _check_losses(steps: range, taken: list[float], losses: list[float]) -> None:
-    """Append the losses of some steps. Diverged at the first one that is no finite number."""
-    if not math.isfinite(sum(taken)):
-        for step, loss in zip(steps, taken):
-            if not math.isfinite(loss):
-                raise Diverged(step + 1, losses, f"the loss is {loss}")
-            losses.append(loss)
-    else:
-        losses.extend(taken)

@@ -72,7 +72,7 @@ def test_the_best_model_is_kept_and_patience_ends_the_run(here):
     assert kept.step == 10 * (best + 1)
     assert load(here / "new").step == 10 * len(seen)
     assert "--- inference" in run.stdout
-    trainer = Trainer.from_checkpoint(kept, DOCUMENTS)
+    trainer = Trainer.resume(kept, DOCUMENTS)
     assert f"{trainer.evaluate():.4f}" == f"{min(seen):.4f}"
     assert f"step {10 * (best + 1)}" in microgpt("info", "new", cwd=here).stdout
     assert microgpt("sample", "--from", "new/best.safetensors", cwd=here).returncode == 0

@@ -281,7 +281,7 @@ def _resumed(options: Options) -> tuple[Trainer, dict[str, Any]]:
         if getattr(options, name) is not None or noted.get(name) is None:
             noted[name] = value
     with refusing(f"--resume {options.resume}: "):
-        trainer = Trainer.from_checkpoint(kept, documents, num_steps=options.steps, threads=options.threads)
+        trainer = Trainer.resume(kept, documents, num_steps=options.steps, threads=options.threads)
     return trainer, noted
 
 
