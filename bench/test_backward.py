@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from graphs import chain
 from measuring import Measured, Run, Samples, take_turns
 from variants import SCRIPT, names
 
@@ -21,13 +22,6 @@ from microgpt.ladder.rungs import LADDER, fresh_parameters
 
 ENGINES: dict[str, Any] = {"reference": reference.Value, "compiled": microgpt.Value}
 Build = Callable[[Any], Any]  # a class of Values -> the root of a new graph
-
-
-def chain(cls: Any, length: int = 600) -> Any:
-    x = cls(0.5)
-    for _ in range(length):
-        x = x * 1.0001 + 0.0001
-    return x
 
 
 def wide_sum(cls: Any, width: int = 600) -> Any:
@@ -45,7 +39,7 @@ def many_children(cls: Any, width: int = 1_000) -> Any:
 
 
 GRAPHS: dict[str, Build] = {
-    "chain": chain,
+    "chain": lambda cls: chain(cls, 2_400).root,
     "wide sum of products": wide_sum,
     "wide sum over few leaves": shared_leaves,
     "one node of 1,000 children": many_children,
@@ -90,21 +84,3 @@ def test_backward_of_the_scripts_graph(variant: str, measured: Measured, record:
 
     samples, nodes = measured("backward of the script's graph", measure)
     record(samples, variant, layer="backward", what="the script's graph", per=nodes, unit="node", nodes=nodes)
-
-
-def test_backward_of_a_chain_a_million_deep(measured: Measured, record: Callable[..., None]) -> None:
-    """The compiled class alone: the reference's recursion ends long before."""
-    length = 1_000 if measured.quick else 1_000_000
-
-    def measure() -> Samples:
-        return take_turns({"compiled": timed(partial(chain, microgpt.Value, length // 2))}, measured.rounds(5))
-
-    record(
-        measured("backward of a deep chain", measure),
-        "compiled",
-        layer="backward",
-        what="chain, a million deep",
-        per=2 * length,
-        unit="node",
-        nodes=2 * length + 1,
-    )

@@ -40,46 +40,21 @@ class Graph(NamedTuple):
     on_floats: str = SAME
 
 
-OPERATIONS = [
-    Operation("a + b", SAME),
-    Operation("a - b", SAME),
-    Operation("a * b", SAME),
-    Operation("a / b", SAME),
-    Operation("a + 1.5", SAME),
-    Operation("a - 1.5", SAME),
-    Operation("a * 1.5", SAME),
-    Operation("a / 1.5", SAME),
-    Operation("1.5 + a", SAME),
-    Operation("1.5 - a", SAME),
-    Operation("1.5 * a", SAME),
-    Operation("1.5 / a", SAME),
-    Operation("0 + a", SAME),
-    Operation("a ** 2", SAME),
-    Operation("a ** -0.5", SAME),
-    Operation("2.0 ** a", SAME),
-    Operation("-a", SAME),
-    Operation("abs(a)", SAME),
-    Operation("a.exp()", "math.exp(a)"),
-    Operation("a.log()", "math.log(a)"),
-    Operation("a.relu()", "max(0, a)"),
-    Operation("a.tanh()", "math.tanh(a)"),
-    Operation("a.sigmoid()", "1 / (1 + math.exp(-a))"),
-    Operation("a.sqrt()", "math.sqrt(a)"),
-    Operation("a.sin()", "math.sin(a)"),
-    Operation("a.cos()", "math.cos(a)"),
-    Operation("a.abs()", "abs(a)"),
-    Operation("a.silu()"),
-    Operation("a.gelu()"),
-    Operation("a.gelu('tanh')"),
-    Operation("Value(x)", "float(x)"),
-    Operation("Value(x, (a,), (y,))"),
-    Operation("Value(x, (a, b), (y, x))"),
-    Operation("Value(x, row, numbers)"),
-    Operation("a.data"),
-    Operation("a.data = x"),
-    Operation("a.grad"),
-    Operation("a.grad = 0"),
-]
+ON_FLOATS = {  # a statement -> the same on plain floats
+    **dict.fromkeys(("a + b", "a - b", "a * b", "a / b", "a + 1.5", "a - 1.5", "a * 1.5", "a / 1.5"), SAME),
+    **dict.fromkeys(("1.5 + a", "1.5 - a", "1.5 * a", "1.5 / a", "0 + a", "a ** 2", "a ** -0.5", "2.0 ** a"), SAME),
+    **dict.fromkeys(("-a", "abs(a)"), SAME),
+    **{f"a.{name}()": f"math.{name}(a)" for name in ("exp", "log", "tanh", "sqrt", "sin", "cos")},
+    "a.relu()": "max(0, a)",
+    "a.sigmoid()": "1 / (1 + math.exp(-a))",
+    "a.abs()": "abs(a)",
+    "Value(x)": "float(x)",
+}
+NOT_ON_FLOATS = (
+    *("a.silu()", "a.gelu()", "a.gelu('tanh')", "Value(x, (a,), (y,))", "Value(x, (a, b), (y, x))"),
+    *("Value(x, row, numbers)", "a.data", "a.data = x", "a.grad", "a.grad = 0"),
+)
+OPERATIONS = [*(Operation(*each) for each in ON_FLOATS.items()), *map(Operation, NOT_ON_FLOATS)]
 
 GRAPHS = [
     Graph("x = x + y, 256 times", 256, "v = a\nfor y in flat: v = v + y"),

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ROOT / "src" / "microgpt" / "data" / "names.txt"
 GOLDEN = ROOT / "tests" / "golden" / "train_embedded.json"
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from recording import libm_sha256, record  # noqa: E402
 

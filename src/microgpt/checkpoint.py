@@ -80,7 +80,7 @@ def _pack(checkpoint: Checkpoint) -> bytes:
     groups = {"": checkpoint.weights, "adam.m.": checkpoint.m, "adam.v.": checkpoint.v}
     for prefix, matrices in groups.items():
         for name, shape in checkpoint.config.shapes():
-            doubles = _little_endian(matrices[name].tobytes())
+            doubles = little_endian(matrices[name].tobytes())
             buffers.append(doubles)  # a TensorSpec has an address only, and keeps nothing alive
             address, count = doubles.buffer_info()
             size = count * doubles.itemsize
@@ -210,11 +210,11 @@ def _matrices(config: GPTConfig, tensors: dict[str, Any], prefix: str) -> Matric
         tensor = tensors[prefix + name]
         if tensor["dtype"] != "F64" or tuple(tensor["shape"]) != shape:
             raise CheckpointError(f"{prefix}{name} is {tensor['dtype']} {tensor['shape']}, not F64 {list(shape)}")
-        matrices[name] = memoryview(_little_endian(tensor["data"])).cast("B").cast("d", shape)
+        matrices[name] = memoryview(little_endian(tensor["data"])).cast("B").cast("d", shape)
     return matrices
 
 
-def _little_endian(content: bytes) -> array[float]:
+def little_endian(content: bytes) -> array[float]:
     """Doubles from bytes or for bytes: the order of a file is little-endian, the machine's may be another."""
     doubles = array("d")
     doubles.frombytes(content)

@@ -6,9 +6,10 @@ import contextlib
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 
-from .errors import naming
+from .errors import Refused, naming
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "checkpoint.safetensors"
 LONGEST_LINE = 1 << 16  # bytes
+PATIENCE = 20  # times that a lock is tried, in about a second
 TEMPORARY = ".microgpt-"  # then 16 hexadecimal digits: what no file of the user's is called
 
 
@@ -123,23 +125,28 @@ def _sync_folder(folder: str) -> None:
 class FolderLock:
     """Keeps other processes from writing into a folder, where the system has such locks; it ends with the process.
 
-    Raises BlockingIOError where another process has it, OSError for what is no folder.
+    The folder is made if need be. doing: what other programs would be at in there, for the refusal.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, doing: str) -> None:
         self._handle: int | None = None
+        os.makedirs(folder, exist_ok=True)
         try:
             import fcntl
         except ImportError:
             return
         self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
-            raise
-        except OSError:  # a drive that has no locks
-            pass
+        for _ in range(PATIENCE):  # workers that were forked hold the lock too, and outlive their parent by a moment
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+                continue
+            except OSError:  # a drive that has no locks
+                pass
+            return
+        self.release()
+        raise Refused(f"{folder}: another microgpt is {doing} into this folder")
 
     def release(self) -> None:
         if self._handle is not None:

@@ -107,10 +107,10 @@ def test_a_checkpoint_replaced_by_a_pipe_while_training_is_not_written(here):
 # ---- forged checkpoints ----
 
 NOTES = [
-    *({"source": 5}, {"source": ["x"]}, {"source": "a\0b"}, {"temperature": "hot"}, {"temperature": -1}),
+    *({"source": 5}, {"source": ["x"]}, {"temperature": "hot"}, {"temperature": -1}),
     *({"temperature": float("nan")}, {"save_every": 0}, {"save_every": "1"}, {"eval_every": 1.5}, {"samples": -1}),
     *({"samples": True}, {"cut": 3}, {"cut": [1, 2]}, {"best": [0, 1]}, {"best": "x"}, {"since_best": {}}),
-    *({"keep_best": 1}, {"patience": 0}, {"trimmed": "yes"}, {"source": {"http": 1}}),
+    *({"keep_best": 1}, {"patience": 0}, {"source": {"http": 1}}),
 ]
 SETTINGS = [
     *({"lr": "x"}, {"lr": -1}, {"seed": 1.5}, {"num_steps": "9"}, {"num_steps": -1}, {"schedule": 5}, {"lr": None}),
@@ -227,20 +227,6 @@ def test_a_byte_order_mark_is_told_and_is_no_letter(here):
         "documents.txt: invisible characters at the edges of 1 lines are left out (byte order marks and such)\n"
     )
     assert load(here / "new").tokenizer.characters == "abdo"
-
-
-def test_a_run_that_kept_a_byte_order_mark_goes_on_with_it(here):
-    """As every run did before they were left out."""
-    from microgpt.data import load_documents
-    from microgpt.trainer import Trainer
-
-    path = here / "bom.txt"
-    path.write_text("\ufeffada\nbob\n", encoding="utf-8")
-    notes = {"source": str(path), "samples": 0}
-    (here / "old").mkdir()
-    Trainer(load_documents(path, keep_invisible=True), num_steps=2).save(here / "old", notes)
-    run = microgpt("train", "--resume", "old", "--steps", 3, cwd=here)
-    assert run.returncode == 0, run.stderr
 
 
 def test_documents_that_are_cut_are_told_and_stand_in_info(here):

@@ -254,7 +254,7 @@ def test_two_cannot_sweep_into_one_folder(here):
     from microgpt.files import FolderLock
 
     assert main([*SWEEP, "--out", "swept"]) == 0
-    lock = FolderLock("swept")
+    lock = FolderLock("swept", "training")
     second = microgpt(*SWEEP, "--out", "swept", cwd=here)
     lock.release()
     assert (second.returncode, is_one_line(second.stderr)) == (2, True)

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .. import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ..checkpoint import Checkpoint
 
 
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise TypeError(f"{name} must be text, not {type(value).__name__}")
-    return value
+def _of(kind: type, what: str) -> Callable[[str, object], Any]:
+    def check(name: str, value: object) -> Any:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
+        return value
+
+    return check
 
 
-def _switch(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be true or false, not {type(value).__name__}")
-    return value
-
-
-def _integers(name: str, value: object) -> list[int]:
-    if not isinstance(value, list) or len(value) != 3:
-        raise TypeError(f"{name} must be three integers")
-    return [checks.integer(name, each) for each in value]
-
-
-def _best(name: str, value: object) -> list[float]:
-    if not isinstance(value, list) or len(value) != 2:
-        raise TypeError(f"{name} must be a step and a loss")
-    return [checks.at_least_one(name, value[0]), checks.not_negative(name, value[1])]
+def _several(*each: Callable[[str, Any], Any]) -> Callable[[str, Any], list[Any]]:
+    """A list, with a check for each of its items."""
+    return lambda name, value: [check(name, item) for check, item in zip(each, value, strict=True)]
 
 
 # Options that a resumed run takes over unless they are given anew, with their defaults.
@@ -51,12 +42,11 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "temperature": checks.temperature,
     "eval_every": checks.at_least_one,
     "save_every": checks.at_least_one,
-    "keep_best": _switch,
+    "keep_best": _of(bool, "true or false"),
     "patience": checks.at_least_one,
-    "source": _text,  # a file, an address, "-" for standard input, None for the embedded names
-    "trimmed": _switch,  # invisible characters at the edges of documents were left out: they are since this is noted
-    "cut": _integers,  # Trainer.cut
-    "best": _best,  # step and loss of the lowest held-out loss
+    "source": _of(str, "text"),  # a file, an address, "-" for standard input, None for the embedded names
+    "cut": _several(*[checks.integer] * 3),  # Trainer.cut
+    "best": _several(checks.at_least_one, checks.not_negative),  # step and loss of the lowest held-out loss
     "since_best": checks.integer,  # evaluations since then
 }
 

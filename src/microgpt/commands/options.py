@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Sequence
 
 from .. import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+    from typing import Any
 
 
 class Option:
     """An option of the command line: what is typed, `--flag METAVAR`, and what becomes of it.
 
     flag: without dashes for an argument that is known by its place. metavar: None for a switch, which takes no value.
-    kind: turns the text of a value into the value. dest: the attribute that holds it, if that is not the flag's own
-    name. many: it may be given again, and the attribute is the list of the values.
+    kind: turns the text of a value into the value, or says by ValueError what it must be. dest: the attribute that
+    holds it, if that is not the flag's own name. many: it may be given again; the attribute is the list of the values.
     """
 
     def __init__(
@@ -76,8 +74,21 @@ def add_options(group: Any, options: Iterable[Option]) -> None:
         else:
             how["nargs"] = "*" if option.many else None if option.required else "?"
         if option.metavar is not None:
-            how |= {"metavar": option.metavar, "type": option.kind}
+            how |= {"metavar": option.metavar, "type": _for_argparse(option.kind)}
         group.add_argument(option.flag, **how)
+
+
+def _for_argparse(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What ValueErrors say is lost on argparse."""
+    from argparse import ArgumentTypeError
+
+    def found(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error).strip()) from None
+
+    return found
 
 
 # ---- kinds of values ----
@@ -101,19 +112,19 @@ def whole(minimum: int | None = None) -> Callable[[str], int]:
 
     def kind(text: str) -> int:
         number: int = _parsed(int, text, "an integer")
-        return number if minimum is None else _checked(checks.integer, number, minimum)
+        return number if minimum is None else checks.integer("", number, minimum)
 
     return kind
 
 
 def positive(text: str) -> float:
     """A finite number above 0."""
-    return _checked(checks.positive, _parsed(float, text, "a number"))
+    return checks.positive("", _parsed(float, text, "a number"))
 
 
 def temperature(text: str) -> float:
     """A finite number of at least 0."""
-    return _checked(checks.temperature, _parsed(float, text, "a number"))
+    return checks.temperature("", _parsed(float, text, "a number"))
 
 
 def temperature_option(default: float | None) -> Option:
@@ -124,11 +135,7 @@ def temperature_option(default: float | None) -> Option:
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
     """One of some names."""
-
-    def kind(text: str) -> str:
-        return _checked(checks.one_of, text, names)
-
-    return kind
+    return lambda text: checks.one_of("", text, names)
 
 
 def _parsed(kind: Callable[[str], Any], text: str, what: str) -> Any:
@@ -137,18 +144,4 @@ def _parsed(kind: Callable[[str], Any], text: str, what: str) -> Any:
             return kind(text)
     except ValueError:
         pass
-    raise _refusal(f"must be {what}, not {text[: checks.SHOWN]!r}")
-
-
-def _checked(check: Callable[..., T], *given: Any) -> T:
-    """What a check says of a value, without the name: argparse puts the option's before it."""
-    try:
-        return check("", *given)
-    except ValueError as error:
-        raise _refusal(str(error).strip()) from None
-
-
-def _refusal(message: str) -> Exception:
-    from argparse import ArgumentTypeError
-
-    return ArgumentTypeError(message)
+    raise ValueError(f"must be {what}, not {text[: checks.SHOWN]!r}")

@@ -49,11 +49,7 @@ class Folder:
 
     def __init__(self, path: str, resumed: bool) -> None:
         self.path, self.resumed = path, resumed
-        os.makedirs(path, exist_ok=True)
-        try:
-            self._lock = FolderLock(path)
-        except BlockingIOError:
-            raise Refused(f"{path}: another microgpt is training into this folder") from None
+        self._lock = FolderLock(path, "training")
         remove_leftovers(path)
         if not resumed and any(os.path.lexists(os.path.join(path, name)) for name in (FILE_NAME, BEST_NAME)):
             self.close()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..sweeps.space import OPTIONS, Space, values
 from . import Refused, note, notes, train
@@ -25,14 +24,8 @@ OBJECTIVES = {"loss": "loss", "holdout": "holdout_loss", "seconds": "seconds"}
 
 def _several(option: Option, help: str | None = None) -> Option:
     """An option of `train` that takes many values at once."""
-
-    def kind(text: str) -> tuple[Any, ...]:
-        try:
-            return values(text, option.kind)
-        except ValueError as error:
-            raise ArgumentTypeError(str(error)) from None
-
-    return Option(option.flag, f"{option.metavar},...", kind, help or option.help)
+    metavar = f"{option.metavar},..."
+    return Option(option.flag, metavar, lambda text: values(text, option.kind), help or option.help)
 
 
 _of_train = {option.dest: option for options in train.GROUPS.values() for option in options}
@@ -171,7 +164,7 @@ def _sweep(options: Options) -> int:
 
         Output().write(estimate(space, corpus, runs, jobs))
         return 0
-    noted = {**notes.DEFAULTS, "source": source, "trimmed": True, "best": None}
+    noted = {**notes.DEFAULTS, "source": source, "best": None}
     sweep = sweeping.Sweep(space, corpus, runs, objective, options.keep, noted)
     return sweep.into(options.out, options.cluster, jobs)
 

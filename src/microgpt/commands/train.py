@@ -217,17 +217,16 @@ def _comes_once(source: str | None) -> bool:
     return source is not None and (source == sources.STANDARD_INPUT or sources.is_address(source))
 
 
-def read_documents(data: str | None, options: Options, keep_invisible: bool = False) -> tuple[list[str], str | None]:
+def read_documents(data: str | None, options: Options) -> tuple[list[str], str | None]:
     """The documents, and where they are to be found again; None stands for the embedded names."""
     source = "input.txt" if data is None and os.path.exists("input.txt") else data
     if source is None:
         return embedded_names(), None
-    how: dict[str, Any] = {"keep_invisible": keep_invisible, "note": note}
     limit = options.data_limit * MEBIBYTE if options.data_limit else None
     with refusing():
         if source == sources.STANDARD_INPUT:
-            return documents_of(sources.read_standard_input(limit), "standard input", **how), source
-        documents = load_documents(source, max_bytes=limit, max_seconds=options.data_timeout, **how)
+            return documents_of(sources.read_standard_input(limit), "standard input", note=note), source
+        documents = load_documents(source, max_bytes=limit, max_seconds=options.data_timeout, note=note)
     return documents, source if sources.is_address(source) else os.path.abspath(source)
 
 
@@ -244,14 +243,14 @@ def _read_again(options: Options, noted: dict[str, Any]) -> tuple[list[str], str
             raise Refused(f"the documents of this run came from {source}: give it again, with --data")
         if not os.path.isfile(source):
             raise Refused(f"{source}: the documents of this run are no longer there; name them with --data")
-    return read_documents(source, options, keep_invisible=not noted.get("trimmed"))
+    return read_documents(source, options)
 
 
 # ---- a new run, and one that is resumed ----
 
 
 def _started(options: Options) -> tuple[Trainer, dict[str, Any]]:
-    noted = {**notes.DEFAULTS, **given(options, notes.DEFAULTS), "trimmed": True, "best": None}
+    noted = {**notes.DEFAULTS, **given(options, notes.DEFAULTS), "best": None}
     kept = _loaded(options.init_from) if options.init_from else None
     if kept is not None:
         _refuse_others(options, kept, f"the model in {options.init_from} has", SIZES)

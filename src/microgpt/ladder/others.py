@@ -26,8 +26,7 @@ from . import DEPTH, graph
 from .graph import Graph, Pass, clock
 from .measure import Plan, Progress, rung_of, take_turns
 from .results import Rung
-from .rungs import LADDER, Kind, Parameters, fresh_parameters, own_reference
-from .rungs import graph as graph_on
+from .rungs import LADDER, Kind, Parameters, fresh_parameters, script
 
 PASSES = 20  # over the documents in a round, for the ports
 WARM_UP = 3  # passes of PyPy that don't count, while it compiles
@@ -105,8 +104,7 @@ class OwnClass(NamedTuple):
 
     def make(self, config: GPTConfig, parameters: Parameters) -> Graph:
         """The script's model of these scalars."""
-        own = own_reference()
-        return graph_on(config, parameters, self.value, own, own.Adam)
+        return script(config, parameters, self.value)
 
 
 @contextmanager

@@ -10,11 +10,16 @@ from __future__ import annotations
 import random
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-from .. import model, reference
+from .. import _functional, model, reference
+from .._adam import Adam
+from .._engine import Value
+from .._fused import GPT
 from ..model import GPTConfig
+from ..recording import recorded, table
 from .graph import Graph, Pass, clock
 
 FUNCTIONS = ("linear", "softmax", "rmsnorm", "attention", "add", "relu", "cross_entropy", "mean")
@@ -58,29 +63,18 @@ def own_reference() -> Any:
     return own
 
 
-def interpreted(config: GPTConfig, parameters: Parameters) -> Graph:
+def script(config: GPTConfig, parameters: Parameters, value: Any = None) -> Graph:
+    """The script's own code. value: the class of the scalars, if it is another than the script's."""
     own = own_reference()
-    return graph(config, parameters, own.Value, own, own.Adam)
+    return graph(config, parameters, value or own.Value, own, own.Adam)
 
 
 def compiled(config: GPTConfig, parameters: Parameters) -> Graph:
     compiled: Any = import_module("microgpt._compiled")  # no stubs: it is `reference` again
-
     return graph(config, parameters, compiled.Value, compiled, compiled.Adam)
 
 
-def typed(config: GPTConfig, parameters: Parameters) -> Graph:
-    from .._engine import Value
-
-    own = own_reference()
-    return graph(config, parameters, Value, own, own.Adam)
-
-
 def bulk(config: GPTConfig, parameters: Parameters) -> Graph:
-    from .. import _functional
-    from .._adam import Adam
-    from .._engine import Value
-
     return graph(config, parameters, Value, _functional, Adam)
 
 
@@ -91,8 +85,6 @@ class Recorded:
     """The bulk rung's model, whose loss is recorded once for each length of documents."""
 
     def __init__(self, config: GPTConfig, parameters: Parameters) -> None:
-        from ..recording import recorded, table
-
         self.graph = bulk(config, parameters)
         self.graph.state_dict["wte"] = table(self.graph.state_dict["wte"])
         self.loss = recorded(self.graph.loss)
@@ -109,8 +101,6 @@ class Fused:
     """The compiled model. Its parts are measured by calls that do less: `loss` goes forward, `backward` both ways."""
 
     def __init__(self, config: GPTConfig, parameters: Parameters) -> None:
-        from .._fused import GPT
-
         self.model = GPT(config)
         self.model.load_state_dict(parameters)
 
@@ -143,9 +133,9 @@ class Kind(NamedTuple):
 
 
 LADDER: Mapping[str, Kind] = {  # from the lowest rung to the highest
-    "interpreted": Kind("the script as it is", interpreted, 1),
+    "interpreted": Kind("the script as it is", script, 1),
     "compiled": Kind("the script as it is, through Cython", compiled, 1),
-    "typed": Kind("from microgpt_engine import Value", typed, 5),
+    "typed": Kind("from microgpt_engine import Value", partial(script, value=Value), 5),
     "bulk": Kind("and linear, softmax, ..., Adam", bulk, 50),
     "recorded": Kind("and @recorded, table", Recorded, 100),
     "fused": Kind("microgpt train, or GPT", Fused, 500),

@@ -81,28 +81,22 @@ class _Batches:
 
     def __init__(self, runs: Sequence[Numbered]) -> None:
         self._runs, self._left = iter(runs), len(runs)
-        self._work, self._seconds, self._count = 0.0, 0.0, 0
+        self._work, self._seconds = 0.0, 0.0  # of all that came back
 
     def take(self, workers: int) -> list[Numbered]:
         """The next batch; empty at the end."""
         found: list[Numbered] = []
         most, seconds = max(1, self._left // (AHEAD * workers)), 0.0
-        for numbered in self._runs:
+        while len(found) < most and seconds < BATCH and (numbered := next(self._runs, None)):
             found.append(numbered)
-            seconds += self._expected(numbered[1])
-            if seconds >= BATCH or len(found) >= most:
-                break
+            seconds += _work(numbered[1]) * self._seconds / self._work if self._seconds else BATCH
         self._left -= len(found)
         return found
 
-    def _expected(self, run: Run) -> float:
-        return BATCH if not self._seconds else _work(run) * self._seconds / self._work
-
     def took(self, found: list[Result]) -> None:
         """Learn from the results of a batch."""
-        for result in found:
-            self._work += _work(result)
-            self._seconds += result["seconds"]
+        self._work += sum(map(_work, found))
+        self._seconds += sum(result["seconds"] for result in found)
 
 
 def _work(run: Run) -> float:

@@ -6,7 +6,6 @@ its line; half a line at the end of the file is taken away.
 
 import json
 import os
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -14,11 +13,10 @@ from typing import Any
 from ..errors import Refused, naming
 from ..files import FolderLock, json_lines, replace_file
 from ..version import __version__
-from .runs import Corpus, Result, line
+from .runs import Corpus, Result
 from .space import Space
 
 FORMAT = "microgpt sweep 1"
-PATIENCE = 20  # times that a lock is tried, in about a second
 ABOUT, RUNS = "sweep.json", "runs.jsonl"
 
 
@@ -48,8 +46,7 @@ class Folder:
 
     def __init__(self, path: str, about: dict[str, Any]) -> None:
         self.path = path
-        os.makedirs(path, exist_ok=True)
-        self._lock = _locked(path)
+        self._lock = FolderLock(path, "sweeping")
         try:
             self.done = self._begin(about)
             self._file = open(os.path.join(path, RUNS), "ab")  # noqa: SIM115
@@ -74,7 +71,7 @@ class Folder:
         """Append the lines of these results; they are done then."""
         results = list(results)
         with naming(os.path.join(self.path, RUNS)):
-            self._file.write("".join(map(line, results)).encode())
+            self._file.write("".join([json.dumps(result, allow_nan=False) + "\n" for result in results]).encode())
             self._file.flush()
         self.done.update({result["run"]: result for result in results})
 
@@ -82,15 +79,6 @@ class Folder:
         with suppress(OSError):  # the disk is full, and `add` has said so
             self._file.close()
         self._lock.release()
-
-
-def _locked(path: str) -> FolderLock:
-    """Workers that were forked hold the lock too, and outlive a sweep that was killed by a moment."""
-    for _ in range(PATIENCE):
-        with suppress(BlockingIOError):
-            return FolderLock(path)
-        time.sleep(0.05)
-    raise SweepError(f"{path}: another microgpt is sweeping into this folder")
 
 
 def _refuse_another(path: str, old: dict[str, Any], new: dict[str, Any]) -> None:

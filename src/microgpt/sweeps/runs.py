@@ -1,17 +1,15 @@
 """One run of a sweep, as a worker does it: a model trained as `microgpt train` would, and what is told of it."""
 
-import json
 import math
-import sys
 import tempfile
 import threading
 import time
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from os.path import join
 from typing import Any
 
+from ..checkpoint import little_endian
 from ..data import digest
 from ..errors import Refused
 from ..files import FILE_NAME
@@ -135,12 +133,7 @@ def weights_digest(training: Trainer) -> str:
     """SHA-256 of the weights, all matrices in their order as little-endian doubles."""
     found = sha256()
     for matrix in training.model.state_dict().values():
-        if sys.byteorder == "big":
-            doubles = array("d", matrix.tobytes())
-            doubles.byteswap()
-            found.update(doubles)
-        else:
-            found.update(matrix)
+        found.update(little_endian(matrix.tobytes()))
     return found.hexdigest()
 
 
@@ -150,11 +143,3 @@ def _checkpoint(training: Trainer, notes: Mapping[str, Any]) -> bytes:
         training.save(folder, {**notes, "cut": list(training.cut)})
         with open(join(folder, FILE_NAME), "rb") as file:
             return file.read()
-
-
-_json = json.JSONEncoder(allow_nan=False)
-
-
-def line(result: Result) -> str:
-    """A result as its line in runs.jsonl."""
-    return _json.encode(result) + "\n"
