@@ -52,6 +52,7 @@ _LATER = {
     **dict.fromkeys(("mean", "relu", "rmsnorm", "softmax"), "_functional"),
     "sweep": "sweeps",
     **dict.fromkeys(("NotRecorded", "RecordedWarning", "recorded", "table"), "recording"),
+    **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "accelerate.hook"),  # %load_ext microgpt
 }
 
 
@@ -67,17 +68,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-def load_ipython_extension(shell: object) -> None:
-    """`%load_ext microgpt`: cells that define the script's class get the compiled one."""
-    from .accelerate.hook import load_ipython_extension as load
-
-    load(shell)
-
-
-def unload_ipython_extension(shell: object) -> None:
-    """`%unload_ext microgpt`"""
-    from .accelerate.hook import unload_ipython_extension as unload
-
-    unload(shell)

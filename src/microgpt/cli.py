@@ -1,7 +1,7 @@
 """The program `microgpt`: finds the command, and turns whatever goes wrong into one line and an exit status.
 
 A command is a module of `microgpt.commands` with `main(options)`, which runs it and returns the exit status, and either
-its options as data (ABOUT, GROUPS: see commands/options.py) or `add_parser(commands)`, which declares them to argparse.
+its options as data (ABOUT, GROUPS: see commands/options.py) or `read(arguments)` and `add_parser(commands)` of its own.
 Only the module of the command that was asked for is imported, and argparse only where it is needed.
 
 Exit status: 0, 2 for a usage error, 130 and the like after a signal, 141 when nobody reads the output.
@@ -52,13 +52,12 @@ def _run(name: str | None, arguments: list[str]) -> int:
         each: importlib.import_module(f".commands.{each}", __package__) for each in ([name] if name else COMMANDS)
     }
     options: object = None
-    if name is not None and hasattr(modules[name], "GROUPS"):
-        from .commands.options import read_pairs
-
-        every = [option for group in modules[name].GROUPS.values() for option in group]
-        options = read_pairs(every, arguments[1:])
     if name is not None and hasattr(modules[name], "read"):
         options = modules[name].read(arguments[1:])
+    elif name is not None:
+        from .commands.options import read_pairs
+
+        options = read_pairs([option for group in modules[name].GROUPS.values() for option in group], arguments[1:])
     if options is None:
         from .commands.parser import parser_of
 

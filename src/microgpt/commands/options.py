@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
 
 from .. import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+Options = SimpleNamespace  # the values of a command's options, as attributes
 
 
 class Option:
@@ -37,17 +41,6 @@ class Option:
         self.dest = dest or flag.removeprefix("--").replace("-", "_")
 
 
-class Options:
-    """The values of a command's options, as attributes."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-
 def read_pairs(options: Iterable[Option], arguments: Sequence[str]) -> Options | None:
     """The values where the arguments are `--name value` and nothing else; None where argparse is to read or refuse."""
     known = {option.flag: option for option in options}
@@ -61,7 +54,7 @@ def read_pairs(options: Iterable[Option], arguments: Sequence[str]) -> Options |
         except Exception:
             return None
     missing = any(option.required and values[option.dest] is None for option in known.values())
-    return None if len(arguments) % 2 or missing else Options(values)
+    return None if len(arguments) % 2 or missing else Options(**values)
 
 
 def add_options(group: Any, options: Iterable[Option]) -> None:

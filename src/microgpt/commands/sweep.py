@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..sweeps.space import OPTIONS, Space, values
-from . import Refused, note, notes, train
+from . import Refused, note, notes, refusing, train
 from .options import Option, Options, one_of, path, text, whole
 from .output import Output
 from .parser import parser_of
@@ -120,10 +120,6 @@ def _arguments(path: str) -> Iterator[str]:
             yield f"{option}={','.join(map(str, items))}"
 
 
-def _space(options: Options) -> Space:
-    return Space(train.given(options, OPTIONS), options.random, options.random_seed)
-
-
 def _objective(options: Options, space: Space) -> str:
     held_out = min(space.axes["holdout"]) > 0
     if options.objective == "holdout" and not held_out:
@@ -146,14 +142,12 @@ def _sweep(options: Options) -> int:
         raise Refused("--jobs is for this machine; with --cluster, the number of workers counts")
     documents, source = train.read_documents(options.data, options)
     corpus = Corpus(documents, options.tokenizer)
-    try:
-        space = _space(options)
+    with refusing(also=TypeError):
+        space = Space(train.given(options, OPTIONS), options.random, options.random_seed)
         objective = _objective(options, space)
         if len(space) > UNASKED and not options.yes:
             raise Refused(f"{len(space):,} runs: --yes allows so many, --random N draws some of them")
         runs, left_out = plan(space, corpus)
-    except (TypeError, ValueError) as error:
-        raise Refused(str(error)) from None
     if left_out:
         note(f"{left_out:,} combinations left out: n_embd must be a multiple of n_head")
     jobs = min(options.jobs or cores(), len(runs))
