@@ -7,7 +7,6 @@ import random
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,19 +19,6 @@ from test_several_results import SideOfSeveral
 
 import microgpt
 from microgpt import RecordedWarning, Value, attention, cross_entropy, linear, mean, recorded, reference, softmax, table
-
-
-@pytest.fixture
-def params() -> list[Value]:
-    rng = random.Random(3)
-    return [Value(rng.uniform(0.5, 1.5)) for _ in range(6)]
-
-
-@pytest.fixture(autouse=True)
-def warnings_are_errors() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 def state(values: list[Any]) -> list[tuple[str, str]]:

@@ -8,8 +8,7 @@ import random
 import re
 import sys
 import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,22 +33,9 @@ from microgpt.recording.function import MAX_SHAPES
 
 
 @pytest.fixture
-def params() -> list[Value]:
-    rng = random.Random(3)
-    return [Value(rng.uniform(0.5, 1.5)) for _ in range(6)]
-
-
-@pytest.fixture
 def rows() -> list[list[Value]]:
     rng = random.Random(4)
     return [[Value(rng.gauss(0, 1)) for _ in range(4)] for _ in range(5)]
-
-
-@pytest.fixture(autouse=True)
-def warnings_are_errors() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 def replays(function: Any) -> int:

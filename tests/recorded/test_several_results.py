@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,19 +15,6 @@ from test_recorded_programs import Side, apply, assert_same_calls, programs
 
 import microgpt
 from microgpt import RecordedWarning, Value, cross_entropy, linear, mean, recorded, reference, table
-
-
-@pytest.fixture
-def params() -> list[Value]:
-    rng = random.Random(3)
-    return [Value(rng.uniform(0.5, 1.5)) for _ in range(6)]
-
-
-@pytest.fixture(autouse=True)
-def warnings_are_errors() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 class SideOfSeveral(Side):
