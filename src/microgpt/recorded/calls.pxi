@@ -215,39 +215,49 @@ cdef inline void mark_float(Plan *plan, const int64_t *tokens, uint32_t looked_u
 
 # ---- and another time -------------------------------------------------------------------------------------------------------
 
+def cannot_rebuild(str why):
+    return RuntimeError(f"backward() has to rebuild the graph of a replayed result, but {why}")
+
+
 cdef int rebuild(Replay *replay) except -1:
     """The function runs in Python; then backward goes on from its results as if they had been there all the time."""
     cdef Call *call = (<Result *>replay).call
-    cdef Plan *plan = call.plan
     cdef Value value
     cdef size_t k
     recording, arguments = <object>call.source
     again = recording.rebuild()
     if again is None:
-        raise RuntimeError("backward() needs the graph of a replayed result anew, and its recorded function is gone: keep that")
-    for k in range(1, plan.n_results):
-        if call.results[k].node != 0 and not plan.results[k].is_top and not is_unused(call.results[k].node):
-            raise RuntimeError("backward() needs the graph of a replayed result anew, and a result on which another one depends"
-                               " was used in further operations: compute with it inside of the recorded function")
-    if call.written != call.instance.written or ints_changed(plan):
-        raise RuntimeError("backward() needs the graph of a replayed result anew, and the parameters have changed since the"
-                           " recorded function was called again: call it once more for this result")
-    exchange_parameters(plan, call.instance)
+        raise cannot_rebuild("its recorded function is gone: keep a reference to it")
+    check_rebuild(call)
+    exchange_parameters(call.plan, call.instance)
     try:
         made = again(arguments)
     finally:
-        exchange_parameters(plan, call.instance)
+        exchange_parameters(call.plan, call.instance)
     if call.results[0].rebuilt != 0:                        # by another thread
         return 0
-    for k in range(plan.n_results):
+    for k in range(call.plan.n_results):
         value = made[k]
-        call.results[k].rebuilt = value.id
         if not same_bits(value.numbers[0], call.results[k].data):
-            raise RuntimeError("backward() needs the graph of a replayed result anew, and Python gives another number: what the"
-                               " recorded function reads has changed; call forget() after such a change")
+            raise cannot_rebuild("Python now gives another number: something that the recorded function reads has changed; call"
+                                 " forget() after such a change")
+    for k in range(call.plan.n_results):
+        call.results[k].rebuilt = (<Value>made[k]).id
     if call.propagated:
         propagate_again(call)
     return take_over(call, made)
+
+
+cdef int check_rebuild(Call *call) except -1:
+    cdef size_t k
+    for k in range(1, call.plan.n_results):
+        if call.results[k].node != 0 and not call.plan.results[k].is_top and not is_unused(call.results[k].node):
+            raise cannot_rebuild("a result on which another one depends was used in further operations: do these inside of the"
+                                 " recorded function")
+    if call.written != call.instance.written or ints_changed(call.plan):
+        raise cannot_rebuild("its parameters have changed and the recorded function was called again since: call the function"
+                             " once more, and backward() on that result")
+    return 0
 
 
 cdef bint is_unused(uint32_t node) noexcept:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Protocol
 
 from .._engine import Value
+from .._recorded import cannot_rebuild
 
 PLAIN, MINUS, INVERSE = range(3)  # the forms of a number: as in recorded/plan.pxi
 
@@ -129,6 +130,8 @@ class Number(Argument):
 class Arguments:
     """The arguments of a call: their form, which is hashable, and the numbers that vary."""
 
+    __slots__ = ("form", "kept", "numbers", "opaque", "tokens")
+
     def __init__(self) -> None:
         self.form: Any = None  # of those without a name, and pairs of a name and a form
         self.tokens: list[int] = []
@@ -177,9 +180,7 @@ class Arguments:
                 return {key: argument(value) for _, key, value in content}
             found = next(kept)()
             if found is None:
-                raise RuntimeError(
-                    "backward() needs an argument of the recorded function again, which is gone: keep it"
-                )
+                raise cannot_rebuild("an object among the arguments of that call is gone: keep a reference to it")
             return found
 
         return [argument(shape) for shape in positional], {name: argument(shape) for name, shape in named}
