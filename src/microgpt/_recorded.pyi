@@ -20,16 +20,7 @@ class Recording:
     results: Any
     rebuild: Any
     def __init__(
-        self,
-        results: list[Value],
-        n_tops: int,
-        start: tuple[int, int],
-        tables: list[Table],
-        lookups: list[tuple[int, int, list[Value]]],
-        choices: list[tuple[int, Value]],
-        inputs: list[tuple[int, int, Value]],
-        powers: list[tuple[Value, float]],
-        n_tokens: int,
+        self, results: list[Value], n_tops: int, start: tuple[int, int], n_tokens: int, recorder: Any
     ) -> None: ...
     def replay(self, arguments: Any) -> list[Value] | bool | None: ...
     @property

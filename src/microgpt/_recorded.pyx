@@ -109,17 +109,18 @@ def numbers_of(values):
 cdef class Recording:
     """The graph of some results, ready to be replayed.
 
-    Recording(results, n_tops, start, tables, lookups, choices, inputs, powers, n_tokens)
+    Recording(results, n_tops, start, n_tokens, recorder)
 
-    results  Values, each before those that it depends on; the first one is the root, which backward goes through
-    n_tops   on so many of them, from the first one on, no other depends
-
-    start    what `mark` gave before the function ran
-    tables   Table of each matrix of which tokens chose rows
-    lookups  (token, table, Values) of each row that one chose; the Values stand for it in the graph
-    choices  (token, weight) of each weight of a softmax that a token chose
-    inputs   (number, form, Value) of each number that went in
-    powers   (Value, number) of each power of a Value, or of a number
+    results   Values, each before those that it depends on; the first one is the root, which backward goes through
+    n_tops    on so many of them, from the first one on, no other depends
+    start     what `mark` gave before the function ran
+    n_tokens  among the arguments
+    recorder  who watched it, and knows
+        tables    Table of each matrix of which tokens chose rows
+        lookups   (token, table, Values) of each row that one chose; the Values stand for it in the graph
+        choices   (token, weight) of each weight of a softmax that a token chose
+        inputs    (number, form, Value) of each number that went in
+        powers    (Value, number) of each power of a Value, or of a number
 
     Raises NotRecorded with the reason if the graph cannot be replayed bit for bit.
     """
@@ -130,7 +131,9 @@ cdef class Recording:
     cdef public object results          # for recording/: how the results are put together, and ...
     cdef public object rebuild          # ... a function of nothing that gives the one which rebuilds them: see calls.pxi
 
-    def __init__(self, list results, size_t n_tops, start, tables, lookups, choices, inputs, powers, size_t n_tokens):
+    def __init__(self, list results, size_t n_tops, start, size_t n_tokens, recorder):
+        cdef list tables = recorder.tables, lookups = recorder.lookups, choices = recorder.choices
+        cdef list inputs = recorder.inputs, powers = recorder.powers
         cdef Graph graph = Graph()
         cdef size_t n = 0
         cdef uint32_t *order

@@ -281,17 +281,7 @@ class recorded:
         while True:
             recorder.choices = [choice for choice in recorder.choices if choice[0] not in targets]
             try:
-                recording = Recording(
-                    values,
-                    n_tops,
-                    start,
-                    recorder.tables,
-                    recorder.lookups,
-                    recorder.choices,
-                    recorder.inputs,
-                    recorder.powers,
-                    len(arguments.tokens),
-                )
+                recording = Recording(values, n_tops, start, len(arguments.tokens), recorder)
             except NotRecorded as no:
                 if no.target is not None and len(targets) < MAX_TARGETS:
                     targets = (*targets, no.target)
