@@ -9,19 +9,15 @@ from typing import Any
 
 import microgpt
 from microgpt import GPTConfig, _fused
-from microgpt.data import Tokenizer, embedded_names
 from microgpt.ladder.graph import Graph, Pass, clock
-from microgpt.ladder.rungs import LADDER, Fused, Kind, Parameters, graph, own_reference
+from microgpt.ladder.rungs import LADDER, Fused, Kind, Parameters, graph, own_reference, script_documents
 
 SCRIPT = GPTConfig(27)  # the script's model
 
 
 def names() -> list[list[int]]:
     """The tokens of the embedded names, in the order in which the script trains on them."""
-    found = embedded_names()
-    tokenizer = Tokenizer(found)
-    random.Random(42).shuffle(found)
-    return [tokenizer.encode(name) for name in found]
+    return script_documents()[1]
 
 
 # ---- plain floats: the floor of every class of Values ---------------------------------------------------------------

@@ -18,10 +18,9 @@ from collections import Counter
 from pathlib import Path
 
 from microgpt import GPTConfig
-from microgpt.data import Tokenizer, embedded_names
 from microgpt.ladder import machine
 from microgpt.ladder.measure import deep_recursion
-from microgpt.ladder.rungs import LADDER, Fused, fresh_parameters
+from microgpt.ladder.rungs import LADDER, Fused, fresh_parameters, script_documents
 
 PROFILE = Path(__file__).parent.parent / "docs" / "profile.json"
 SECONDS = 4.0  # of processor time on each rung
@@ -43,10 +42,8 @@ LINE = re.compile(r"^ *[\d.]+% *; *(\d+) *;(\S+) *;\[.\] (.*\S)")
 
 def train(rung: str) -> None:
     """Says when it is about to begin, waits for a line, trains."""
-    names = embedded_names()
-    tokenizer = Tokenizer(names)
-    documents = [tokenizer.encode(name) for name in names[:: len(names) // 12][:12]]
-    config = GPTConfig(tokenizer.vocab_size)
+    vocab_size, documents = script_documents(12)
+    config = GPTConfig(vocab_size)
     with deep_recursion():
         model = LADDER[rung].make(config, fresh_parameters(config))
         # Fused.run also times the parts one by one; that is not a step.

@@ -13,49 +13,45 @@ import json
 import platform
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from microgpt import GPTConfig
 from microgpt.commands.bench import STEPS
-from microgpt.data import Tokenizer, embedded_names
 from microgpt.ladder import machine
-from microgpt.ladder.graph import Graph
-from microgpt.ladder.measure import Plan, deep_recursion, frozen_heap
-from microgpt.ladder.rungs import LADDER, fresh_parameters
+from microgpt.ladder.graph import Pass
+from microgpt.ladder.measure import Plan, take_turns
+from microgpt.ladder.rungs import LADDER, Parameters, script, script_documents
 
 PYTHONS = Path(__file__).parent.parent / "docs" / "pythons.json"
 ROUNDS = 5
 
 
-def measured(plan: Plan) -> dict[str, list[float]]:
-    """Seconds a round: interpreted, compiled, and interpreted without the collector, in turns."""
-    found: dict[str, list[float]] = {"interpreted": [], "compiled": [], "without": []}
-    parameters = fresh_parameters(plan.config)
-    with deep_recursion(), frozen_heap():
-        for _ in range(plan.rounds):
-            for what, seconds in found.items():
-                model = LADDER["compiled" if what == "compiled" else "interpreted"].make(plan.config, parameters)
-                assert isinstance(model, Graph)
-                if what == "without":
-                    gc.disable()
-                seconds.append(model.run(plan.documents, plan.lrs).seconds["step"])
-                gc.enable()
-                del model
-                gc.collect()
-    return found
+class WithoutCollector:
+    """The interpreted rung with the cyclic collector switched off."""
+
+    def __init__(self, config: GPTConfig, parameters: Parameters) -> None:
+        self.model = script(config, parameters)
+
+    def run(self, documents: Sequence[list[int]], lrs: Sequence[float]) -> Pass:
+        gc.disable()
+        try:
+            return self.model.run(documents, lrs)
+        finally:
+            gc.enable()
 
 
 def main() -> int:
-    names = embedded_names()
-    tokenizer = Tokenizer(names)
-    documents = [tokenizer.encode(name) for name in names[:: len(names) // STEPS][:STEPS]]
-    plan = Plan(GPTConfig(tokenizer.vocab_size), documents, ROUNDS)
-    took = {what: statistics.median(seconds) for what, seconds in measured(plan).items()}
+    vocab_size, documents = script_documents(STEPS)
+    kinds = {name: LADDER[name] for name in ("interpreted", "compiled")}
+    kinds["without"] = LADDER["interpreted"]._replace(make=WithoutCollector)
+    rounds = take_turns(Plan(GPTConfig(vocab_size), documents, ROUNDS), lambda what: None, kinds)
+    ms = {name: statistics.median(found.ms["step"]) for name, found in rounds.items()}
     record = {
         "cpu": machine.machine(None)["cpu"],
-        "compiled": round(took["interpreted"] / took["compiled"], 3),
-        "collector": round(1 - took["without"] / took["interpreted"], 3),
-        "ms": round(1000 * took["interpreted"] / STEPS, 1),
+        "compiled": round(ms["interpreted"] / ms["compiled"], 3),
+        "collector": round(1 - ms["without"] / ms["interpreted"], 3),
+        "ms": round(ms["interpreted"], 1),
     }
     saved = json.loads(PYTHONS.read_text("utf-8")) if PYTHONS.exists() else {}
     saved[platform.python_version()] = record

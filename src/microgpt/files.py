@@ -129,6 +129,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: str, doing: str) -> None:
+        self.path = folder
         self._handle: int | None = None
         os.makedirs(folder, exist_ok=True)
         try:
@@ -145,10 +146,10 @@ class FolderLock:
             except OSError:  # a drive that has no locks
                 pass
             return
-        self.release()
+        FolderLock.close(self)  # one that knows more of the folder is not whole yet
         raise Refused(f"{folder}: another microgpt is {doing} into this folder")
 
-    def release(self) -> None:
+    def close(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None

@@ -256,7 +256,7 @@ def test_two_cannot_sweep_into_one_folder(here):
     assert main([*SWEEP, "--out", "swept"]) == 0
     lock = FolderLock("swept", "training")
     second = microgpt(*SWEEP, "--out", "swept", cwd=here)
-    lock.release()
+    lock.close()
     assert (second.returncode, is_one_line(second.stderr)) == (2, True)
     assert "another microgpt is sweeping into this folder" in second.stderr
 

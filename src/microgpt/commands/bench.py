@@ -1,13 +1,11 @@
 """`microgpt bench`: the same training run on every rung of the ladder, measured, in one table and as a report."""
 
 import os
-import random
 import shlex
 import sys
 from typing import TYPE_CHECKING
 
 from .. import memory
-from ..data import Tokenizer, embedded_names
 from ..files import replace_file
 from ..model import GPTConfig
 from . import Refused, note, refusing, train
@@ -78,14 +76,11 @@ def main(options: Options) -> int:
 
 def _plan(options: Options) -> "Plan":
     from ..ladder.measure import Plan
+    from ..ladder.rungs import script_documents
 
-    names = embedded_names()
-    tokenizer = Tokenizer(names)
-    random.Random(42).shuffle(names)
+    vocab_size, documents = script_documents(options.steps or (QUICK_STEPS if options.quick else STEPS))
     with refusing():
-        config = GPTConfig(tokenizer.vocab_size, **train.given(options, train.SIZES))
-    steps = options.steps or (QUICK_STEPS if options.quick else STEPS)
-    documents = [tokenizer.encode(name) for name in names[:steps]]
+        config = GPTConfig(vocab_size, **train.given(options, train.SIZES))
     if options.quick:
         return Plan(config, documents, options.rounds or QUICK_ROUNDS, pass_scale=0.1, max_step_seconds=0.5)
     return Plan(config, documents, options.rounds or ROUNDS)

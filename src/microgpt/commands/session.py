@@ -41,24 +41,21 @@ class Pace:
             self.steps = max(1, steps // 2)
 
 
-class Folder:
+class Folder(FolderLock):
     """Where the checkpoints of a run go. Made if need be; Refused where another run has its checkpoint in it.
 
     Locked until it is closed, so that two programs cannot write there at once.
     """
 
     def __init__(self, path: str, resumed: bool) -> None:
-        self.path, self.resumed = path, resumed
-        self._lock = FolderLock(path, "training")
+        super().__init__(path, "training")
+        self.resumed = resumed
         remove_leftovers(path)
         if not resumed and any(os.path.lexists(os.path.join(path, name)) for name in (FILE_NAME, BEST_NAME)):
             self.close()
             raise Refused(
                 f"--out {path}: holds a checkpoint already; go on with it by --resume {path}, or name another"
             )
-
-    def close(self) -> None:
-        self._lock.release()
 
 
 class Session:

@@ -18,6 +18,7 @@ from .. import _functional, model, reference
 from .._adam import Adam
 from .._engine import Value
 from .._fused import GPT
+from ..data import Tokenizer, embedded_names
 from ..model import GPTConfig
 from ..recording import recorded, table
 from .graph import Graph, Pass, clock
@@ -26,6 +27,14 @@ FUNCTIONS = ("linear", "softmax", "rmsnorm", "attention", "add", "relu", "cross_
 SEED = 42
 
 Parameters = Mapping[str, Sequence[Sequence[float]]]
+
+
+def script_documents(count: int | None = None) -> tuple[int, list[list[int]]]:
+    """How many tokens there are, and the first documents that the script trains on, of the names that come with us."""
+    names = embedded_names()
+    tokenizer = Tokenizer(names)
+    random.Random(SEED).shuffle(names)
+    return tokenizer.vocab_size, list(map(tokenizer.encode, names[:count]))
 
 
 class Model(Protocol):

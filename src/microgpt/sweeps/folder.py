@@ -36,7 +36,7 @@ def description(space: Space, corpus: Corpus, **more: Any) -> dict[str, Any]:
     }
 
 
-class Folder:
+class Folder(FolderLock):
     """A sweep's folder that is written: made if need be, locked until it is closed.
 
     done    results that are in it, by number
@@ -45,13 +45,12 @@ class Folder:
     """
 
     def __init__(self, path: str, about: dict[str, Any]) -> None:
-        self.path = path
-        self._lock = FolderLock(path, "sweeping")
+        super().__init__(path, "sweeping")
         try:
             self.done = self._begin(about)
             self._file = open(os.path.join(path, RUNS), "ab")  # noqa: SIM115
         except BaseException:
-            self._lock.release()
+            super().close()
             raise
 
     def _begin(self, about: dict[str, Any]) -> dict[int, Result]:
@@ -78,7 +77,7 @@ class Folder:
     def close(self) -> None:
         with suppress(OSError):  # the disk is full, and `add` has said so
             self._file.close()
-        self._lock.release()
+        super().close()
 
 
 def _refuse_another(path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
