@@ -49,7 +49,7 @@ from microgpt.engine.lifetime cimport handles_gone
 from microgpt.engine.records cimport (
     classes_reserve, dot_row, has_operands, operands_allocate, operands_free, replay_release, row_id, set_extras, shared_id,
 )
-from microgpt.engine.references cimport refer_seen, seen_add_children, targets_reserve
+from microgpt.engine.references cimport block_prepare, refer_seen, seen_add_children, targets_reserve
 from microgpt.kernels.kernels cimport choose_isa
 
 import copyreg
@@ -399,7 +399,11 @@ def new_value(kind, data, grad, children, local_grads):
     if not issubclass(kind, Value):
         raise TypeError(f"{kind!r} is not Value or a subclass of it")
     made = class_instance(kind)
-    initialise(made, data, children, local_grads)
+    kept = set_graph(True)
+    try:
+        initialise(made, data, children, local_grads)
+    finally:
+        set_graph(kept)
     made.grad = grad
     return made
 
@@ -470,6 +474,16 @@ def set_late_grads(refuse):
 def note_data_written():
     """Data were written by another module."""
     data_written(&arena)
+
+
+def set_graph(bint kept, bint local_grads=True):
+    """Whether results of operations have children from now on, or are leaves, as under `no_grad`; local_grads: whether powers
+    compute them all the same, and raise what that raises. Returns whether results had children. Raises MemoryError."""
+    if block_prepare(&arena, arena.open[RESULTS]) < 0:
+        raise MemoryError
+    before, arena.graph_off = not arena.graph_off, not kept
+    arena.no_local_grads = not (kept or local_grads)
+    return before
 
 
 def count_nodes():

@@ -291,7 +291,7 @@ def test_what_a_name_of_the_outside_stands_for_is_not_guessed(name, tmp_path):
     before, after = TRACED[name]
     made = f"import math\n{before}\n{CLASS.replace(STORES, IF_TRACED)}\n\n\na, b = Value(2.0), Value(3.0)\n{after}"
     said = assert_same(made + "c = a * b\nc.backward()\nprint(c.data, a.grad, b.grad)\n", tmp_path)
-    assert ("nothing was swapped" in said) is (name != "a constant")
+    assert ("nothing was swapped" in said) is (name in ("computed", "bound nowhere"))
 
 
 @pytest.mark.parametrize("case", mostly_slow(SAME))
@@ -395,6 +395,7 @@ def test_a_function_that_nearly_does_the_same_stays(case):
 
 
 ADAM = re.search(r"    for i, p in enumerate\(params\):\n(?:        [^\n]*\n)+", SCRIPT).group(0)
+BODY = ADAM.split("\n", 1)[1]
 LOOPS = {
     "SGD": "    for p in params:\n        p.data -= lr_t * p.grad\n        p.grad = 0\n",
     "momentum": "    for k, p in enumerate(params):\n        m[k] = 0.9 * m[k] + p.grad\n"
@@ -405,11 +406,29 @@ LOOPS = {
     "hoisted": "    c1 = 1 - beta1 ** (step + 1)\n" + ADAM.replace("(1 - beta1 ** (step + 1))", "c1"),
     "RMSprop": "    for i, p in enumerate(params):\n        v[i] = 0.9 * v[i] + 0.1 * p.grad**2\n"
     "        p.data -= lr_t * p.grad / (v[i] ** 0.5 + 1e-8)\n        p.grad = 0\n",
+    "a clip": "    for p in params:\n        p.data -= lr_t * max(-0.001, min(0.001, p.grad))\n        p.grad = 0\n",
+    "a clip to a name": "    for p in params:\n        g = min(most, max(p.grad, -most))\n"
+    "        p.data -= lr_t * g\n        p.grad = 0\n",
+    "by index": "    for i in range(len(params)):\n        p = params[i]\n"
+    + BODY.replace("p.grad = 0", "p.grad = 0.0"),
+    "looked up": "    for i in range(len(params)):\n" + BODY.replace("p.", "params[i]."),
+    "zipped": "    for p, w in zip(params, m):\n        p.data -= lr_t * (p.grad + w)\n        p.grad = 0\n",
+    "zipped, the parameters last": "    for w, p in zip(m, params):\n"
+    "        p.data -= lr_t * (p.grad + w)\n        p.grad = 0\n",
+    "zipped and counted": "    for i, (p, mi, vi) in enumerate(zip(params, m, v)):\n"
+    + BODY.replace("beta1 * m[i]", "beta1 * mi").replace("beta2 * v[i]", "beta2 * vi"),
     "a change of sign": "    for p in params:\n        g = -p.grad\n"
     "        p.data = p.data + g * lr_t\n        p.grad = 0\n",
 }
 OTHER_LOOPS = {
-    "a clip": "    for p in params:\n        p.data -= lr_t * max(-1.0, min(1.0, p.grad))\n        p.grad = 0\n",
+    "a clip to ints": "    for p in params:\n        p.data -= lr_t * max(-1, min(1, p.grad))\n        p.grad = 0\n",
+    "a clip of what is kept": "    for p in params:\n        p.grad = max(-1.0, min(1.0, p.grad))\n"
+    "        p.data -= lr_t * p.grad\n",
+    "another parameter": "    for i in range(len(params)):\n"
+    "        params[i].data -= lr_t * params[i - 1].grad\n        params[i].grad = 0\n",
+    "a parameter exchanged": "    for i in range(len(params)):\n        p = params[i]\n"
+    "        p.data -= lr_t * p.grad\n        params[i] = Value(p.data)\n",
+    "two of a kind": "    for p, q in zip(params, params):\n        p.data -= lr_t * q.grad\n        q.grad = 0\n",
     "a condition": "    for p in params:\n        if p.grad > 0: p.data -= lr_t * p.grad\n        p.grad = 0\n",
     "a sum": "    norm = 0.0\n    for p in params:\n        norm += p.grad\n        p.grad = 0\n",
     "by the index": "    for i, p in enumerate(params):\n        p.data -= lr_t * p.grad * i\n        p.grad = 0\n",
@@ -420,13 +439,46 @@ OTHER_LOOPS = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_over_parameters_is_recognised(name):
-    made = SCRIPT.replace(ADAM, LOOPS[name])
-    assert made != SCRIPT and (finds(made, "loop over parameters") or finds(made, "Adam"))
+    made = "most = 0.002\n" + SCRIPT.replace(ADAM, LOOPS[name])
+    assert LOOPS[name] != ADAM and (finds(made, "loop over parameters") or finds(made, "Adam"))
 
 
 @pytest.mark.parametrize("name", mostly_slow(LOOPS))
 def test_a_loop_over_parameters_does_the_same(name, tmp_path):
-    assert_same(SCRIPT.replace(ADAM, LOOPS[name]), tmp_path)
+    assert_same(
+        "most = 0.002\n" + SCRIPT.replace(ADAM, LOOPS[name]) + "print(i if 'i' in globals() else p.data)\n", tmp_path
+    )
+
+
+@pytest.mark.parametrize("lists", ["params, m[:50]", "params[:50], m", "tuple(params), m", "params, [1] * len(params)"])
+def test_lists_that_are_not_as_long_or_of_other_things_run_as_they_are(lists, tmp_path):
+    loop = f"    for p, w in zip({lists}):\n        p.data -= lr_t * (p.grad + w)\n        p.grad = 0\n"
+    assert_same(SCRIPT.replace(ADAM, loop) + "print(p.data, w)\n", tmp_path)
+
+
+@pytest.mark.parametrize("most", ["0.002", "0", "1", "None"])
+def test_a_bound_that_is_an_int_runs_as_it_is(most, tmp_path):
+    assert_same(f"most = {most}\n" + SCRIPT.replace(ADAM, LOOPS["a clip to a name"]) + SHOW_PARAMS, tmp_path)
+
+
+METHOD = "    def zero_grad(self):\n        self.grad = 0\n\n    def backward("
+SHOW_PARAMS = "print([(p.data, p.grad) for p in params])\n"
+
+
+def test_methods_of_the_class_are_followed_in_a_loop(tmp_path):
+    made = SCRIPT.replace("    def backward(", METHOD).replace("        p.grad = 0\n", "        p.zero_grad()\n")
+    assert finds(made, "Adam")
+    assert_same(made + SHOW_PARAMS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "replaced", ["Value.zero_grad = lambda self: None\n", "setattr(Value, 'zero_grad', lambda self: print('no'))\n"]
+)
+def test_methods_that_are_replaced_are_not(replaced, tmp_path):
+    made = SCRIPT.replace("    def backward(", METHOD).replace("        p.grad = 0\n", "        p.zero_grad()\n")
+    made = made.replace("n_embd =", replaced + "n_embd =", 1)
+    assert not finds(made, "Adam")
+    assert_same(made + SHOW_PARAMS, tmp_path)
 
 
 @pytest.mark.parametrize("name", OTHER_LOOPS)

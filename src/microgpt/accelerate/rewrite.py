@@ -20,6 +20,7 @@ from .guards.class_guard import (
     extra_shows,
     graph_reads,
     graph_shows,
+    may_use,
     methods_shown,
     needs_subclass,
     patched,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 TYPED, BULK = 2, 3  # rungs of the ladder; 0 is the script as it is
+WRITTEN = ("__repr__", "__eq__")  # methods of dataclasses that nobody may use
 
 
 class Options(Record):
@@ -88,9 +90,14 @@ def rewrite(source: bytes | str, file: str, options: Options) -> Rewritten:
 def rewrite_compiled(source: bytes | str, file: str, code: CodeType, options: Options) -> Rewritten:
     """The same for a script that compiles to `code`. Raises RecursionError for expressions of a depth beyond us."""
     older: list[Older] = []
+    written: list[ast.stmt] = []
 
     def read(source: bytes | str, file: str) -> Program:
         tree = ast.parse(source, file)
+        if b"dataclass" in source if isinstance(source, bytes) else "dataclass" in source:
+            from .recognise.dataclass import write_out  # few scripts have one
+
+            written.extend(write_out(tree))
         if options.rung >= TYPED and (found := convert(tree, options.any_order)):
             older.append(found)
         return Program(tree, file)
@@ -102,6 +109,7 @@ def rewrite_compiled(source: bytes | str, file: str, code: CodeType, options: Op
         why = "no class in it reads like the script's Value"
         return Rewritten(code, findings=[Finding(0, "the script", why)])
     plan.older = any(each.node is plan.node for each in older)
+    plan.written = {name for name in WRITTEN if plan.kept.get(name) in written}
     plan.unordered = any(each.node is plan.node and each.unordered for each in older)
     made = Rewritten(code, plan, next(numbers))
     why = reason_to_leave(project, owner, plan, options)
@@ -170,6 +178,8 @@ def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: 
     plan.shared = options.shared
     settle_methods(programs, plan)
     why = next(filter(None, (look_at(program, plan, project) for program in programs)), "")
+    if plan.flag is not None and options.shared:
+        why = why or f"{plan.flag.name} switches off the graph, and others use the class too"
     plan.subclass = plan.subclass or (options.shared and not is_wholly_ours(plan))
     if plan.counters:
         plan.why_scalar = plan.why_scalar or f"every node is counted in {', '.join(sorted(plan.counters))}"
@@ -192,11 +202,17 @@ def why_older_stays(older: Older, options: Options) -> str:
 def what_is_changed(program: Program, plan: ClassPlan, modules: set[str]) -> str:
     """Why what was found out by running code does not hold for good, or ""."""
     constants = set(plan.node_constants())
+    if constants & plan.patched:
+        return f"{min(constants & plan.patched)} of the class is changed later, which its methods may read"
     for target, _ in program.attribute_stores():
         if target.attr in constants:
             return f"line {target.lineno} changes {target.attr}, which its methods may read"
         if program.meaning(target.value) in modules:
             return f"line {target.lineno} changes the module {program.meaning(target.value)}"
+    if plan.flag is not None and not plan.cuts:
+        for call in program.class_calls():
+            if plan.given(call).keys() & {*plan.parameters[1:], None}:
+                return f"line {call.lineno} makes a node with children, whatever {plan.flag.name} is"
     return ""
 
 
@@ -221,6 +237,10 @@ def look_at(program: Program, plan: ClassPlan, project: Project) -> str:
 
 def settle_methods(programs: list[Program], plan: ClassPlan) -> None:
     """Methods that are the script's only as far as numbers go stay the user's where more can be seen."""
+    if plan.written:
+        plan.unseen = {*plan.written}
+        programs[0].forget(dropped(plan))
+        plan.unseen -= {name for name in plan.written if any(may_use(program, plan, name) for program in programs)}
     programs[0].forget(dropped(plan))
     plan.patched = set().union(*(patched(program, plan) for program in programs))
     keep: set[str] = set()
@@ -318,6 +338,10 @@ class Rewriter(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         if self.is_counter(node.targets[0]):
             node.value = self.counted("uncounted", node.targets[0], node.value)
+        flag = self.plan.flag
+        if flag is not None and any(flag.is_stored(self.program, target) for target in node.targets):
+            switch = helped("switched", node.value, ast.Constant(flag.on), ast.Constant(self.plan.cuts))
+            node.value = placed(switch, node.value)
         return self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -367,7 +391,7 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.AST:
         """Hand a loop over parameters over, if this is one."""
-        found = find_loop(self.program, node, self.plan.fields) if self.bulk else None
+        found = find_loop(self.program, node, self.plan) if self.bulk else None
         if found is not None and self.swaps.can_repeat(found[1]):
             number = next(numbers)
             swap_loop(node, *found, number)
@@ -387,12 +411,16 @@ class Rewriter(ast.NodeTransformer):
                 slots = ast.Assign([ast.Name("__slots__", ast.Store())], ast.Tuple([], ast.Load()))
                 kept = [placed(slots, node), *kept]
         node.body = kept or [placed(ast.Pass(), node)]
-        node.decorator_list = [placed(helped("adopt", ast.Constant(self.made.number)), node)]
+        adopt = placed(helped("adopt", ast.Constant(self.made.number)), node)
+        node.decorator_list = [adopt, *node.decorator_list]
         note, detail = class_note(self.plan), explain_class(self.plan)
         self.findings.append(Finding(node.lineno, f"class {self.plan.name}", note=note, detail=detail))
 
     def kept(self, statement: ast.stmt) -> ast.stmt | None:
         """What stays of a statement of the class: of a method that is ours, what its annotations may do."""
+        if isinstance(statement, ast.FunctionDef) and statement.name in self.plan.unseen:
+            unseen = ast.Return(helped("unseen", ast.Constant(statement.name)))
+            statement.body = [placed(unseen, statement)]
         if statement in self.plan.kept.values() or not isinstance(statement, ast.FunctionDef):
             return statement if statement in self.plan.kept.values() else None
         notes = [argument.annotation for argument in parameters(statement)] + [statement.returns]

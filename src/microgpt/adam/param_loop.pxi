@@ -11,6 +11,8 @@ cdef enum:
     STEP_POW
     STEP_SQRT
     STEP_NEG
+    STEP_MAX
+    STEP_MIN
     DATA_REGISTER = 0
     GRAD_REGISTER = 1
     CELLS = 2                           # the first of the lists' registers
@@ -54,6 +56,12 @@ cdef bint run_step(const Step *step, const double *a, const double *b, double *r
     elif step.operation == STEP_NEG:
         for k in range(n):
             result[k] = -a[k]
+    elif step.operation == STEP_MAX:
+        for k in range(n):
+            result[k] = b[k] if b[k] > a[k] else a[k]
+    elif step.operation == STEP_MIN:
+        for k in range(n):
+            result[k] = b[k] if b[k] < a[k] else a[k]
     elif step.operation == STEP_DIV:
         for k in range(n):
             fine = fine and b[k] != 0.0

@@ -369,8 +369,10 @@ cdef inline int backward_from(Arena *arena, uint32_t root, double grad, bint int
     cdef Block *block = block_of(arena, root)
     cdef uint32_t place = root & PLACE_MASK
     cdef size_t n = 0
+    if not block.flags[place] & LEAF and block_prepare(arena, arena.open[RESULTS]) < 0:
+        return -1
     if not block.flags[place] & LEAF:
-        if block_prepare(arena, arena.open[RESULTS]) < 0 or scratch_reserve(arena) < 0:
+        if scratch_reserve(arena) < 0:
             return -1
         spans_prepare(arena)
         arena.walk_number += 1

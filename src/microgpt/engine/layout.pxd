@@ -244,6 +244,8 @@ ctypedef struct Arena:
     bint walk_stale                     # the running walk has found such a graph
     uint64_t walk_number                # of the last walk
     size_t side_bytes                   # held by Operands records, chunks, `targets` and `classes`
+    bint graph_off                      # results of operations are leaves: see set_graph
+    bint no_local_grads                 # and powers do not compute local gradients
     bint relinked                       # children were assigned: IN_LEAF_BLOCK and spans no longer hold
     bint int_overflowed                 # a result of ints was too large for one: see ints.pxd
     Kinds kinds

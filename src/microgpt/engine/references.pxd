@@ -4,9 +4,9 @@ from cpython.mem cimport PyMem_RawRealloc
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr
 from microgpt.engine.layout cimport (
-    BLOCK_BITS, DOT, NARY, Arena, Block, Children, Dots, Operands, likely, unlikely,
+    BLOCK_BITS, DATA_INT, DOT, LEAF, NARY, SUBCLASS, Arena, Block, Children, Dots, Operands, likely, unlikely,
 )
-from microgpt.engine.records cimport dot_row
+from microgpt.engine.records cimport dot_row, has_operands, operands_free
 
 
 cdef inline int targets_reserve(Arena *arena, Block *block, uint32_t n) noexcept:
@@ -92,12 +92,29 @@ cdef inline void seen_add_children(Arena *arena, Block *block, uint32_t place) n
         arena.seen[block.children[place].second >> BLOCK_BITS] = 1
 
 
+cdef inline void make_leaves(Arena *arena, Block *block) noexcept:
+    """The results appended since the last time have no children after all."""
+    cdef uint32_t place
+    cdef uint8_t flags
+    for place in range(block.prepared, block.used):
+        flags = block.flags[place]
+        if has_operands(flags):
+            operands_free(arena, block.local_grads[place].first.operands)
+            block.n_with_extras -= not flags & SUBCLASS
+        block.flags[place] = flags & (DATA_INT | SUBCLASS) | LEAF
+        block.children[place] = Children(0, 0)
+    block.dots_prepared = block.dots
+    block.prepared = block.used
+
+
 cdef inline int block_prepare(Arena *arena, Block *block) noexcept:
     """Count the references of the results appended since the last time: all at once, which is cheaper than one by one. -1
     without memory."""
     cdef uint32_t place
     cdef uint8_t *seen = arena.seen
     cdef Children children
+    if unlikely(arena.graph_off):
+        make_leaves(arena, block)
     for place in range(block.prepared, block.used):
         children = block.children[place]
         seen[children.first >> BLOCK_BITS] = 1              # of an n-ary node both are 0

@@ -21,6 +21,10 @@ from .flow import values
 from .names import BY_NAME, OF_SUBCLASS, TELLING, asks_by_name, never, telling_name
 
 TAKES_CLASSES = ("isinstance", "issubclass", "map", "filter")
+SHOWING = {
+    "__repr__": ("print", "str", "repr", "format", "ascii", "write", "info", "debug", "warning", "error", "join"),
+    "__eq__": ("index", "count", "remove"),
+}
 FUNCTIONS_OF_ONE = {"log", "exp", "relu"}
 
 
@@ -45,6 +49,9 @@ def extra_shows(program: Program, plan: ClassPlan) -> str:
             return f"line {line_of(node)} uses {name}, for which the compiled class has no room"
     for call in program.class_calls() if plan.signature != plan.parameters else ():
         extra = [value for name, value in plan.given(call).items() if name not in plan.parameters]
+        grad = plan.given(call).get(plan.grad_given)
+        if grad is not None and ast.unparse(grad) != ("0.0" if "float_grad" in plan.kinds else "0"):
+            return f"line {call.lineno} gives a node another gradient than it begins with"
         if not all(map(is_simple, extra)):
             return f"line {call.lineno} computes an argument that the script's constructor has not"
         if extra and plan.beside:
@@ -140,6 +147,23 @@ def calls_by_keyword(program: Program, plan: ClassPlan) -> str:
         if program.is_class(node.func) and any(keyword.arg is None for keyword in node.keywords):
             return f"line {node.lineno} gives the constructor a dictionary"
     return ""
+
+
+def may_use(program: Program, plan: ClassPlan, method: str) -> bool:
+    """Whether the script may show a Value as a text (__repr__), or compare it (__eq__), as far as that is seen."""
+    flow = values(program, plan.fields["data"], plan.fields["grad"])
+    given: list[ast.expr] = []
+    for call in program.of(ast.Call):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        given += call.args if name in SHOWING.get(method, ()) else []
+    if method == "__repr__":
+        given += [part.value for part in program.of(ast.FormattedValue)]
+        given += [part.right for part in program.of(ast.BinOp) if isinstance(part.op, ast.Mod)]
+    else:
+        for part in program.of(ast.Compare):
+            if not all(isinstance(op, (ast.Is, ast.IsNot, ast.Lt, ast.Gt, ast.LtE, ast.GtE)) for op in part.ops):
+                given += [part.left, *part.comparators]
+    return any(map(flow.holds, given))
 
 
 # ---- the graph ------------------------------------------------------------------------------------------------------

@@ -117,6 +117,23 @@ def is_asked_of_others(use: Use) -> bool:
     return is_given_others(use, 1)
 
 
+def shows_no_id(use: Use) -> bool:
+    """id(a) == id(b), the id of what is no Value, or `return id(self)` in the class's own __hash__."""
+    return is_compared(use.program, use.call) or is_asked_of_others(use)
+
+
+def is_compared(program: Program, call: ast.AST | None) -> bool:
+    parent = program.parents.get(call) if call is not None else None
+    if isinstance(parent, ast.Compare):
+        sides = [parent.left, *parent.comparators]
+        return all(isinstance(side, ast.Call) and program.meaning(side.func) == "id" for side in sides)
+    if isinstance(parent, ast.Call) and program.meaning(parent.func) == "hash":
+        parent = program.parents.get(parent)
+    function = program.parents.get(parent) if isinstance(parent, ast.Return) else None
+    in_class = program.parents.get(function) in program.names_class.values() if function is not None else False
+    return in_class and isinstance(function, ast.FunctionDef) and function.name == "__hash__"
+
+
 def is_only_compared(use: Use) -> bool:
     """type(x) is Value, type(x).__name__, isinstance(y, type(x)), type(error)"""
     if use.call is None or is_type_of_error(use.program, use.call):
@@ -187,7 +204,7 @@ TELLING: dict[str, Rule] = {
     ".__dict__": holds_others,
     ".__class__": lambda use: is_type_of_error(use.program, use.node),
     ".__init__": is_called_method,
-    "id": is_asked_of_others,
+    "id": shows_no_id,
     # the garbage collector finds other things to collect, which its result counts
     **words("gc.get_objects gc.get_referrers gc.get_referents gc.get_count gc.get_stats gc.get_freeze_count", never),
     **words("gc.callbacks gc.garbage gc.set_debug gc.get_debug gc.unfreeze gc.is_tracked gc.is_finalized", never),
@@ -213,7 +230,7 @@ SAID: dict[Rule, str] = {
     is_called_method: "looks at a constructor",
     looks_at_others: "looks at what an object holds",
     is_given_others: "gives {} what may hold a Value",
-    is_asked_of_others: "asks for the {} of what may be a Value",
+    shows_no_id: "asks for the {} of what may be a Value",
     is_type_of_others: "asks for the type of what may be a Value",
 }
 
@@ -248,7 +265,7 @@ def asks_by_name(program: Program, plan: ClassPlan, *functions: str) -> list[ast
 def looked_at_again(program: Program, plan: ClassPlan) -> dict[ast.expr, str]:
     """Calls whose argument was not seen to be a Value, and x.__dict__: a helper looks once more at run time."""
     found: dict[ast.expr, str] = dict.fromkeys(program.calls(*PICKLES), "pickle")
-    found |= dict.fromkeys(program.calls("id"), "id")
+    found |= dict.fromkeys((call for call in program.calls("id") if not is_compared(program, call)), "id")
     by_name = {*computed_names(program, *BY_NAME)} - {*asks_by_name(program, plan, *BY_NAME)}
     found |= dict.fromkeys(by_name, "attributes")
     if not plan.has_slots:  # else there is nothing to see

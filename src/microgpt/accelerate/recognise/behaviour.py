@@ -12,9 +12,10 @@ import ast
 import random
 from collections.abc import Callable, Iterator
 
-from ..syntax.match import plain
+from ..syntax.match import plain, plain_statements
 from ..syntax.program import Program
 from ..syntax.tree import walk
+from .flags import Flag
 from .sandbox import Sandbox, is_tame
 from .symbolic import Number, Tracer, Truth, Unknown
 
@@ -260,9 +261,12 @@ def alike(name: str, mine: World, reference: World) -> int:
 # ---- backward -------------------------------------------------------------------------------------------------------
 
 
-def is_tame_backward(method: ast.FunctionDef, fields: dict[str, str]) -> bool:
-    """Whether what it does can depend on nothing but the shape of the graph: no numbers, no conditions on them."""
+def is_tame_backward(method: ast.FunctionDef, fields: dict[str, str], by_value: bool) -> bool:
+    """Whether what it does can depend on nothing but the shape of the graph: no numbers, no conditions on them.
+    by_value: Values are told apart by code of the user's."""
     for node in walk(plain(method) or method):
+        if by_value and may_compare(node):
+            return False
         if isinstance(node, ast.Constant) and not isinstance(node.value, str) and node.value not in BACKWARD_CONSTANTS:
             return False
         if isinstance(node, ast.Attribute) and node.attr not in {*BACKWARD_METHODS, *fields.values()}:
@@ -279,6 +283,16 @@ def is_tame_backward(method: ast.FunctionDef, fields: dict[str, str]) -> bool:
         ):
             return False
     return is_tame(method)
+
+
+def may_compare(node: ast.AST) -> bool:
+    """Whether this may ask Values whether they are equal: anything but `id(v) in visited`."""
+    if isinstance(node, ast.Compare):
+        by_id = isinstance(node.left, ast.Call) and ast.unparse(node.left.func) == "id"
+        return not by_id and not all(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops)
+    if isinstance(node, ast.Attribute):
+        return node.attr == "remove"
+    return isinstance(node, ast.Dict) or (isinstance(node, ast.Name) and node.id == "dict")
 
 
 def graphs() -> Iterator[list[list[int]]]:
@@ -336,8 +350,10 @@ def build_graph(world: World, shape: list[list[int]], unequal: bool) -> list[Any
 class Construction:
     """What a class's constructor stores, found out by looking at what it makes. Raises Unknown."""
 
-    def __init__(self, program: Program, node: ast.ClassDef) -> None:
+    def __init__(self, program: Program, node: ast.ClassDef, flag: Flag | None = None) -> None:
         self.sandbox = Sandbox(program)
+        if flag is not None:
+            flag.put(self.sandbox, None, flag.on)
         self.kind = self.define(node)
         tracer = self.sandbox.tracer
         init = next(s for s in node.body if isinstance(s, ast.FunctionDef) and s.name == "__init__")
@@ -354,15 +370,27 @@ class Construction:
         self.float_data = self.converts()
         self.float_grad = type(vars(a)[self.fields[GRAD]]) is float
         self.check(a, b, before)
+        number = tracer.symbol("g", 0.5)
+        given = (name for name in self.names[1:] if name not in self.order)
+        grads = {name: made_of(self.kind(tracer.symbol("a", 1.5), **{name: number}), self, GRAD) for name in given}
+        self.grad_given = next((name for name, grad in grads.items() if grad is number), "")
+        self.cuts = flag is not None and self.is_cut(flag, a)
+
+    def is_cut(self, flag: Flag, child: Any) -> bool:
+        """Whether nodes have no children while the flag is off, whatever the constructor is given."""
+        flag.put(self.sandbox, self.kind, not flag.on)
+        made = self.kind(**dict(zip(self.order, (self.sandbox.tracer.symbol("d", -2.5), (child,), (1,)))))
+        links = [made_of(made, self, CHILDREN), made_of(made, self, LOCAL_GRADS)]
+        flag.put(self.sandbox, self.kind, flag.on)
+        if links not in ([(), ()], [(child,), (1,)]):
+            raise Unknown(f"children that depend on {flag.name}")
+        return links == [(), ()]
 
     def define(self, node: ast.ClassDef) -> Any:
         """The class with all that is tame in it."""
         body = [s for s in node.body if isinstance(s, ast.FunctionDef) and is_tame(s)]
-        simple = [
-            s
-            for s in node.body
-            if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) != "__slots__" and is_tame(s)
-        ]
+        assigned = [s for s in plain_statements(node.body) if isinstance(s, ast.Assign)]
+        simple = [s for s in assigned if ast.unparse(s.targets[0]) != "__slots__" and is_tame(s)]
         if not any(statement.name == "__init__" for statement in body):
             raise Unknown("a constructor that does more than compute")
         ordered = sorted([*body, *simple], key=lambda statement: statement.lineno)

@@ -64,6 +64,11 @@ def backward(self):
 
 
 METHODS = frozenset(METHOD_SOURCES)
+IDENTITY = [  # what object does
+    *("def __hash__(self): return id(self)", "def __hash__(self): return hash(id(self))"),
+    "def __hash__(self): return object.__hash__(self)",
+    *("def __eq__(self, other): return self is other", "def __eq__(self, other): return id(self) == id(other)"),
+]
 KINDS = {
     "float_data": "data are made floats",
     "float_grad": "a gradient begins as 0.0",
@@ -99,6 +104,14 @@ def reference_class(kinds: set[str]) -> str:
     if "float_grad" in kinds:
         methods = methods.replace("self.grad = 0", "self.grad = 0.0")
     return "class Value:\n" + methods.replace("\n", "\n    ")
+
+
+def without_links(source: str, constructor: bool) -> str:
+    """The same where nodes have no children: those that the constructor drops, or the other methods do not hand on."""
+    if constructor:
+        return source.replace("= children", "= ()").replace("= local_grads", "= ()")
+    lines = (line.partition(", (self") if "Value(" in line else (line, "", "") for line in source.split("\n"))
+    return "\n".join(before + ")" * bool(cut) for before, cut, _ in lines)
 
 
 # ---- expressions over vectors; capitals stand for any simple expression ----

@@ -13,25 +13,27 @@ holds afterwards what it would have held. Whatever the compiled loop does not ta
 from __future__ import annotations
 
 import ast
+import builtins
 from itertools import permutations
 
 from ..findings import Finding
 from ..syntax.calls import helped, later, placed
 from ..syntax.match import is_simple, plain_statements
 from ..syntax.program import Program, assigned
-from ..syntax.record import Record
+from ..syntax.record import Record, fresh
 from ..syntax.tree import walk
 from .graph import Holes, may_be_followed, source_of
 from .sandbox import Sandbox, is_tame, with_own_names
 from .symbolic import Number, Tracer, Unknown
+from .value_class import ClassPlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 DATA, GRAD = 0, 1  # registers; then the lists' cells, then the settings, then results
-ADD, SUB, MUL, DIV, POW, SQRT, NEG = range(7)
-OPERATIONS = {"+": ADD, "*": MUL, "/": DIV, "**": POW, "math.sqrt": SQRT, "-": NEG}
+ADD, SUB, MUL, DIV, POW, SQRT, NEG, MAX, MIN = range(9)
+OPERATIONS = {"+": ADD, "*": MUL, "/": DIV, "**": POW, "math.sqrt": SQRT, "-": NEG, "max": MAX, "min": MIN}
 KEEP, INT, FLOAT = "keep", "int", "float"
 MOST_REGISTERS = 60
 
@@ -40,7 +42,8 @@ class LoopSite(Record):
     """One such loop in a script."""
 
     line: int
-    numbered: bool  # it runs over enumerate(params)
+    shape: tuple[str, ...]  # of what it runs over: some of enumerate, range, zip
+    place: int  # which of the arguments of zip the parameters are
     n_lists: int  # lists that it reads and writes at the parameter's index, the first of its arguments
     n_settings: int  # numbers that are the same for all parameters, the others
     code: list[tuple[int, int, int]]  # (operation, register, register) for each result
@@ -49,6 +52,7 @@ class LoopSite(Record):
     negates: bool  # it may make a minus zero of a gradient that is the int 0
     # places of the settings that are Adam's beta1, 1 - beta1 and correction, the same of the second, lr, eps
     adam: tuple[int, ...] | None
+    floats: list[int]  # places of the settings that must be floats, since max and min hand them on as they are
     private: bool  # nobody but the loop looks at the lists, which then need not be kept up to date
 
 
@@ -93,35 +97,79 @@ def looks_like_update(loop: ast.stmt, fields: dict[str, str]) -> bool:
     return (fields["data"], True) in uses and (fields["grad"], False) in uses
 
 
-def find_loop(program: Program, loop: ast.For, fields: dict[str, str]) -> tuple[LoopSite, list[ast.expr]] | None:
+def find_loop(program: Program, loop: ast.For, plan: ClassPlan) -> tuple[LoopSite, list[ast.expr]] | None:
     """The site, and the expressions of its lists and settings."""
-    names = loop_names(program, loop)
+    head = read_head(program, loop, plan.fields)
     body = plain_statements(loop.body)
-    if names is None or loop.orelse or not may_be_followed(body) or not all(map(is_tame, body)):
+    if head is None or loop.orelse or not may_be_followed(body) or not all(map(is_tame, body)):
         return None
-    if not any(
-        isinstance(n, ast.Attribute) and n.attr in (fields["data"], fields["grad"]) for s in body for n in walk(s)
-    ):
+    if not has_fields(body, plan):
         return None
     try:
-        return Loop(program, loop, names, fields).read(body)
+        return Loop(program, loop, head, plan).read(body)
     except (Exception, RecursionError):
         return None
 
 
-def loop_names(program: Program, loop: ast.For) -> tuple[str, str] | None:
-    """(name of the index or "", name of the parameter)"""
-    target, over = loop.target, loop.iter
+def has_fields(body: list[ast.stmt], plan: ClassPlan) -> bool:
+    wanted = {plan.fields["data"], plan.fields["grad"], *plan.kept}
+    return any(isinstance(part, ast.Attribute) and part.attr in wanted for each in body for part in walk(each))
+
+
+class Head(Record):
+    """What a loop runs over. name: of the parameter, "" where it is looked up by the index; cells: names of the items
+    of other lists, with those lists."""
+
+    shape: tuple[str, ...]
+    index: str
+    name: str
+    over: ast.expr
+    cells: dict[str, ast.expr] = fresh({})
+    place: int = 0
+
+    @property
+    def names(self) -> set[str]:
+        return {self.index, self.name, *self.cells} - {""}
+
+
+def read_head(program: Program, loop: ast.For, fields: dict[str, str]) -> Head | None:
+    """for p in params, for i, p in enumerate(params), for i in range(len(params)), for p, m in zip(params, ms), ..."""
+    index, target, over = "", loop.target, loop.iter
+    shape: tuple[str, ...] = ()
+    for counted in given_to(program, over, "enumerate", 1):
+        if not (isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[0], ast.Name)):
+            return None
+        index, target, over, shape = target.elts[0].id, target.elts[1], counted, ("enumerate",)
     if isinstance(target, ast.Name):
-        return ("", target.id) if is_simple(over) or is_plain_call(over) else None
-    if not (isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(over, ast.Call)):
+        for number in given_to(program, over, "range", 1):
+            for counted in given_to(program, number, "len", 1):
+                return Head(("range",), target.id, "", counted) if is_simple(counted) and not shape else None
+        return Head(shape, index, target.id, over) if is_simple(over) or is_plain_call(over) else None
+    if not isinstance(target, ast.Tuple):
         return None
-    if program.meaning(over.func) != "enumerate" or len(over.args) != 1 or over.keywords:
+    given = given_to(program, over, "zip", len(target.elts))
+    pairs = {name.id: each for name, each in zip(target.elts, given) if isinstance(name, ast.Name) and is_simple(each)}
+    of_values = [name for name in pairs if has_attributes(loop, name, fields)]
+    if len(pairs) != len(target.elts) or len(of_values) != 1:
         return None
-    if not (is_simple(over.args[0]) or is_plain_call(over.args[0])):
-        return None
-    first, second = target.elts
-    return (first.id, second.id) if isinstance(first, ast.Name) and isinstance(second, ast.Name) else None
+    (name,) = of_values
+    place = list(pairs).index(name)
+    return Head((*shape, "zip"), index, name, pairs.pop(name), pairs, place)
+
+
+def given_to(program: Program, node: ast.expr, function: str, n: int) -> list[ast.expr]:
+    """The n arguments of a call of this builtin; nothing of anything else."""
+    if not isinstance(node, ast.Call) or node.keywords or len(node.args) != n:
+        return []
+    return node.args if program.meaning(node.func) == function else []
+
+
+def has_attributes(loop: ast.For, name: str, fields: dict[str, str]) -> bool:
+    found = (part for statement in loop.body for part in walk(statement) if isinstance(part, ast.Attribute))
+    return any(
+        isinstance(part.value, ast.Name) and part.value.id == name and part.attr in (fields["data"], fields["grad"])
+        for part in found
+    )
 
 
 def is_plain_call(node: ast.expr) -> bool:
@@ -132,22 +180,37 @@ def is_plain_call(node: ast.expr) -> bool:
 class Loop:
     """One loop that is looked at."""
 
-    def __init__(self, program: Program, loop: ast.For, names: tuple[str, str], fields: dict[str, str]) -> None:
-        self.program, self.loop, self.names, self.fields = program, loop, names, fields
+    def __init__(self, program: Program, loop: ast.For, head: Head, plan: ClassPlan) -> None:
+        self.program, self.loop, self.head, self.plan = program, loop, head, plan
         self.tracer = Tracer()
         self.sandbox = Sandbox(None, self.tracer)
-        self.sandbox.renamed = {fields["data"]: "sb_data", fields["grad"]: "sb_grad"}
+        self.sandbox.renamed = {plan.fields["data"]: "sb_data", plan.fields["grad"]: "sb_grad"}
+        self.sandbox.names |= {name: self.chosen(name) for name in ("max", "min")}
 
     def read(self, body: list[ast.stmt]) -> tuple[LoopSite, list[ast.expr]] | None:
         bound = {n.id for s in body for n in walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        if bound & set(self.names):
+        if bound & self.head.names:
             return None
-        holes = Holes(bound | set(self.names), self.is_known)
+        holes = Holes(bound | self.head.names, self.is_known)
         made = [holes.visit(with_own_names(statement)) for statement in body]
-        self.expressions = list(holes.found.values())
+        for beside in self.head.cells.values():
+            holes.found.setdefault(ast.unparse(beside), beside)
+        self.sources, self.expressions = list(holes.found), list(holes.found.values())
         lists = self.lists(made)
         parameter, cells = self.run(made, lists)
         return self.site(parameter, cells, lists)
+
+    def chosen(self, operation: str) -> Any:
+        """max or min of numbers, which are handed on as they are."""
+
+        def choose(*numbers: Any) -> Number:
+            made, *others = map(self.tracer.number, numbers)
+            for other in others:
+                value = getattr(builtins, operation)(made.sb_value, other.sb_value)
+                made = self.tracer.make(operation, value, made.sb_is_int and other.sb_is_int, made, other)
+            return made
+
+        return choose
 
     def is_known(self, name: ast.Name) -> bool:
         meaning = self.program.meaning(name)
@@ -158,8 +221,7 @@ class Loop:
         return self.program.scopes.meaning(name) is None
 
     def lists(self, body: list[ast.stmt]) -> list[int]:
-        """The holes that are looked up by the index."""
-        index = self.names[0]
+        """The holes that are looked up by the index, or run over beside the parameters."""
         found = {
             node.value.id
             for statement in body
@@ -167,23 +229,47 @@ class Loop:
             if isinstance(node, ast.Subscript)
             and isinstance(node.value, ast.Name)
             and isinstance(node.slice, ast.Name)
-            and node.slice.id == index
+            and node.slice.id == self.head.index
         }
-        return [k for k in range(len(self.expressions)) if f"sb_{k}" in found]
+        found |= {f"sb_{self.hole(cells)}" for cells in self.head.cells.values()}
+        over = self.hole(self.head.over) if "range" in self.head.shape else None
+        return [k for k in range(len(self.expressions)) if f"sb_{k}" in found and k != over]
+
+    def hole(self, expression: ast.expr) -> int | None:
+        source = ast.unparse(expression)
+        return self.sources.index(source) if source in self.sources else None
 
     def run(self, body: list[ast.stmt], lists: list[int]) -> tuple[Parameter, dict[int, Cells]]:
-        parameter, cells = Parameter(self.tracer), {k: Cells(self.tracer.symbol(f"cell{k}", 0.5)) for k in lists}
+        head, index = self.head, Index()
+        parameter, cells = self.kind()(self.tracer), {k: Cells(self.tracer.symbol(f"cell{k}", 0.5)) for k in lists}
         names = [f"sb_{k}" for k in range(len(self.expressions))]
-        given = [cells.get(k) or self.tracer.symbol(f"setting{k}", 0.125) for k in range(len(names))]
-        index, name = self.names
-        arguments = [ast.arg(each) for each in [*([index] if index else []), name, *names]]
+        given: dict[str, Any] = {name: self.tracer.symbol(name.replace("sb_", "setting"), 0.125) for name in names}
+        given |= {f"sb_{k}": each for k, each in cells.items()}
+        if "range" in head.shape:
+            given[f"sb_{self.hole(head.over)}"] = Cells(parameter)
+        given |= {head.index: index, head.name: parameter}
+        given |= {name: cells[self.hole(of)].sb_number for name, of in head.cells.items()}  # type: ignore[index]
+        given.pop("", None)
+        arguments = [ast.arg(each) for each in given]
         made = ast.FunctionDef("sb_body", ast.arguments([], arguments, None, [], [], None, []), body, [], None)
         made.type_params = []  # type: ignore[attr-defined]
         self.sandbox.define(made)
-        self.sandbox.names["sb_body"](*([Index()] if index else []), parameter, *given)
+        self.sandbox.names["sb_body"](**given)
         if self.tracer.conditions:
             raise Unknown("what is done depends on a number")
+        if "range" in head.shape and given[f"sb_{self.hole(head.over)}"].sb_number is not parameter:
+            raise Unknown("another parameter")
         return parameter, cells
+
+    def kind(self) -> Any:
+        """Values as the loop's body sees them, with methods of the class: `def zero_grad(self): self.grad = 0`."""
+        methods = {}
+        for name, method in self.plan.kept.items():
+            plain = isinstance(method, ast.FunctionDef) and not method.decorator_list and may_be_followed([method])
+            if plain and is_tame(method) and not {name, "*"} & self.plan.patched and not name.startswith("__"):
+                self.sandbox.define(method)
+                methods[name] = self.sandbox.names.pop(name)
+        return type("Parameter", (Parameter,), methods)
 
     def site(
         self, parameter: Parameter, cells: dict[int, Cells], lists: list[int]
@@ -213,7 +299,8 @@ class Loop:
         adam = writer.adam(stores, numbers) if len(lists) == 2 else None
         site = LoopSite(
             self.loop.lineno,
-            bool(self.names[0]),
+            self.head.shape,
+            self.head.place,
             len(lists),
             len(settings),
             code,
@@ -221,6 +308,7 @@ class Loop:
             zero,
             writer.negates,
             adam,
+            [writer.settings.index(number) for number in writer.floats],
             private,
         )
         return site, [*expressions, *settings]
@@ -241,6 +329,7 @@ class Writer:
         self.results: dict[int, tuple[str, int]] = {}  # number -> ("leaf" or "setting" or "result", place)
         self.code: list[tuple[int, Any, Any]] = []
         self.negates = False
+        self.floats: list[int] = []
 
     def depends(self, number: int) -> bool:
         operation, *operands = self.tracer.keys[number]
@@ -255,7 +344,8 @@ class Writer:
             return bool(operands[0] == "grad")
         if operation == "constant":
             return "." not in operands[0]
-        return operation in ("+", "*", "-") and all(self.may_be_int(operand) for operand in operands)
+        found = map(self.may_be_int, operands)
+        return any(found) if operation in ("max", "min") else operation in ("+", "*", "-") and all(found)
 
     def register(self, number: Number) -> int:
         if self.may_be_int(number.sb_id) or not self.depends(number.sb_id):
@@ -286,6 +376,10 @@ class Writer:
         code = OPERATIONS[operation]
         self.negates = self.negates or code == NEG
         places = [self.place(operand) for operand in operands]
+        if code in (MAX, MIN):
+            self.floats += [operand for operand in operands if not self.depends(operand)]
+            if any(self.tracer.keys[each][0] == "constant" and self.may_be_int(each) for each in operands):
+                raise Unknown("an int, which is handed on")
         return self.emit(code, places[0], places[-1])
 
     def emit(self, operation: int, left: Any, right: Any) -> int:
@@ -348,7 +442,11 @@ class Writer:
 
 def swap_loop(loop: ast.For, site: LoopSite, expressions: list[ast.expr], number: int) -> None:
     """Exchange what the loop runs over."""
-    over = loop.iter.args[0] if site.numbered and isinstance(loop.iter, ast.Call) else loop.iter
+    over = loop.iter
+    for shape in site.shape:
+        assert isinstance(over, ast.Call)
+        over = ast.Tuple(over.args, ast.Load()) if shape == "zip" else over.args[0]
+        over = over.args[0] if shape == "range" and isinstance(over, ast.Call) else over  # of range(len(params))
     made = helped("loop", ast.Constant(number), over, later(expressions))
     placed(made, loop.iter)
     loop.iter = made

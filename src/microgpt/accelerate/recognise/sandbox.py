@@ -56,7 +56,7 @@ def is_tame_alone(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant) and isinstance(node.value, int):
         return abs(node.value) <= LARGEST
     if isinstance(node, ast.Constant):
-        return node.value is None or isinstance(node.value, (float, str))
+        return node.value in (None, ...) or isinstance(node.value, (float, str))
     if isinstance(node, ast.FunctionDef):
         return all(isinstance(one, ast.Name) and one.id in ("property", "staticmethod") for one in node.decorator_list)
     if isinstance(node, ast.BinOp):
@@ -118,6 +118,15 @@ class Members:
 
     def __iter__(self) -> Any:
         raise Unknown("the order of a set")
+
+
+class Ids(Members):
+    """A set of numbers, where Values would be told apart by code of the user's."""
+
+    def __contains__(self, each: Any) -> bool:
+        if not isinstance(each, int):
+            raise Unknown("a set of Values")
+        return super().__contains__(each)
 
 
 class Sandbox:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 
-from ..syntax.match import Reading, plain_statements
+from ..syntax.match import Reading, plain_statements, words_of
 from ..syntax.powers import number_powers
 from ..syntax.program import Program
 from ..syntax.record import Record, fresh
@@ -21,6 +21,7 @@ from .behaviour import (
     CONTEXTS,
     DATA,
     GRAD,
+    LIKE_NODES,
     LIKE_NUMBERS,
     LOCAL_GRADS,
     Construction,
@@ -30,12 +31,14 @@ from .behaviour import (
     same_backward,
 )
 from .counters import find_counters, without_counting
-from .forms import METHOD_FORMS, METHOD_SOURCES, METHODS, reference_class, words
-from .sandbox import Sandbox
+from .flags import Flag, find_flag
+from .forms import IDENTITY, METHOD_FORMS, METHOD_SOURCES, METHODS, reference_class, without_links, words
+from .sandbox import Ids, Sandbox
 from .symbolic import Unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 FIELDS = ("data", "grad", "_children", "_local_grads")
@@ -49,7 +52,7 @@ HARMLESS = {
         ["add", "mul", "pow", "neg", "radd", "sub", "rsub", "rmul", "truediv", "rtruediv", "rpow"],
         ["iadd", "isub", "imul", "itruediv", "ipow", "abs", "pos", "invert", "round", "trunc", "floor", "ceil"],
         ["matmul", "rmatmul", "floordiv", "rfloordiv", "mod", "rmod", "divmod"],
-        ["float", "int", "bool", "complex", "lt", "gt", "le", "ge", "ne"],
+        ["float", "int", "bool", "complex", "lt", "gt", "le", "ge", "ne", "eq", "hash"],
     )
     for name in group
 }
@@ -62,17 +65,23 @@ class ClassPlan(Record):
     fields: dict[str, str] = fresh({})  # the user's names for FIELDS
     # the constructor's names for data, children and local_grads
     parameters: tuple[str, str, str] = ("data", "children", "local_grads")
+    grad_given: str = ""  # the constructor's parameter that a gradient begins as
     signature: tuple[str, ...] = ("data", "children", "local_grads")  # all of the constructor's parameters, in order
     extra: dict[str, Any] = fresh({})  # attributes beside FIELDS that it stores, and what it stores there
     beside: dict[str, Any] = fresh({})  # attributes that are kept beside the instances, with what they hold at first
+    flag: Flag | None = None  # what the script switches children off with
+    cuts: bool = False  # it does so in the constructor, else in each of the methods that are ours
     counters: dict[str, int] = fresh({})  # class attributes to which the constructor adds a number for every node
     # where numbers are floats that are ints in the script, and the other way round: see forms.KINDS
     kinds: set[str] = fresh(set())
     ours: set[str] = fresh(set())  # methods that the compiled class stands for
     run_alike: set[str] = fresh(set())  # those of them that were recognised by what they do
     numbers_only: set[str] = fresh(set())  # those whose nodes in between may differ
+    by_value: bool = False  # it has an __eq__ or a __hash__ that tells other Values apart than `is` does
     pairs_only: bool = False  # backward is the script's where every node has as many local gradients as children
     kept: dict[str, ast.stmt] = fresh({})  # methods and class attributes that stay
+    written: set[str] = fresh(set())  # those of them that a decorator would have made (see dataclass.py)
+    unseen: set[str] = fresh(set())  # those of these that nobody seems to use, and whose use ends the run
     missing: set[str] = fresh(set())  # methods of the script that the user's class lacks
     patched: set[str] = fresh(set())  # methods that are assigned from outside
     # methods of ours that are used as objects, and therefore stay functions of the user's
@@ -105,7 +114,7 @@ class ClassPlan(Record):
             for target in statement.targets
             if isinstance(target, ast.Name)
         }
-        bound -= set(self.counters)
+        bound -= {*self.counters, *([self.flag.name] if self.flag is not None else [])}
         bound |= {s.name for s in self.node.body if isinstance(s, ast.FunctionDef) and s.name not in METHODS}
         return [node.attr for node in dropped(self) if isinstance(node, ast.Attribute) and node.attr in bound]
 
@@ -161,7 +170,8 @@ def looks_like_value(node: ast.ClassDef) -> bool:
 def read_class(program: Program, plan: ClassPlan) -> str:
     """Fill in the plan. Returns why the class must stay, or ""."""
     node = plan.node
-    if node.decorator_list or node.keywords or getattr(node, "type_params", None):
+    decorators = [one for one in node.decorator_list if program.meaning(one) != "functools.total_ordering"]
+    if decorators or node.keywords or getattr(node, "type_params", None):
         return "it has a decorator, a metaclass or type parameters"
     if any(not (isinstance(base, ast.Name) and program.meaning(base) == "object") for base in node.bases):
         return "it has a base class"
@@ -169,14 +179,19 @@ def read_class(program: Program, plan: ClassPlan) -> str:
         return f"the name {node.name} is bound more than once"
     plan.counters = find_counters(program, node)
     try:
-        construction = Construction(program, without_counting(program, node, plan.counters))
+        plan.flag = find_flag(program, node)
+        construction = Construction(program, without_counting(program, node, plan.counters), plan.flag)
     except (Exception, RecursionError) as error:
         return not_constructed(node, error)
     plan.fields = {name: construction.fields[name] for name in FIELDS}
+    plan.cuts, plan.grad_given = construction.cuts, construction.grad_given
     plan.parameters = construction.order
     plan.signature, plan.extra = tuple(construction.names), construction.extra
     plan.kinds = {name for name in ("float_data", "float_grad") if getattr(construction, name)}
     plan.ours.add("__init__")
+    plan.by_value = compares_by_value(program, node)
+    if plan.by_value:
+        construction.sandbox.names["__builtins__"]["set"] = Ids
     reader = Methods(program, plan, construction)
     for statement in node.body:
         why = read_member(reader, plan, statement)
@@ -184,6 +199,20 @@ def read_class(program: Program, plan: ClassPlan) -> str:
             return why
     plan.missing = set(METHODS) - plan.ours - set(plan.kept)
     return check_kept(plan)
+
+
+def compares_by_value(program: Program, node: ast.ClassDef) -> bool:
+    """Whether its instances are told apart by anything but `is`: by methods that differ from object's."""
+    named = {getattr(s, "name", "") or ast.unparse(s).split(" = ")[0]: s for s in node.body}
+    equality = [named[name] for name in ("__eq__", "__hash__") if name in named]
+    known = [words_of(source).words for source in IDENTITY] if equality else []
+    unhashable = "__eq__" in named and "__hash__" not in named
+    return unhashable or any(
+        ast.unparse(s) != "__hash__ = object.__hash__"
+        if not isinstance(s, ast.FunctionDef)
+        else Reading(s, program.scopes, program.meaning).words not in known
+        for s in equality
+    )
 
 
 def not_constructed(node: ast.ClassDef, error: BaseException) -> str:
@@ -200,27 +229,44 @@ class Methods:
 
     def __init__(self, program: Program, plan: ClassPlan, construction: Construction) -> None:
         self.program, self.plan, self.construction = program, plan, construction
-        self._worlds: tuple[World, World] | None = None
+        self._worlds: list[World] = []
 
-    def worlds(self) -> tuple[World, World]:
-        """The user's class and the script's, in sandboxes; made when they are first needed."""
-        if self._worlds is None:
-            made = self.construction
-            other = Sandbox(None, made.sandbox.tracer)
-            other.names["math"] = other.math
-            other.define(ast.parse(reference_class(self.plan.kinds)).body[0])
-            kind = other.names["Value"]
-            names = {DATA: DATA, GRAD: GRAD, CHILDREN: CHILDREN, LOCAL_GRADS: LOCAL_GRADS}
-            self._worlds = (
-                World(made.sandbox, made.kind, made.fields, made.order),
-                World(other, kind, names, ("data", "children", "local_grads")),
-            )
-        return self._worlds
+    def worlds(self) -> Iterator[tuple[World, World]]:
+        """The user's class and the script's, in sandboxes; once more with the flag off, if there is one."""
+        made, flag = self.construction, self.plan.flag
+        if not self._worlds:
+            self._worlds = [World(made.sandbox, made.kind, made.fields, made.order), self.reference(False)]
+            self._worlds += [self.reference(True)] if flag is not None else []
+        mine, *references = self._worlds
+        for off, reference in enumerate(references):
+            if flag is not None:
+                flag.put(mine.sandbox, mine.kind, flag.on != bool(off))
+            yield mine, reference
+        if flag is not None:
+            flag.put(mine.sandbox, mine.kind, flag.on)
+
+    def reference(self, off: bool) -> World:
+        made = Sandbox(None, self.construction.sandbox.tracer)
+        made.names["math"] = made.math
+        made.define(*self.parsed(reference_class(self.plan.kinds), off))
+        names = {DATA: DATA, GRAD: GRAD, CHILDREN: CHILDREN, LOCAL_GRADS: LOCAL_GRADS}
+        return World(made, made.names["Value"], names, ("data", "children", "local_grads"))
+
+    def parsed(self, source: str, off: bool) -> list[ast.stmt]:
+        return ast.parse(without_links(source, self.plan.cuts) if off else source).body
 
     def is_ours(self, method: ast.FunctionDef) -> bool:
-        return self.reads_alike(method) or (
-            self.does_backward(method) if method.name == "backward" else self.does_alike(method)
-        )
+        plan = self.plan
+        if method.name == "backward":
+            known = plan.flag is None and not plan.by_value
+            return (known and self.reads_alike(method)) or self.does_backward(method)
+        known = plan.flag is None or plan.cuts
+        return (known and self.reads_alike(method)) or self.does_alike(method)
+
+    def is_known(self, node: ast.AST) -> bool:
+        """Whether a part of an annotation shows nothing when it is evaluated, or is not."""
+        names = isinstance(node, ast.Name) and self.program.meaning(node) is not None
+        return names or isinstance(node, (ast.Constant, ast.Subscript, ast.Tuple, ast.BinOp, ast.BitOr, ast.Load))
 
     def reads_alike(self, method: ast.FunctionDef) -> bool:
         """By its form, names of locals aside."""
@@ -234,11 +280,12 @@ class Methods:
         checked = any(isinstance(part, (ast.Assert, ast.Raise)) for part in walk(method))
         if checked and name == "__pow__" and not number_powers(self.program, set(walk(method))):
             return False
-        mine, reference = self.worlds()
         for source, kinds in METHOD_FORMS.get(name, [(METHOD_SOURCES[name], ())]):
-            reference.sandbox.define(*ast.parse(source).body)
-            setattr(reference.kind, name, reference.sandbox.names[name])
-            found = alike(name, mine, reference)
+            found = LIKE_NODES
+            for off, (mine, reference) in enumerate(self.worlds()):
+                reference.sandbox.define(*self.parsed(source, bool(off)))
+                setattr(reference.kind, name, reference.sandbox.names[name])
+                found = found and min(found, alike(name, mine, reference))
             if found:
                 self.plan.kinds.update(kinds)
                 self.plan.run_alike.add(name)
@@ -248,12 +295,12 @@ class Methods:
         return False
 
     def does_backward(self, method: ast.FunctionDef) -> bool:
-        if not has_its_arguments(method) or not is_tame_backward(method, self.plan.fields):
+        if not has_its_arguments(method) or not is_tame_backward(method, self.plan.fields, self.plan.by_value):
             return False
-        mine, reference = self.worlds()
         for start in (1, 1.0):
             for unequal in (True, False):
-                if same_backward(mine, reference, start, unequal):
+                found = [same_backward(*worlds, start, unequal) for worlds in self.worlds()]
+                if all(found):
                     self.plan.pairs_only = not unequal
                     self.plan.float_root = type(start) is float
                     return True
@@ -273,11 +320,16 @@ def has_its_arguments(method: ast.FunctionDef) -> bool:
 def read_member(reader: Methods, plan: ClassPlan, statement: ast.stmt) -> str:
     if isinstance(statement, ast.FunctionDef):
         return read_method(reader, plan, statement)
-    if not plain_statements([statement]):
-        return ""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
-        return read_attribute(plan, statement.targets[0].id, statement)
-    return f"its body does more than define methods (line {statement.lineno})"
+    if isinstance(statement, ast.AnnAssign) and not all(map(reader.is_known, walk(statement.annotation))):
+        return f"the annotation in line {statement.lineno} may be anything"
+    for made in plain_statements([statement]):
+        if not (isinstance(made, ast.Assign) and len(made.targets) == 1 and isinstance(made.targets[0], ast.Name)):
+            return f"its body does more than define methods (line {statement.lineno})"
+        why = read_attribute(plan, made.targets[0].id, made)
+        if made in plan.kept.values():
+            plan.kept[made.targets[0].id] = statement
+        return why
+    return ""
 
 
 def read_attribute(plan: ClassPlan, name: str, statement: ast.Assign) -> str:
@@ -294,6 +346,8 @@ def read_attribute(plan: ClassPlan, name: str, statement: ast.Assign) -> str:
     other = statement.value.id if isinstance(statement.value, ast.Name) else None
     if (name, other) in {("__radd__", "__add__"), ("__rmul__", "__mul__")} and other in plan.ours:
         plan.ours.add(name)  # `self + other` is what calling __add__ comes to
+    elif name == "__hash__" and ast.unparse(statement.value) in ("None", "object.__hash__"):
+        plan.kept[name] = statement
     elif name.startswith("__") or name in plan.kept or name in METHODS or name in plan.ours:
         return f"its attribute {name} in line {statement.lineno} is not known"
     elif not isinstance(statement.value, ast.Constant):
@@ -331,7 +385,7 @@ def dropped(plan: ClassPlan) -> set[ast.AST]:
     return {
         node
         for method in plan.node.body
-        if isinstance(method, ast.FunctionDef) and method.name in plan.ours
+        if isinstance(method, ast.FunctionDef) and method.name in plan.ours | plan.unseen
         for statement in method.body
         for node in walk(statement)
     }
@@ -348,6 +402,4 @@ def check_kept(plan: ClassPlan) -> str:
         for node in walk(statement):
             if isinstance(node, ast.Name) and node.id in ("super", "__class__"):
                 return f"{name} (line {statement.lineno}) uses {node.id}"
-    if "__eq__" in plan.kept or "__hash__" in plan.kept:
-        return "it compares by value, which decides what its backward visits"
     return ""

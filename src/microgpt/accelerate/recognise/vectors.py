@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from ..explain import differences
 from ..findings import Finding
-from ..syntax.calls import HELPER, call, placed
+from ..syntax.calls import HELPER, call, helped, placed
 from ..syntax.match import Reading, plain_statements
 from ..syntax.program import Program
 from ..syntax.scopes import parameters
@@ -57,8 +57,6 @@ class Swaps:
         self.allowed = frozenset(name for name in NEEDS if self._allowed(name))
 
     def _allowed(self, name: str) -> bool:
-        if {"__bool__", "__len__"} & {*self.plan.kept, *self.plan.patched}:
-            return False
         return name in self.available and self.plan.surely(*NEEDS[name])
 
     # ---- functions ----
@@ -124,9 +122,14 @@ class Swaps:
             return None
         name, what, arguments = found
         self.findings.append(Finding(node.lineno, what))
-        made = call(name, arguments)
+        made: ast.expr = call(name, arguments)
+        if not isinstance(node, ast.Call) or not {"__bool__", "__len__"} & set(self.plan.kept):
+            made = ast.BoolOp(ast.Or(), [made, node])
+        else:  # a Value that may be false, in a tuple, which is not
+            either = ast.BoolOp(ast.Or(), [helped("boxed", made), ast.Tuple([node], ast.Load())])
+            made = ast.Subscript(either, ast.Constant(0), ast.Load())
         placed(made, node)
-        return ast.copy_location(ast.BoolOp(ast.Or(), [made, node]), node)
+        return ast.copy_location(made, node)
 
     def read_expression(self, node: ast.expr | None) -> tuple[str, str, list[ast.expr]] | None:
         """(which helper does the same, what that is called, its arguments)"""
@@ -148,7 +151,9 @@ class Swaps:
         if not any(isinstance(part, (ast.Attribute, ast.Subscript)) for part in parts):
             return True
         own = LOOKUPS | (WORDS_OF_OBJECTS if any(isinstance(part, ast.FormattedValue) for part in parts) else set())
-        return not any(node.name in own for node in self.program.of(ast.FunctionDef)) and not any(
+        plan = self.plan  # whose own __eq__ is `is`, or one that nobody uses
+        known = [each for name, each in plan.kept.items() if not plan.by_value or name in plan.unseen]
+        return not any(node.name in own and node not in known for node in self.program.of(ast.FunctionDef)) and not any(
             isinstance(node, ast.Name) for node in self.program.mentions("property", "cached_property")
         )
 

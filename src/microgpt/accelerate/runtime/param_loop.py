@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import is_
 
 from ... import _engine
 from ..recognise.optimiser import DATA, FLOAT, KEEP, LoopSite
@@ -27,10 +28,12 @@ class ParamLoop(Record):
     module: Any  # microgpt._adam
     states: dict[tuple[int, ...], tuple[Any, Any]] = fresh({})
 
-    def rest(self, params: Any, arguments: Callable[[], tuple[Any, ...]]) -> Iterable[Any]:
+    def rest(self, over: Any, arguments: Callable[[], tuple[Any, ...]]) -> Iterable[Any]:
         """Update what the compiled loop can take, and return an iterator over what is left to the script's loop.
-        arguments: gives the loop's lists and settings."""
+        over: the parameters, or all that the loop zips; arguments: gives the loop's lists and settings."""
         done = 0
+        shape = self.site.shape
+        params = over[self.site.place] if "zip" in shape else over
         try:
             if type(params) is list and len(params) >= LEAST:
                 done = self.run(params, arguments())
@@ -39,10 +42,12 @@ class ParamLoop(Record):
                 raise
         if DATA in self.site.stores:
             _engine.note_data_written()
-        if done == 0:
-            return enumerate(params) if self.site.numbered else iter(params)
-        rest = params[done:]
-        return enumerate(rest, done) if self.site.numbered else iter(rest)
+        if "range" in shape:
+            return range(done, len(params))
+        if done and "zip" in shape:
+            over = tuple(each[done:] for each in over)
+        rest: Iterable[Any] = zip(*over) if "zip" in shape else params[done:] if done else params
+        return enumerate(rest, done) if "enumerate" in shape else iter(rest)
 
     def run(self, params: list[Any], arguments: tuple[Any, ...]) -> int:
         """How many parameters were updated, from the first on."""
@@ -52,6 +57,8 @@ class ParamLoop(Record):
         if any(type(cells) is not list or len(cells) < len(params) for cells in lists):
             return 0
         if len({id(cells) for cells in (*lists, params)}) != len(lists) + 1:
+            return 0
+        if any(type(settings[place]) is not float for place in self.site.floats):
             return 0
         numbers = [float(setting) for setting in settings]
         if self.site.adam is not None and self.site.private:
@@ -81,7 +88,7 @@ class ParamLoop(Record):
         first, second = (lists[place - 2] for place in self.site.adam[8:])
         key = tuple(map(id, (params, first, second)))
         held = self.states.get(key)
-        if held is None or held[0].params != params[:-1]:
+        if held is None or not self.are_same(held[0].params, params[:-1]):
             self.give_back(first, second)
             held = self.start(params, first, second)
             if held is None:
@@ -98,6 +105,12 @@ class ParamLoop(Record):
             self.give_back(first, second)
             return 0
         return len(params) - 1
+
+    def are_same(self, some: list[Any], others: list[Any]) -> bool:
+        """Whether two lists have the same Values: asked of the lists, which is faster, unless Values have an __eq__."""
+        if "__eq__" in vars(self.kind):
+            return len(some) == len(others) and all(map(is_, some, others))
+        return some == others
 
     def start(self, params: list[Any], m: list[Any], v: list[Any]) -> tuple[Any, Any] | None:
         """A compiled Adam that goes on from the script's lists."""

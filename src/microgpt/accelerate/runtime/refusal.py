@@ -9,6 +9,14 @@ from __future__ import annotations
 from ..report import say
 
 LINKS = ("children", "local gradients")
+ACTS = {
+    "pickle": "pickles a Value",
+    "id": "asks for the id of a Value",
+    "type": "asks for the type of a Value",
+    "attributes": "looks up attributes of a Value by computed names",
+    "__repr__": "prints a Value with the fields of a dataclass",
+    "__eq__": "compares two Values by the fields of a dataclass",
+}
 
 
 class Refused(BaseException):
@@ -38,7 +46,7 @@ class Refusals:
 
     def shown(self, act: str) -> None:
         """A Value on its way into a file, or to id() or type() (see support.Support.no_value). Raises Refused."""
-        self.words = f"it asks for the {act} of a Value, which would show that it is of another class"
+        self.words = f"it {ACTS[act]}, which would show that its class is not yours"
         raise Refused(self.words)
 
     def say(self) -> bool:

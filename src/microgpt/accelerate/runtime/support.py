@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 OURS: set[type] = {_engine.Value}
+GIVEN = {"__hash__", "__lt__", "__gt__", "__le__", "__ge__"}  # what Python and functools.total_ordering give to a class
 
 
 class Support:
@@ -48,6 +49,13 @@ class Support:
             self.plans[rewritten.number] = rewritten.plan
         self.loops.update({n: ParamLoop(site, _engine.Value, _adam) for n, site in rewritten.sites.items()})
 
+    def boxed(self, thing: Any) -> tuple[Any] | None:
+        return None if thing is None else (thing,)
+
+    def unseen(self, method: str) -> Any:
+        """A method of dataclasses that reads the graph, which was exchanged since nobody seemed to use it."""
+        refusals.shown(method)
+
     def loop(self, number: int, params: Any, arguments: Callable[[], tuple[Any, ...]]) -> Iterable[Any]:
         return self.loops[number].rest(params, arguments)
 
@@ -58,6 +66,13 @@ class Support:
     def uncounted(self, number: int, step: int) -> int:
         """What a counter holds that reads as this number now."""
         return number - step * (_engine.count_nodes() - self.first_node)
+
+    def switched(self, thing: Any, on: bool, local_grads: bool) -> Any:
+        """What a flag is set to that decides whether nodes keep their children (see recognise/flags.py)."""
+        if type(thing) is not bool:
+            refusals.strange(thing, "a flag that switches the graph")
+        _engine.set_graph(thing is on, local_grads)
+        return thing
 
     def local_grads(self, compute: Callable[[], tuple[tuple[Any, ...]]]) -> tuple[Any, ...]:
         """What a closure would compute when backward runs."""
@@ -146,7 +161,8 @@ def ignore_harmless(plan: ClassPlan) -> None:
     """Tell the compiled functions which changes of the class they need not mind: for each of them, functions.NEEDS
     says on which methods it stands, and it is called only where those are the script's."""
     _engine.ignore_changes({*OURS_ONLY, *plan.kept, *plan.missing, *plan.patched, *plan.shown, "__repr__", "__rpow__"})
-    _engine.ignore_changes({"backward"})  # nothing is handed over where that is not the script's
+    # Nothing is handed over where backward is not the script's; the others decide nothing.
+    _engine.ignore_changes({*GIVEN, "backward"})
 
 
 def shape_subclass(mine: type, plan: ClassPlan) -> type:
@@ -161,7 +177,7 @@ def shape_subclass(mine: type, plan: ClassPlan) -> type:
 
 def give_methods(kind: Any, mine: type, plan: ClassPlan) -> None:
     """The user's methods, other names of the attributes, and operators that must fail."""
-    for name in (*plan.kept, *plan.shown):
+    for name in {*plan.kept, *plan.shown, *(GIVEN & {*vars(mine)})}:
         setattr(kind, name, vars(mine)[name])
     for ours, theirs in plan.fields.items():
         if ours != theirs:
@@ -193,8 +209,12 @@ def backward_from_float(backward: Callable[[Any], None]) -> Callable[[Any], None
     new_value = _engine.Value
 
     def from_float(self: Any) -> None:
-        self.grad = 0
-        backward(new_value(0.0, (self,), (1.0,)))
+        kept = _engine.set_graph(True)
+        try:
+            self.grad = 0
+            backward(new_value(0.0, (self,), (1.0,)))
+        finally:
+            _engine.set_graph(kept)
 
     from_float.__name__ = "backward"
     return from_float

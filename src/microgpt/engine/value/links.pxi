@@ -200,6 +200,8 @@ cdef inline void write_grad(Handle *handle, double value, bint is_int) noexcept:
 
 
 cdef tuple children_of(Handle *handle):
+    if unlikely(arena.graph_off):
+        block_prepare(&arena, arena.open[RESULTS])
     cdef Block *block = block_of(&arena, handle.id)
     cdef uint32_t place = handle.id & PLACE_MASK, k
     cdef Operands *operands
@@ -216,6 +218,8 @@ cdef tuple children_of(Handle *handle):
 
 
 cdef tuple local_grads_of(Handle *handle):
+    if unlikely(arena.graph_off):
+        block_prepare(&arena, arena.open[RESULTS])
     cdef Block *block = block_of(&arena, handle.id)
     cdef uint32_t place = handle.id & PLACE_MASK, k
     cdef uint8_t flags = block.flags[place]

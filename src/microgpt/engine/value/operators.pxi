@@ -186,6 +186,9 @@ cdef int refuse_late(object error) except -1:
 
 cdef inline int power_of_grad(double base, double exponent, double *result) except -1:
     """power() for a local gradient."""
+    if unlikely(arena.no_local_grads):
+        result[0] = 0.0
+        return 0
     if likely(not arena.late_grads):
         return power(base, exponent, result)
     try:
