@@ -10,7 +10,8 @@ from microgpt.accelerate.rewrite import Options, rewrite
 
 BESIDE = {
     "id of lists": "print(id(params) == id(params), id(docs) == id(state_dict))",
-    "id of one of two": "a, b = docs, params\nprint(id(a) == id(b))",
+    "id of one of two": "a, b = loss, params\nprint(id(a) == id(b))",
+    "id of two Values": "def same(a, b): return id(a) == id(b)\nprint(same(loss, params[0]), same(loss, loss))",
     "id in a function": "def same(a, b): return id(a) == id(b)\nprint(same(docs, docs))",
     "type of a list": "print(type(docs), type(params[0].data), type(len(docs)))",
     "getattr of options": "import argparse\noptions = argparse.Namespace(lr=0.1)\n"
@@ -24,7 +25,6 @@ BESIDE = {
 }
 MEETS = {
     "id": "print(len({id(p) for p in params}))",
-    "id in a function": "def same(a, b): return id(a) == id(b)\nprint(same(loss, params[0]))",
     "id in a method": "Value.me = lambda self: id(self)\nprint(loss.me() > 0)",
     "getattr of the class": "for name in ('relu', 'exp'): print(getattr(Value, name)(Value(1.0)).data)",
     "getattr of a Value": "for name in ('data', 'grad'): print(getattr(loss, name))",
@@ -35,7 +35,7 @@ MEETS = {
     "id by map of a named lambda": "of = lambda p: id(p)\nprint(len(list(map(of, params))))",
     "id by map of a method": "class Box:\n    def of(self, p): return id(p)\nprint(len(list(map(Box().of, params))))",
     "id of a sum": "total = 0\nfor p in params: total += p\nprint(id(total) > 0)",
-    "id of one of two": "a, b = loss, params\nprint(id(a) == id(b))",
+    "id of what is gone": "print(id(loss * 1) == id(loss * 2) or 1)",
     "type": "print(type(loss))",
 }
 FREE = {

@@ -126,7 +126,9 @@ def is_compared(program: Program, call: ast.AST | None) -> bool:
     parent = program.parents.get(call) if call is not None else None
     if isinstance(parent, ast.Compare):
         sides = [parent.left, *parent.comparators]
-        return all(isinstance(side, ast.Call) and program.meaning(side.func) == "id" for side in sides)
+        asked = [side for side in sides if isinstance(side, ast.Call) and program.meaning(side.func) == "id"]
+        # what has a name is alive while it is compared: another Value cannot have its id
+        return len(asked) == len(sides) and all(isinstance(one, ast.Name) for side in asked for one in side.args)
     if isinstance(parent, ast.Call) and program.meaning(parent.func) == "hash":
         parent = program.parents.get(parent)
     function = program.parents.get(parent) if isinstance(parent, ast.Return) else None

@@ -22,6 +22,7 @@ from ..syntax.scopes import parameters
 from ..syntax.tree import walk
 from . import forms
 from .graph import attention_holes, may_be_followed, which_function
+from .sandbox import is_tame
 from .value_class import ClassPlan
 
 COMPILED = frozenset({"linear", "softmax", "rmsnorm", "attention", "add", "relu"})  # what the swaps stand on
@@ -151,8 +152,8 @@ class Swaps:
         if not any(isinstance(part, (ast.Attribute, ast.Subscript)) for part in parts):
             return True
         own = LOOKUPS | (WORDS_OF_OBJECTS if any(isinstance(part, ast.FormattedValue) for part in parts) else set())
-        plan = self.plan  # whose own __eq__ is `is`, or one that nobody uses
-        known = [each for name, each in plan.kept.items() if not plan.by_value or name in plan.unseen]
+        plan = self.plan  # whose own methods do nothing but compute, or are used by nobody
+        known = [each for name, each in plan.kept.items() if not plan.by_value or name in plan.unseen or is_tame(each)]
         return not any(node.name in own and node not in known for node in self.program.of(ast.FunctionDef)) and not any(
             isinstance(node, ast.Name) for node in self.program.mentions("property", "cached_property")
         )
