@@ -35,7 +35,7 @@ MEETS = {
     "id by map of a named lambda": "of = lambda p: id(p)\nprint(len(list(map(of, params))))",
     "id by map of a method": "class Box:\n    def of(self, p): return id(p)\nprint(len(list(map(Box().of, params))))",
     "id of a sum": "total = 0\nfor p in params: total += p\nprint(id(total) > 0)",
-    "id of what is gone": "print(id(loss * 1) == id(loss * 2) or 1)",
+    "id of what is gone": "print(id(loss * 1) == id(loss * 2) or True)",
     "type": "print(type(loss))",
 }
 FREE = {

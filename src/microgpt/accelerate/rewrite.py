@@ -172,7 +172,7 @@ def reason_to_leave(project: Project, owner: Program, plan: ClassPlan, options: 
     if why and not plan.older and (older := find_older(owner.tree)):
         why = why_older_stays(older, options)
     if project.unreadable:
-        why = why or f"it imports {project.unreadable}, which cannot be looked into"
+        why = why or f"it imports {project.unreadable}, which cannot be read"
     if why:
         return why
     plan.shared = options.shared
@@ -231,7 +231,7 @@ def look_at(program: Program, plan: ClassPlan, project: Project) -> str:
     plan.subclass = plan.subclass or bool(of_subclass)
     plan.why_scalar = plan.why_scalar or graph_shows(program, plan) or of_subclass
     if why and program is not script:
-        return f"{os.path.basename(program.file)}, which it imports, cannot do with another class: {why}"
+        return f"{os.path.basename(program.file)}, which it imports, needs the class as it is: {why}"
     return why
 
 

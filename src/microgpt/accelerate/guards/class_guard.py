@@ -53,7 +53,7 @@ def extra_shows(program: Program, plan: ClassPlan) -> str:
         if grad is not None and ast.unparse(grad) != ("0.0" if "float_grad" in plan.kinds else "0"):
             return f"line {call.lineno} gives a node another gradient than it begins with"
         if not all(map(is_simple, extra)):
-            return f"line {call.lineno} computes an argument that the script's constructor has not"
+            return f"line {call.lineno} computes an argument that the script's constructor does not have"
         if extra and plan.beside:
             return f"line {call.lineno} gives a node {min(plan.beside)}, for which the compiled class has no room"
         if any(isinstance(argument, ast.Starred) for argument in call.args) or None in {k.arg for k in call.keywords}:
@@ -126,7 +126,7 @@ def names_of_ours(program: Program, plan: ClassPlan) -> str:
     lacking = set(FIELDS) - set(plan.fields.values())
     for node, name in program.said():
         if name in lacking:
-            return f"line {line_of(node)} asks for {name}, which is called otherwise here"
+            return f"line {line_of(node)} asks for {name}, which has another name in this class"
         if isinstance(node, ast.Attribute) and node.attr in plan.fields.values() and program.is_class(node.value):
             return f"line {node.lineno} asks the class for {node.attr}"
     return ""
@@ -139,13 +139,13 @@ def calls_by_keyword(program: Program, plan: ClassPlan) -> str:
         if not node.keywords:
             continue
         if isinstance(node.func, ast.Attribute) and node.func.attr in plan.ours:
-            return f"line {node.lineno} calls {node.func.attr} with a name for its argument"
+            return f"line {node.lineno} calls {node.func.attr} with a keyword argument"
         if not renamed:
             continue
         if not program.is_class(node.func) and any(keyword.arg in renamed for keyword in node.keywords):
-            return f"line {node.lineno} has an argument of the constructor's name"
+            return f"line {node.lineno} passes a keyword that the constructor has too"
         if program.is_class(node.func) and any(keyword.arg is None for keyword in node.keywords):
-            return f"line {node.lineno} gives the constructor a dictionary"
+            return f"line {node.lineno} unpacks a dictionary into the constructor"
     return ""
 
 
@@ -235,7 +235,7 @@ def class_goes_elsewhere(program: Program) -> str:
     """Where the class is used as an object like any other, and so may be printed."""
     for node in program.of(ast.Name):
         if program.is_class(node) and isinstance(node.ctx, ast.Load) and not is_harmless(program, node):
-            return f"line {node.lineno} hands on the class itself"
+            return f"line {node.lineno} passes on the class itself"
     return ""
 
 

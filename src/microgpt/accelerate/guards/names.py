@@ -246,7 +246,7 @@ def telling_name(program: Program, plan: ClassPlan, table: dict[str, Rule]) -> s
             return f"line {node.lineno} {said.format(name)}" if said else f"it uses {name} (line {node.lineno})"
     for module in sorted(program.used_modules()):
         if module.endswith(".*"):
-            return f"it imports whatever there is in {module[:-2]}"
+            return f"it imports everything from {module[:-2]}"
         if f"import {module}" in table or f"import {module.split('.')[0]}" in table:
             return f"it imports {module}"
     return ""

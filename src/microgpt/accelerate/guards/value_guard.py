@@ -61,7 +61,7 @@ def strange_object(program: Program, plan: ClassPlan, alone: bool) -> str:
         pair = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.target, node.value)
         if any(map(strange.holds, pair)) and not any(isinstance(part, ast.Constant) for part in pair):
             found += [node] if not alone or any(map(own.holds, pair)) else []
-    return f"a number of another package may reach it in line {found[0].lineno}" if found else ""
+    return f"a number from another package may reach it in line {found[0].lineno}" if found else ""
 
 
 # ---- what is no number at all ---------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def strange_store(program: Program, plan: ClassPlan) -> str:
             booleans.update(*map(stored_in, node.targets if isinstance(node, ast.Assign) else [node.target]))
     for value, place in sinks(program, plan):
         if place in ("data", "grad") and is_no_number(value) and not is_own_attribute(program, plan, value):
-            return f"line {value.lineno} makes .{plan.fields[place]} something else than a number"
+            return f"line {value.lineno} makes .{plan.fields[place]} something other than a number"
         converted = place == "argument" and "float_data" in plan.kinds
         if place in ("argument", "data", "grad") and not converted and may_be_boolean(value, booleans):
             return f"line {value.lineno} gives it a boolean"

@@ -321,7 +321,7 @@ def read_member(reader: Methods, plan: ClassPlan, statement: ast.stmt) -> str:
     if isinstance(statement, ast.FunctionDef):
         return read_method(reader, plan, statement)
     if isinstance(statement, ast.AnnAssign) and not all(map(reader.is_known, walk(statement.annotation))):
-        return f"the annotation in line {statement.lineno} may be anything"
+        return f"the annotation in line {statement.lineno} runs code of its own"
     for made in plain_statements([statement]):
         if not (isinstance(made, ast.Assign) and len(made.targets) == 1 and isinstance(made.targets[0], ast.Name)):
             return f"its body does more than define methods (line {statement.lineno})"
