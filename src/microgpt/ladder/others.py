@@ -29,7 +29,7 @@ from .results import Rung
 from .rungs import LADDER, Kind, Parameters, fresh_parameters, script
 
 PASSES = 20  # over the documents in a round, for the ports
-WARM_UP = 3  # passes of PyPy that don't count, while it compiles
+WARM_UP = 5  # passes of PyPy that don't count, while it compiles
 PYPY_NAMES = ("pypy3", "pypy")
 PYPY_VERSION = "import sys; print('PyPy %d.%d.%d' % sys.pypy_version_info[:3])"
 PYPY_PROGRAM = """
