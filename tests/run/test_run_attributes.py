@@ -27,11 +27,19 @@ BESIDE = {
     "in a function": FREE
     + "def number(params):\n    for k, p in enumerate(params):\n        p.place = k\n"
     + "number(params)\nprint(params[3].place)\n",
+    "step by step": ROOM
+    + "for k in range(3):\n    for p in params: p.place = (p.place or 0.5) * k + p.data\nprint(params[9].place)\n"
+    + ABSENT,
     "in place": FREE + NUMBERED + "for p in params: p.place += 1\nprint(params[7].place)\n",
     "on another object": FREE + "class Config: pass\nconfig = Config()\nconfig.place = 3\nprint(config.place)\n",
 }
 OTHERWISE = {
     "on every node": FREE + "for k in range(9):\n    x = loss * k\n    x.place = k\n    print(x.place)\n",
+    "on a deque": "from collections import deque\n"
+    + FREE
+    + "kept = deque()\nfor k in range(9):\n    kept.append(loss * k)\n    for p in kept: p.place = k\nprint(p.place)\n",
+    "on a list that is filled meanwhile": FREE
+    + "kept = []\nfor k in range(9):\n    kept.append(loss * k)\n    for p in kept: p.place = k\nprint(p.place)\n",
     "in a function that is called often": FREE
     + "def name(p, k): p.place = k\nfor k in range(9): name(params[0] + k, k)\nprint('named')\n",
     "in a function under another name": FREE

@@ -91,12 +91,20 @@ def goes_through_values(program: Program, plan: ClassPlan, node: ast.AST, depth:
         return True
     if isinstance(around, ast.For):
         holds = values(program, plan.fields["data"], plan.fields["grad"]).holds(around.iter)
-        return holds and goes_through_values(program, plan, around, depth)
+        return holds and (is_made_once(program, around.iter) or goes_through_values(program, plan, around, depth))
     if not isinstance(around, ast.FunctionDef) or program.beside != {"."} or depth > 2:  # others may call it
         return False
     uses = [(use, program.parents.get(use)) for use in program.mentions(around.name)]
     called = all(isinstance(call, ast.Call) and call.func is use for use, call in uses)
     return called and all(goes_through_values(program, plan, use, depth + 1) for use, _ in uses)
+
+
+def is_made_once(program: Program, over: ast.expr) -> bool:
+    """Whether a loop runs over a list that is made once, and not empty at first: as often as it runs, over the same."""
+    if isinstance(over, ast.Call) and program.meaning(over.func) == "enumerate" and over.args:
+        over = over.args[0]
+    made = program.definition(over.id) if isinstance(over, ast.Name) else None
+    return isinstance(made, ast.ListComp) or (isinstance(made, ast.Call) and program.meaning(made.func) is None)
 
 
 def is_derived(program: Program) -> str:
