@@ -34,19 +34,7 @@ def users_frames(frames: TracebackType | None) -> TracebackType | None:
     made: TracebackType | None = None
     for frame in reversed(kept):
         made = TracebackType(made, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    if kept and is_runpy(kept[0]):
-        return users_frames_after_start(made)
     return made
-
-
-def is_runpy(frame: TracebackType) -> bool:
-    return frame.tb_frame.f_globals.get("__name__") == "runpy"
-
-
-def users_frames_after_start(frames: TracebackType | None) -> TracebackType | None:
-    while frames is not None and is_runpy(frames):
-        frames = frames.tb_next
-    return frames
 
 
 def is_from_outside(frames: TracebackType | None, but: CodeType | None = None) -> bool:

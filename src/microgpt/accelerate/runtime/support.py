@@ -107,15 +107,13 @@ class Support:
         plan = self.plans[number]
 
         def decorate(mine: type) -> type:
-            kind: type = _engine.Value
             for name in plan.stubs:
                 delattr(mine, name)
             if not plan.shared:
                 be_the_script_s(plan)
-            if plan.subclass:
-                kind = shape_subclass(mine, plan)
-            elif not plan.shared:
-                shape_ours(mine, plan)
+            kind = mine if plan.subclass else _engine.Value
+            if plan.subclass or not plan.shared:
+                shape(kind, mine, plan)
             for loop in self.loops.values():
                 loop.kind = kind
             self.on_class(kind)
@@ -145,38 +143,22 @@ def be_the_script_s(plan: ClassPlan) -> None:
         _engine.set_kinds(**dict.fromkeys(plan.kinds, True))
 
 
-def shape_ours(mine: type, plan: ClassPlan) -> None:
-    """Our class, made to answer as the user's does: with its additional methods, without those it lacks."""
-    kind: Any = _engine.Value
-    ignore_harmless(plan)
-    for name in (*OURS_ONLY, *(name for name in plan.missing if not name.startswith("__"))):
-        if name not in plan.kept and name in vars(kind):
+def shape(kind: Any, mine: type, plan: ClassPlan) -> None:
+    """A class, ours or one derived from it, made to answer as the user's does: with its additional methods, other names
+    of the attributes, operators that must fail, without the methods it lacks."""
+    absent = {*OURS_ONLY, *(name for name in plan.missing if not name.startswith("__"))} - plan.kept.keys()
+    if plan.subclass:
+        for name in absent:
+            setattr(kind, name, not_absolute if name == "__abs__" else Absent(name))
+    else:
+        # the compiled functions need not mind these changes: vectors.NEEDS says on which methods each of them stands,
+        # and it is called only where those are the script's; none is where backward is not
+        ignored = {*OURS_ONLY, *plan.kept, *plan.missing, *plan.patched, *plan.shown, *GIVEN, "__repr__", "__rpow__"}
+        _engine.ignore_changes({*ignored, "backward"})
+        for name in absent & vars(kind).keys():
             delattr(kind, name)
-    give_methods(kind, mine, plan)
     if "__repr__" not in plan.kept:
         kind.__repr__ = bare_repr
-
-
-def ignore_harmless(plan: ClassPlan) -> None:
-    """Tell the compiled functions which changes of the class they need not mind: for each of them, functions.NEEDS
-    says on which methods it stands, and it is called only where those are the script's."""
-    _engine.ignore_changes({*OURS_ONLY, *plan.kept, *plan.missing, *plan.patched, *plan.shown, "__repr__", "__rpow__"})
-    # Nothing is handed over where backward is not the script's; the others decide nothing.
-    _engine.ignore_changes({*GIVEN, "backward"})
-
-
-def shape_subclass(mine: type, plan: ClassPlan) -> type:
-    for name in (*OURS_ONLY, *(name for name in plan.missing if not name.startswith("__"))):
-        if name not in plan.kept:
-            setattr(mine, name, not_absolute if name == "__abs__" else Absent(name))
-    give_methods(mine, mine, plan)
-    if "__repr__" not in plan.kept:
-        mine.__repr__ = bare_repr  # type: ignore[assignment]
-    return mine
-
-
-def give_methods(kind: Any, mine: type, plan: ClassPlan) -> None:
-    """The user's methods, other names of the attributes, and operators that must fail."""
     for name in {*plan.kept, *plan.shown, *(GIVEN & {*vars(mine)})}:
         setattr(kind, name, vars(mine)[name])
     for ours, theirs in plan.fields.items():

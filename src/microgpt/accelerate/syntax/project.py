@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 from collections.abc import Callable
 
@@ -17,18 +18,16 @@ class Project:
     def __init__(self, script: Program, folder: str, make: Callable[[bytes, str], Program] = Program) -> None:
         self.script, self.folder, self.make = script, folder, make
         self.modules: dict[str, Program] = {}
+        self.packages = {"": ""}  # of each module, the package that its relative imports begin in
         self.unreadable = ""
         todo = [(script, "")]
         while todo:
             program, package = todo.pop()
             for name in sorted(self.imported(program, package)):
-                if name in self.modules or not folder:
-                    continue
-                file, inner = self.file_of(name)
-                made = self.read(name, file) if file else None
+                made = self.read(name) if name not in self.modules else None
                 if made is not None:
                     self.modules[name] = made
-                    todo.append((made, inner))
+                    todo.append((made, self.packages[name]))
 
         plain = not any(
             program.roots & STRANGE_NUMBERS or program.foreign() - self.roots for program in self.modules.values()
@@ -49,24 +48,18 @@ class Project:
             found |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
         return found
 
-    def file_of(self, name: str) -> tuple[str, str]:
-        """(file, package that its relative imports begin in)"""
-        path = os.path.join(self.folder, *name.split("."))
-        if os.path.isfile(os.path.join(path, "__init__.py")):
-            return os.path.join(path, "__init__.py"), name
-        if os.path.isfile(path + ".py"):
-            return path + ".py", name.rpartition(".")[0]
-        if os.path.isdir(self.folder) and any(
-            entry.startswith(f"{name}.") and not entry.endswith((".txt", ".json", ".md"))
-            for entry in os.listdir(self.folder)
-        ):
-            self.unreadable = self.unreadable or name  # a compiled module
-        return "", ""
-
-    def read(self, name: str, file: str) -> Program | None:
+    def read(self, name: str) -> Program | None:
+        """A module in the script's folder."""
+        path = os.path.join(self.folder, *name.split(".")[:-1])
+        spec = importlib.machinery.PathFinder.find_spec(name, [path]) if self.folder else None
+        if spec is None or spec.origin is None:
+            return None
+        self.packages[name] = spec.parent or ""
         try:
-            with open(file, "rb") as source:
-                return self.make(source.read(), file)
+            if not isinstance(spec.loader, importlib.machinery.SourceFileLoader):  # a compiled module
+                raise ValueError
+            with open(spec.origin, "rb") as source:
+                return self.make(source.read(), spec.origin)
         except (OSError, SyntaxError, ValueError, RecursionError):
             self.unreadable = self.unreadable or name
             return None
@@ -74,7 +67,7 @@ class Project:
     def name_class(self, owner: str, name: str) -> None:
         """Let every program know by which names it has the class `name` of the module `owner`."""
         for module, program in [("", self.script), *self.modules.items()]:
-            _, package = self.file_of(module) if module else ("", "")
+            package = self.packages[module]
             for meaning in set(program.imports.values()):
                 for inner in (meaning, f"{meaning}.{name}"):
                     if self.origin(absolute(inner, package)) == f"{owner}.{name}":
@@ -87,7 +80,7 @@ class Project:
         handed_on = program.imports.get(member) if program is not None else None
         if handed_on is None or depth > 5:
             return name
-        return self.origin(absolute(handed_on, self.file_of(module)[1]), depth + 1)
+        return self.origin(absolute(handed_on, self.packages[module]), depth + 1)
 
 
 def absolute(module: str, package: str) -> str:

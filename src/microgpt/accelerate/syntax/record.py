@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import copy
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Fresh:
-    """The default of a field: an empty collection of its own for every instance."""
-
-    def __init__(self, empty: Any) -> None:
-        self.empty = empty
-
-
 def fresh(empty: Any) -> Any:
-    return Fresh(empty)
+    """The default of a field: an empty collection of its own for every instance."""
+    return type(empty)
 
 
 class Record:
     """Its annotations are its fields, in order; a field's value in the class is its default."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        names = list(type(self).__annotations__)
+        names = type(self).__annotations__
         given = {**dict(zip(names, values)), **named}
-        for name in names:
-            value = given.pop(name) if name in given else getattr(type(self), name)
-            setattr(self, name, copy.copy(value.empty) if isinstance(value, Fresh) else value)
-        if given or len(values) > len(names):
-            raise TypeError(f"{type(self).__name__} has no {', '.join(given) or 'such field'}")
+        if len(values) > len(names) or not given.keys() <= names.keys():
+            raise TypeError(f"{type(self).__name__} has not so many fields, or not these: {', '.join(given)}")
+        for name in names.keys() - given.keys():
+            default = getattr(type(self), name)
+            given[name] = default() if isinstance(default, type) else default
+        vars(self).update(given)
 
     def but(self, **changes: Any) -> Any:
         """A copy with other values."""
