@@ -82,24 +82,22 @@ def first_difference(plain: Outcome, fast: Outcome) -> list[str]:
     for number, (a, b) in enumerate(zip(plain.lines, fast.lines), 1):
         if a != b:
             return [f"line {number} differs", f"  interpreted: {shown(a)}", f"  swapped:     {shown(b)}"]
-    if len(plain.lines) != len(fast.lines):
-        return [f"{len(plain.lines)} lines interpreted, but {len(fast.lines)} swapped", *last_words(plain, fast)]
     for number, (one, other) in enumerate(zip(plain.losses, fast.losses), 1):
         if one != other:
             return [f"loss {number} differs in its bits: {one} interpreted, {other} swapped"]
-    if len(plain.losses) != len(fast.losses):
-        return [f"{len(plain.losses)} steps interpreted, but {len(fast.losses)} swapped", *last_words(plain, fast)]
-    if plain.status != fast.status:
-        return [f"exit status {plain.status} interpreted, but {fast.status} swapped", *last_words(plain, fast)]
+    for one_s, other_s, words in (
+        (len(plain.lines), len(fast.lines), "{} lines interpreted, but {} swapped"),
+        (len(plain.losses), len(fast.losses), "{} steps interpreted, but {} swapped"),
+        (plain.status, fast.status, "exit status {} interpreted, but {} swapped"),
+    ):
+        if one_s != other_s:
+            last = [f"  {each.error.splitlines()[-1]}" for each in (plain, fast) if each.error]
+            return [words.format(one_s, other_s), *last]
     return []
 
 
 def shown(line: bytes) -> str:
     return line.decode("utf-8", "replace")
-
-
-def last_words(*records: Outcome) -> list[str]:
-    return [f"  {record.error.splitlines()[-1]}" for record in records if record.error]
 
 
 # ---- in the processes -----------------------------------------------------------------------------------------------

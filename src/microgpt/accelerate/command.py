@@ -49,6 +49,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     import argparse
 
+    from ..commands.options import whole
+
     for flag, help_text in SWITCHES.items():
         parser.add_argument(flag, action="store_true", help=help_text)
     parser.set_defaults(**DEFAULTS)
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--check",
-        type=steps,
+        type=whole(1),
         metavar="N",
         help="run N steps both ways instead, and compare every printed line and the bits of every loss",
     )
@@ -82,16 +84,6 @@ def read(arguments: list[str]) -> SimpleNamespace | None:
             options.script, options.arguments = argument, arguments[k + 1 :]
             return options
     return None
-
-
-def steps(text: str) -> int:
-    """A number of steps, at least 1."""
-    import argparse
-
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"at least 1 step is needed, not {number}")
-    return number
 
 
 def main(args: argparse.Namespace | SimpleNamespace) -> int:

@@ -19,7 +19,7 @@ from itertools import permutations
 from ..findings import Finding
 from ..syntax.calls import helped, later, placed
 from ..syntax.match import is_simple, plain_statements
-from ..syntax.program import Program, assigned
+from ..syntax.program import Program, pairs
 from ..syntax.record import Record, fresh
 from ..syntax.tree import walk
 from .graph import Holes, may_be_followed, source_of
@@ -488,7 +488,7 @@ def is_fresh_list(program: Program, name: ast.Name) -> bool:
         node = program.parents.get(node)
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return False
-    value = dict(assigned(node)).get(name)
+    value = dict(pairs(node.targets[0], node.value)).get(name)
     return value is not None and makes_list(value)
 
 

@@ -166,18 +166,13 @@ class Program:
         binders = self.scopes.binders(name, self.home) or self.scopes.binders(name)
         if len(binders) != 1:
             return None
-        statement: ast.AST | None = binders[0]
-        if isinstance(statement, ast.Name):
-            target = statement
-            statement = self.parents.get(statement)
-            if isinstance(statement, ast.Tuple):
-                target, statement = statement, self.parents.get(statement)  # type: ignore[assignment]
-            if not isinstance(statement, ast.Assign) or statement.targets != [target]:
-                return None
-            found = next((value for name, value in assigned(statement) if name is binders[0]), None)
-            return found if statement in [*self.home_body, *self.tree.body] else None
-        stands_free = isinstance(statement, ast.FunctionDef) and statement in [*self.home_body, *self.tree.body]
-        return statement if stands_free else None
+        binder: Any = binders[0]
+        statement = self.around(binder, ast.stmt) if isinstance(binder, ast.Name) else binder
+        if statement not in [*self.home_body, *self.tree.body]:
+            return None
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            return dict(pairs(statement.targets[0], statement.value)).get(binder)
+        return statement if isinstance(statement, ast.FunctionDef) else None
 
     def may_mean(self, node: ast.AST) -> set[str]:
         """All that an expression might refer to, of builtins and of members of imported modules."""
@@ -221,14 +216,6 @@ class Program:
             if isinstance(parent, ast.Call) and parent.func is node and not meant.isdisjoint(functions):
                 yield parent
 
-    def values(self, *functions: str) -> Iterator[ast.expr]:
-        """Where one of these may be named without being called at once: it may go anywhere under another name."""
-        for node, meant in self.meant():
-            if not meant.isdisjoint(functions):
-                parent = self.parents.get(node)
-                if not (isinstance(parent, ast.Call) and parent.func is node):
-                    yield node
-
     def mentions(self, *names: str) -> Iterator[Any]:
         """Names and attributes, wherever they stand, that are spelled so."""
         for name in names:
@@ -242,32 +229,24 @@ class Program:
     def attribute_stores(self) -> Iterator[tuple[ast.Attribute, ast.expr | None]]:
         """(target, value) of every assignment to an attribute; None where the value is not a single expression."""
         for node in self.of(*STORING):
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
-                    yield from self._stores(target, node.value)
-            elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
-                yield from self._stores(node.target, node.value)
-            elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
-                yield from self._stores(node.target, None)
-            elif isinstance(node, ast.withitem) and node.optional_vars is not None:
-                yield from self._stores(node.optional_vars, None)
-
-    def _stores(self, target: ast.AST, value: ast.expr | None) -> Iterator[tuple[ast.Attribute, ast.expr | None]]:
-        if isinstance(target, ast.Attribute):
-            yield target, value
-        elif isinstance(target, ast.Starred):
-            yield from self._stores(target.value, None)
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            values: list[ast.expr | None] = [None] * len(target.elts)
-            if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
-                values = list(value.elts)
-            for part, part_value in zip(target.elts, values):
-                yield from self._stores(part, part_value)
+            value = node.value if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)) else None
+            targets = (
+                node.targets
+                if isinstance(node, ast.Assign)
+                else [node.optional_vars if isinstance(node, ast.withitem) else node.target]
+            )
+            for target, part in (pair for each in targets for pair in pairs(each, value)):
+                if isinstance(target, ast.Attribute):
+                    yield target, part
 
 
-def assigned(statement: ast.Assign) -> list[tuple[ast.expr, ast.expr]]:
-    """(target, value) pairs of an assignment; a tuple of targets is taken apart if its values stand there too."""
-    target, value = statement.targets[0], statement.value
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-        return list(zip(target.elts, value.elts))
-    return [(target, value)]
+def pairs(target: ast.AST | None, value: ast.expr | None) -> Iterator[tuple[ast.AST | None, ast.expr | None]]:
+    """What is assigned to what; None where that is not a single expression."""
+    if isinstance(target, ast.Starred):
+        yield from pairs(target.value, None)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        alike = isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts)
+        for part, part_value in zip(target.elts, value.elts if alike else [None] * len(target.elts)):  # type: ignore[union-attr]
+            yield from pairs(part, part_value)
+    else:
+        yield target, value
