@@ -33,22 +33,18 @@ def outside() -> tuple[str, ...]:
 
 
 def look(spec: importlib.machinery.ModuleSpec) -> Callable[[], CodeType] | None:
-    """What makes the code of the user's own modules: source files outside the interpreter's and installed packages'."""
+    """What makes the code of the user's own modules that have a class: source files outside the interpreter's and
+    installed packages'. Most have nothing of the script's."""
     loader, origin = spec.loader, spec.origin
     if type(loader) is not importlib.machinery.SourceFileLoader or origin is None:
         return None
-    if not mentions_a_class(loader, origin) or os.path.abspath(origin).startswith(outside()):
-        return None
-    return lambda: rewritten_code(loader.get_data(origin), origin)
-
-
-def mentions_a_class(loader: importlib.machinery.SourceFileLoader, path: str) -> bool:
-    """Whether it is worth while to look at a module: most have nothing of the script's."""
     try:
-        source = loader.get_data(path)
+        source = loader.get_data(origin)
     except OSError:
-        return False
-    return b"class " in source and b"backward" in source
+        return None
+    if b"class " not in source or b"backward" not in source or os.path.abspath(origin).startswith(outside()):
+        return None
+    return lambda: rewritten_code(source, origin)
 
 
 def rewritten_code(source: bytes | str, path: str) -> CodeType:

@@ -329,9 +329,8 @@ class Rewriter(ast.NodeTransformer):
         if node is self.plan.node:
             self.swap_class(node)
         else:
-            node.bases, node.decorator_list = (
-                [self.visit(part) for part in parts] for parts in (node.bases, node.decorator_list)
-            )
+            for parts in (node.bases, node.keywords, node.decorator_list):
+                parts[:] = [self.visit(part) for part in parts]
         node.body = [self.visit(part) if isinstance(part, ast.FunctionDef) else part for part in node.body]
         return node
 

@@ -25,15 +25,12 @@ def read(path: str) -> bytes:
 
 def is_archive(path: str, source: bytes) -> bool:
     """Whether the interpreter would look for a `__main__.py` in this file, whatever its name."""
-    if b"PK\x05\x06" not in source:
-        return False
-    import zipimport
+    if b"PK\x05\x06" in source:
+        import zipimport
 
-    try:
-        zipimport.zipimporter(path)
-    except zipimport.ZipImportError:
-        return False
-    return True
+        with contextlib.suppress(zipimport.ZipImportError):
+            return bool(zipimport.zipimporter(path))
+    return False
 
 
 def is_text(source: bytes) -> bool:
