@@ -111,9 +111,9 @@ def test_the_report_is_a_line_for_each_thing(script):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--check", "0"], "at least 1 step is needed"),
-        (["--check", "many"], "invalid steps value: 'many'"),
-        (["--check", "1.5"], "invalid steps value: '1.5'"),
+        (["--check", "0"], "--check must be at least 1, not 0"),
+        (["--check", "many"], "--check must be an integer, not 'many'"),
+        (["--check", "1.5"], "--check must be an integer, not '1.5'"),
         (["--rung", "1"], "--rung: invalid choice: "),  # 1 or '1', as the Python has it
         (["--rung", "top"], "invalid int value: 'top'"),
         (["--loud"], "--loud"),

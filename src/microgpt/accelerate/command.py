@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     import argparse
 
-    from ..commands.options import whole
+    from ..commands.options import Option, add_options, whole
 
     for flag, help_text in SWITCHES.items():
         parser.add_argument(flag, action="store_true", help=help_text)
@@ -60,12 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(0, 2, 3),
         help="the highest rung: 0 as it is, 2 the class alone, 3 vectors and Adam too (the default)",
     )
-    parser.add_argument(
-        "--check",
-        type=whole(1),
-        metavar="N",
-        help="run N steps both ways instead, and compare every printed line and the bits of every loss",
-    )
+    about_check = "run N steps both ways instead, and compare every printed line and the bits of every loss"
+    add_options(parser, [Option("--check", "N", whole(1), about_check)])
     parser.add_argument("script", help="the script to run")
     arguments = parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments")
     arguments.required = False  # so that a missing script is all that is complained of
