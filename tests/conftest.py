@@ -13,6 +13,7 @@ import gc
 import math
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -73,11 +74,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     more = ["script"] if metafunc.config.getoption("script") else []
     if "engine" in metafunc.fixturenames:
         metafunc.parametrize("engine", ["reference", "untyped", "compiled", *more], indirect=True)
-    for fixture in ("rival", "rival_namespace"):
-        if fixture in metafunc.fixturenames:
-            metafunc.parametrize(
-                fixture, ["untyped", "compiled", *more], indirect=True, scope="module" if "_" in fixture else None
-            )
+    if "rival" in metafunc.fixturenames:
+        metafunc.parametrize("rival", ["untyped", "compiled", *more], indirect=True, scope="module")
 
 
 @pytest.fixture
@@ -89,37 +87,22 @@ def engine(request: pytest.FixtureRequest) -> SimpleNamespace:
     return chosen
 
 
-@pytest.fixture
+# Hypothesis wants fixtures that outlive an example.
+
+
+@pytest.fixture(scope="module")
 def rival(request: pytest.FixtureRequest) -> SimpleNamespace:
     """Every engine but the reference, to be compared with it."""
     return make_engine(request.param, request.config)
 
 
 @pytest.fixture(scope="module")
-def rival_namespace(request: pytest.FixtureRequest) -> SimpleNamespace:
-    """The same for Hypothesis."""
-    return make_engine(request.param, request.config)
-
-
-@pytest.fixture
 def reference() -> SimpleNamespace:
     return reference_engine()
 
 
 @pytest.fixture(scope="module")
-def reference_namespace() -> SimpleNamespace:
-    """The reference for Hypothesis, which wants fixtures that outlive an example."""
-    return reference_engine()
-
-
-@pytest.fixture
 def compiled() -> SimpleNamespace:
-    return compiled_engine()
-
-
-@pytest.fixture(scope="module")
-def compiled_namespace() -> SimpleNamespace:
-    """The compiled engine for Hypothesis."""
     return compiled_engine()
 
 
@@ -135,3 +118,13 @@ def swept() -> Iterator[None]:
     """Nothing collectable around before the test, so that memory figures are its own."""
     gc.collect()
     yield
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with documents."""
+    from cli_program import write_documents
+
+    monkeypatch.chdir(tmp_path)
+    write_documents(tmp_path)
+    return tmp_path

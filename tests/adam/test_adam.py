@@ -87,13 +87,10 @@ datum = st.one_of(st.sampled_from([0.0, -0.0, 1.0, 1, 0, INF, NAN, 5e-324, 1e308
     lr=first_rate,
     data=st.data(),
 )
-def test_steps_equal_the_reference_for_every_gradient_rate_and_beta(
-    reference_namespace, rival_namespace, start, betas, eps, lr, data
-):
-    ours, theirs = values(reference_namespace, start), values(rival_namespace, start)
+def test_steps_equal_the_reference_for_every_gradient_rate_and_beta(reference, rival, start, betas, eps, lr, data):
+    ours, theirs = values(reference, start), values(rival, start)
     adams = [
-        engine.Adam(params, lr=lr, betas=betas, eps=eps)
-        for engine, params in ((reference_namespace, ours), (rival_namespace, theirs))
+        engine.Adam(params, lr=lr, betas=betas, eps=eps) for engine, params in ((reference, ours), (rival, theirs))
     ]
     for _ in range(data.draw(st.integers(1, 4))):
         for p, q in zip(ours, theirs):
@@ -192,15 +189,6 @@ def test_a_rate_given_to_the_step_is_for_that_step_only(engine, reference):
     assert adam.lr == 0.25
 
 
-def test_gradients_are_the_integer_zero_after_a_step(engine):
-    params = values(engine, [1.0, 2.0, 3.0])
-    adam = engine.Adam(params)
-    for p in params:
-        p.grad = 1.5
-    adam.step()
-    assert grads_of(params) == ["0", "0", "0"]
-
-
 def test_gradients_can_be_kept_and_cleared_on_demand(engine):
     params = values(engine, [1.0, 2.0])
     adam = engine.Adam(params)
@@ -226,24 +214,6 @@ def test_a_parameter_given_twice_is_stepped_twice_the_second_time_with_a_zero_gr
             loop.step(0.01, zero_grad=zero_grad)
             assert data_of([ours, others[0]]) == data_of([theirs, others[1]])
         assert state_bits(adam) == (3, all_bits(loop.m), all_bits(loop.v))
-
-
-def test_one_object_many_times_as_a_list_of_zeros_makes_it(engine, reference):
-    ours, theirs = [engine.Value(0.0)] * 20, [reference.Value(0.0)] * 20
-    adam, loop = engine.Adam(ours), ScriptLoop(theirs)
-    for _ in range(2):
-        ours[0].grad = theirs[0].grad = 1.5
-        adam.step()
-        loop.step(0.01)
-    assert data_of(ours) == data_of(theirs)
-
-
-def test_integer_data_becomes_a_float_by_the_step(engine):
-    p = engine.Value(3)
-    p.grad = 0
-    engine.Adam([p]).step()
-    assert bits(p.data) == bits(3 - 0.01 * 0.0 / (0.0 + 1e-8))
-    assert type(p.data) is float
 
 
 def test_parameters_may_come_from_a_generator(engine):
@@ -289,21 +259,6 @@ def test_inner_nodes_can_be_parameters_too(engine):
     assert all_bits(c._local_grads) == all_bits([6.0, 6.0])
 
 
-def test_training_by_adam_and_by_the_script_s_loop_give_the_same_bits(engine):
-    def train(make):
-        w, b = engine.Value(0.1), engine.Value(-0.2)
-        optimizer = make([w, b])
-        losses = []
-        for step in range(50):
-            loss = sum((w * x + b - y) ** 2 for x, y in [(1.0, 2.0), (2.0, 3.5), (-1.0, -1.5)]) / 3
-            loss.backward()
-            optimizer.step(0.05 * (1 - step / 50))
-            losses.append(bits(loss.data))
-        return losses, data_of([w, b])
-
-    assert train(engine.Adam) == train(ScriptLoop)
-
-
 def test_a_restored_optimizer_goes_on_with_the_same_bits(engine):
     rng = random.Random("resume")
     start = [rng.gauss(0, 1) for _ in range(37)]
@@ -345,39 +300,26 @@ def test_the_state_is_a_copy(engine):
     assert type(before["m"][0]) is float
 
 
-@pytest.mark.parametrize(
-    ("m", "v"), [([], []), ([0.0], [0.0]), ([0.0] * 3, [0.0] * 3), ([0.0] * 2, [0.0]), ([0.0], [0.0] * 2)]
-)
-def test_a_state_of_another_length_is_a_value_error_and_changes_nothing(engine, m, v):
+NO_STATES = [
+    *({"t": 5, "m": m, "v": v} for m, v in [([], []), ([0.0], [0.0]), ([0.0] * 3, [0.0] * 3)]),
+    *({"t": 5, "m": m, "v": v} for m, v in [([0.0] * 2, [0.0]), ([0.0], [0.0] * 2)]),
+    *({}, {"t": 1}, {"t": 1, "m": [0.0] * 2}, None, 5, {"t": 1, "m": None, "v": [0.0] * 2}),
+]
+NO_NUMBERS = [  # which the script's lists would take
+    *({"t": 1, "m": [0.0, "x"], "v": [0.0, 0.0]}, {"t": 1, "m": [0.0, 0.0], "v": [0.0, None]}),
+    {"t": "x", "m": [0.0, 0.0], "v": [0.0, 0.0]},
+]
+
+
+def test_a_state_that_is_none_is_refused_and_changes_nothing(engine):
     params = values(engine, [1.0, 2.0])
     adam = engine.Adam(params)
     params[0].grad = 1.0
     adam.step()
     before = state_bits(adam)
-    with pytest.raises(ValueError, match=r"\d"):
-        adam.load_state_dict({"t": 5, "m": m, "v": v})
-    assert state_bits(adam) == before
-
-
-def test_a_state_that_is_none_is_refused_and_changes_nothing(engine):
-    adam = engine.Adam(values(engine, [1.0]))
-    before = state_bits(adam)
-    for wrong in ({}, {"t": 1}, {"t": 1, "m": [0.0]}, None, 5, {"t": 1, "m": None, "v": [0.0]}):
-        with pytest.raises((KeyError, TypeError, ValueError)):
-            adam.load_state_dict(wrong)
-    assert state_bits(adam) == before
-
-
-def test_a_state_of_things_that_are_not_numbers_is_refused_and_changes_nothing(compiled):
-    adam = compiled.Adam(values(compiled, [1.0, 2.0]))
-    before = state_bits(adam)
-    for wrong in (
-        {"t": 1, "m": [0.0, "x"], "v": [0.0, 0.0]},
-        {"t": 1, "m": [0.0, 0.0], "v": [0.0, None]},
-        {"t": "x", "m": [0.0, 0.0], "v": [0.0, 0.0]},
-    ):
-        with pytest.raises((TypeError, ValueError)):
-            adam.load_state_dict(wrong)
+    for state in [*NO_STATES, *(NO_NUMBERS if engine.compiled else [])]:
+        with pytest.raises((KeyError, TypeError, ValueError), match=r"\w"):
+            adam.load_state_dict(state)
         assert state_bits(adam) == before
 
 
@@ -408,23 +350,14 @@ def test_an_overflow_error_changes_nothing_at_all(compiled, place):
     assert adam.t == 2
 
 
-def test_infinite_and_nan_gradients_are_no_errors(engine, reference):
-    start = [1.0, 2.0, 3.0, 4.0]
-    ours, theirs = values(engine, start), values(reference, start)
-    adam, loop = engine.Adam(ours), ScriptLoop(theirs)
-    for row in [(INF, -INF, NAN, 1.0), (1.0, 1.0, 1.0, INF), (0, 0, 0, 0)]:
-        for p, q, g in zip(ours, theirs, row):
-            p.grad = q.grad = g
-        adam.step()
-        loop.step(0.01)
-        assert data_of(ours) == data_of(theirs)
-    assert state_bits(adam)[1:] == (all_bits(loop.m), all_bits(loop.v))
-
-
-def test_a_zero_denominator_is_a_zero_division_error(engine):
-    adam = engine.Adam(values(engine, [1.0]), eps=0.0)
+def test_a_zero_denominator_is_a_zero_division_error_and_changes_nothing(engine):
+    params = values(engine, [1.0, 2.0, 3.0])
+    adam = engine.Adam(params, eps=0.0)
+    params[0].grad = 1.0
+    before = data_of(params), grads_of(params), state_bits(adam)
     with pytest.raises(ZeroDivisionError):
         adam.step()
+    assert not engine.compiled or (data_of(params), grads_of(params), state_bits(adam)) == before
 
 
 @pytest.mark.parametrize("betas", [(1.0, 0.99), (0.85, 1.0), (1, 1)])
@@ -434,16 +367,6 @@ def test_a_beta_of_one_is_refused_at_once_or_divides_by_zero_in_the_step(engine,
     with pytest.raises(ValueError if engine.compiled else ZeroDivisionError):
         engine.Adam([p], betas=betas).step()
     assert (bits(p.data), bits(p.grad)) == (bits(1.0), bits(1.0))
-
-
-def test_a_zero_division_error_changes_nothing_at_all(compiled):
-    params = values(compiled, [1.0, 2.0, 3.0])
-    adam = compiled.Adam(params, eps=0.0)
-    params[0].grad = 1.0
-    before = data_of(params), grads_of(params), state_bits(adam)
-    with pytest.raises(ZeroDivisionError):
-        adam.step()
-    assert (data_of(params), grads_of(params), state_bits(adam)) == before
 
 
 def test_no_parameters_are_no_error(engine):
@@ -470,19 +393,12 @@ def test_wrong_arguments_are_refused(engine):
         lambda: engine.Adam([p], eps="x"),
         lambda: engine.Adam(),
     ):
-        with pytest.raises((TypeError, ValueError, AttributeError)):
-            make().step()
+        with pytest.raises((TypeError, ValueError, AttributeError), match=r"\w+ \w+ \w+"):
+            make() if engine.compiled else make().step()
     with pytest.raises(TypeError):
         engine.Adam([p]).step("fast")
     with pytest.raises(TypeError):
         engine.Adam([p]).step(0.1, True, 3)
-
-
-def test_wrong_arguments_are_refused_at_once_with_a_sentence(compiled):
-    p = compiled.Value(1.0)
-    for make in (lambda: compiled.Adam([1.0]), lambda: compiled.Adam([p, None]), lambda: compiled.Adam(p)):
-        with pytest.raises(TypeError, match=r"\w+ \w+ \w+"):
-            make()
 
 
 def test_a_long_run_keeps_the_bits_when_the_bias_corrections_reach_one(reference, rival):
@@ -498,14 +414,3 @@ def test_a_long_run_keeps_the_bits_when_the_bias_corrections_reach_one(reference
         if step % 100 == 99:
             assert data_of(ours) == data_of(theirs)
     assert state_bits(adams[0]) == state_bits(adams[1])
-
-
-def test_a_loop_over_data_and_grad_by_hand_works_beside_it(engine):
-    p = engine.Value(1.0)
-    q = engine.Value(1.0)
-    (p * p).backward()
-    q.grad = p.grad
-    ScriptLoop([p]).step(0.01)
-    engine.Adam([q]).step(0.01)
-    assert bits(p.data) == bits(q.data)
-    assert grads_of([p, q]) == ["0", "0"]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_program import TINY, is_one_line, microgpt, started, write_documents
+from cli_program import TINY, is_one_line, microgpt, started
 
 from microgpt.checkpoint import FILE_NAME
 from microgpt.cli import main
@@ -16,17 +16,15 @@ has_full_device = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no 
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A folder with documents, and a run in `run`."""
-    monkeypatch.chdir(tmp_path)
-    write_documents(tmp_path)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "empty.txt").write_bytes(b" \n\n")
-    (tmp_path / "latin.txt").write_bytes(b"h\xe9l\xe8ne\n")
-    (tmp_path / "binary").write_bytes(b"\x00\x01\x02")
-    (tmp_path / "other.txt").write_text("xyz\n")
+def here(here):
+    """With a run in `run`, and files that are of no use."""
+    (here / "folder").mkdir()
+    (here / "empty.txt").write_bytes(b" \n\n")
+    (here / "latin.txt").write_bytes(b"h\xe9l\xe8ne\n")
+    (here / "binary").write_bytes(b"\x00\x01\x02")
+    (here / "other.txt").write_text("xyz\n")
     assert main(["train", "--data", "documents.txt", "--steps", "2", "--samples", "0", "--out", "run", *TINY]) == 0
-    return tmp_path
+    return here
 
 
 def everything_in(folder):
@@ -134,11 +132,6 @@ def test_a_damaged_checkpoint_is_refused(here, capsys, command, damage):
     assert "cut short or altered" in refused(capsys, here, *command, "run")
 
 
-def test_data_that_has_changed_is_refused(here, capsys):
-    write_documents(here, ["bob", "ada", "cleo", "dora", "eve", "abcde", "beda", "coco"])
-    assert "not those of the run" in refused(capsys, here, "train", "--resume", "run")
-
-
 @not_root
 def test_a_folder_that_cannot_be_written_is_refused(here, capsys):
     (here / "folder").chmod(0o500)
@@ -167,14 +160,6 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(here, capsys, 
     assert f"step {last if often else last + 1}: " in err
     assert f"the last checkpoint in new is of step {last - 1 if often else 0}" in err
     assert main(["info", "new"]) == 0
-
-
-def test_nothing_to_draw_from_at_an_absurd_temperature_is_said(here, capsys):
-    capsys.readouterr()
-    status = main(["sample", "--from", "run", "--temperature", "1e-320", "--seed", "1"])
-    captured = capsys.readouterr()
-    assert status == 0 or "--temperature" in captured.err
-    assert "Traceback" not in captured.err
 
 
 # ---- full disks ----

@@ -5,7 +5,7 @@ import os
 import stat
 
 import pytest
-from cli_program import TINY, is_one_line, lines_of, microgpt, refusal, write_documents
+from cli_program import TINY, is_one_line, lines_of, microgpt, refusal
 
 from microgpt import checkpoint, files
 from microgpt.checkpoint import FILE_NAME, load, save
@@ -16,12 +16,10 @@ with_links = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(here):
     """A folder with documents, and a run of two steps in `run`."""
-    monkeypatch.chdir(tmp_path)
-    write_documents(tmp_path)
     assert main([*TRAIN, "--steps", "2", "--out", "run", *TINY]) == 0
-    return tmp_path
+    return here
 
 
 # ---- temporary names ----

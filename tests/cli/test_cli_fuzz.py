@@ -13,7 +13,7 @@ import socket
 import threading
 
 import pytest
-from cli_program import TINY, write_documents
+from cli_program import TINY
 from effort import at_length
 
 from microgpt import checkpoint
@@ -90,13 +90,11 @@ ARE_WORDS = {"tokenizer", "schedule", "prompt", "format"}
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(here, monkeypatch):
     """A folder with everything that a name may stand for."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("no_proxy", "*")
-    write_documents(tmp_path)
-    (tmp_path / "bom.txt").write_text("\ufeffada\nbob\n", encoding="utf-8")
-    (tmp_path / "folder").mkdir()
+    (here / "bom.txt").write_text("\ufeffada\nbob\n", encoding="utf-8")
+    (here / "folder").mkdir()
     if hasattr(os, "mkfifo"):
         os.mkfifo("pipe")
         os.symlink("documents.txt", "link")
@@ -104,7 +102,7 @@ def here(tmp_path, monkeypatch):
     train = ["train", "--data", "documents.txt", "--steps", "3", "--samples", "1", "--holdout", "2", "--out", "run"]
     assert main([*train, *TINY]) == 0
     shutil.copytree("run", "run.whole")
-    return tmp_path
+    return here
 
 
 @contextlib.contextmanager

@@ -10,19 +10,16 @@ import sys
 import time
 
 import pytest
-from cli_program import TINY, lines_of, microgpt, started, write_documents
+from cli_program import DOCUMENTS, TINY, lines_of, microgpt, started, until
+from trained import everything, everything_kept
 
 from microgpt.checkpoint import FILE_NAME, load
+from microgpt.model import GPTConfig
+from microgpt.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 LONG = ["train", "--data", "documents.txt", "--steps", str(10**8), "--schedule", "constant", *TINY]
-
-
-@pytest.fixture
-def here(tmp_path):
-    write_documents(tmp_path)
-    return tmp_path
 
 
 def under_way(*arguments, cwd, **options):
@@ -30,10 +27,7 @@ def under_way(*arguments, cwd, **options):
     output = cwd / "output"
     with open(output, "wb") as file:
         process = started(*arguments, cwd=cwd, stdout=file, **options)
-    deadline = time.monotonic() + 120
-    while b"step    3" not in output.read_bytes()[:4000]:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: b"step    3" in output.read_bytes()[:4000], process)
     return process, output
 
 
@@ -76,10 +70,7 @@ def test_the_output_of_interrupted_parts_joined_is_that_of_the_whole_run(here):
         output = here / f"part{len(parts)}"
         with open(output, "wb") as file:
             process = started(*arguments, "--log", "log", cwd=here, stdout=file)
-        deadline = time.monotonic() + 120
-        while process.poll() is None and not output.stat().st_size:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        until(lambda: process.poll() is not None or output.stat().st_size)  # noqa: B023
         time.sleep(rng.uniform(0.0, 0.2))
         if len(parts) < 8:
             process.send_signal(signal.SIGINT)
@@ -93,12 +84,7 @@ def test_the_output_of_interrupted_parts_joined_is_that_of_the_whole_run(here):
     assert b"".join(part.partition(mark)[0] for part in parts) == head
     assert parts[-1].endswith(mark + tail)
     assert (here / "log").read_bytes() == (here / "whole.jsonl").read_bytes()
-    assert as_bytes(load(here / "run")) == as_bytes(load(here / "whole"))
-
-
-def as_bytes(kept):
-    groups = (kept.weights, kept.m, kept.v)
-    return [matrix.tobytes() for group in groups for matrix in group.values()], kept.rng_state, kept.step
+    assert everything_kept(load(here / "run")) == everything_kept(load(here / "whole"))
 
 
 def test_without_a_folder_a_signal_says_that_nothing_was_saved(here):
@@ -126,10 +112,7 @@ def test_a_run_that_ignores_hangups_goes_on_after_one(here):
     process, output = under_way(*LONG, cwd=here, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     size = output.stat().st_size
-    deadline = time.monotonic() + 120
-    while output.stat().st_size == size:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: output.stat().st_size != size, process)
     process.send_signal(signal.SIGINT)
     assert finished(process)[0] == 130
 
@@ -188,17 +171,10 @@ def test_pulling_the_plug_at_any_moment_leaves_a_whole_checkpoint_and_the_same_b
 
 def trained_until(folder, run, step, steps=None):
     """The bytes of all that a Trainer has learned at that step, resumed from a folder or trained in one go."""
-    from cli_program import DOCUMENTS
-
-    from microgpt.model import GPTConfig
-    from microgpt.trainer import Trainer
-
     if run is not None:
         trainer = Trainer.resume(folder / run, DOCUMENTS)
     else:
         config = GPTConfig(10, n_embd=4, n_head=2, block_size=4)
         trainer = Trainer(DOCUMENTS, None, config, num_steps=steps, schedule="cosine")
     trainer.train(step - trainer.step)
-    m, v = trainer.model.moments()
-    matrices = [trainer.model.state_dict(), m, v]
-    return [view.tobytes() for group in matrices for view in group.values()], trainer.rng.getstate(), trainer.step
+    return everything(trainer)

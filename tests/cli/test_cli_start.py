@@ -1,10 +1,8 @@
 """The start of the program: a plain run imports nothing it does not need, and options mean the same however read."""
 
-import subprocess
-import sys
-
 import pytest
 from cli_program import TINY, write_documents
+from processes import imported_by
 
 from microgpt.cli import main
 from microgpt.commands import sample, train
@@ -12,28 +10,19 @@ from microgpt.commands.options import read_pairs
 from microgpt.commands.parser import parser_of
 
 SLOW = {"argparse", "dataclasses", "inspect", "typing", "json", "hashlib", "rich", "safetensors", "urllib", "gettext"}
-LISTED = "import sys; from microgpt.cli import main; main(sys.argv[1:]); print(*sys.modules)"
-
-
-def modules_after(folder, *arguments):
-    """What is imported when the command is done, beyond what this Python imports by itself."""
-    plain, run = (
-        subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-        for code in ("import sys; print(*sys.modules)", LISTED)
-    )
-    return set(run.stdout.splitlines()[-1].split()) - set(plain.stdout.split())
+MAIN = "from microgpt.cli import main; main(sys.argv[1:])"
 
 
 @pytest.mark.parametrize("arguments", [["train", "--steps", "2"], ["train", "--data", "documents.txt", "--lr", "0.1"]])
 def test_a_plain_run_imports_nothing_slow(tmp_path, arguments):
     write_documents(tmp_path)
-    found = modules_after(tmp_path, *arguments)
+    found = imported_by(MAIN, *arguments, cwd=tmp_path)
     assert not found & SLOW
     assert "microgpt._fused" in found and "microgpt.checkpoint" not in found
 
 
 def test_the_version_needs_no_module_that_is_compiled(tmp_path):
-    found = modules_after(tmp_path, "--version")
+    found = imported_by(MAIN, "--version", cwd=tmp_path)
     assert not found & (SLOW | {"microgpt._engine", "microgpt._fused", "microgpt.commands.train"})
 
 

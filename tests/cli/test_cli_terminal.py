@@ -4,45 +4,31 @@ import os
 import re
 import subprocess
 import sys
-import time
+from contextlib import suppress
 
 import pytest
-from cli_program import COMMAND, TINY, microgpt, write_documents
+from cli_program import COMMAND, TINY, microgpt
 
 pty = pytest.importorskip("pty")
 
 LINE = re.compile(r"step +(\d+) / +(\d+) \| loss ([\d.]+)(?: \(mean of (\d+) steps\))?$")
 
 
-def at_a_terminal(*arguments, cwd, stderr_too=True, env=None):
-    """Run with the streams at a terminal: what appears on it, and what else went to standard error."""
+def at_a_terminal(*arguments, cwd, stdout_too=True, stderr_too=True, env=None):
+    """Run with these streams at a terminal: what appears on it, and what went to the other stream."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **(env or {})}
-    stderr = theirs if stderr_too else subprocess.PIPE
-    command = [*COMMAND, *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=cwd, stdout=theirs, stderr=stderr, env=env)
+    with open(cwd / "other", "wb") as other:
+        streams = {"stdout": theirs if stdout_too else other, "stderr": theirs if stderr_too else other}
+        process = subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=cwd, env=env, **streams)
     os.close(theirs)
     seen = b""
-    while True:
-        try:
-            chunk = os.read(ours, 65536)
-        except OSError:  # Linux: all writers have gone
-            break
-        if not chunk:
-            break
-        seen += chunk
+    with suppress(OSError):  # Linux: all writers have gone
+        while chunk := os.read(ours, 65536):
+            seen += chunk
     os.close(ours)
-    other = process.stderr.read().decode() if process.stderr else ""
-    if process.stderr:
-        process.stderr.close()
     assert process.wait(120) == 0
-    return seen.decode().replace("\r\n", "\n"), other
-
-
-@pytest.fixture
-def here(tmp_path):
-    write_documents(tmp_path)
-    return tmp_path
+    return seen.decode().replace("\r\n", "\n"), (cwd / "other").read_text()
 
 
 def test_on_a_terminal_one_line_stands_for_many_steps(here):
@@ -101,25 +87,11 @@ def test_there_is_no_bar_where_standard_error_is_no_terminal(here, monkeypatch):
     assert "steps/s" not in shown and "\x1b" not in shown
 
 
-def test_a_bar_leaves_the_lines_of_a_file_alone(here, monkeypatch, tmp_path):
+def test_a_bar_leaves_the_lines_of_a_file_alone(here, monkeypatch):
     """Standard error at a terminal, standard output in a file: the bar on the one, every line in the other."""
-    (here / "slow.py").write_text(SLOW)
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "slow.py", "train", "--data", "documents.txt", "--steps", "50", *TINY]
-    with open(here / "out", "wb") as out:
-        process = subprocess.Popen(command, cwd=here, stdout=out, stderr=theirs, env={**os.environ, "TERM": "xterm"})
-    os.close(theirs)
-    seen, deadline = b"", time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            seen += os.read(ours, 65536)
-        except OSError:
-            break
-    os.close(ours)
-    assert process.wait(120) == 0
-    assert b"steps/s" in seen
-    steps = [line for line in (here / "out").read_text().splitlines() if line.startswith("step")]
-    assert len(steps) == 50
+    shown, other = slow_run(here, monkeypatch, stdout_too=False)
+    assert "steps/s" in shown
+    assert len([line for line in other.splitlines() if line.startswith("step")]) == 50
 
 
 def test_a_terminal_that_can_do_nothing_gets_plain_lines(here, monkeypatch):

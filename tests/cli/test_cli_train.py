@@ -2,25 +2,17 @@
 
 import json
 import os
-import random
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from cli_program import DOCUMENTS, TINY, is_one_line, lines_of, microgpt, write_documents
-from recording import libm_sha256
+from recording import GOLDEN, same_libm
 
 from microgpt.checkpoint import FILE_NAME, load
+from microgpt.cli import main
 from microgpt.commands.lossplot import running_mean
 from microgpt.trainer import Trainer
 
-GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
-
-same_libm = pytest.mark.skipif(
-    libm_sha256() != GOLDEN["libm_sha256"], reason="the golden figures come from a C library that rounds otherwise"
-)
 with_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is an extra")
 
 
@@ -119,30 +111,6 @@ def test_a_tenth_of_the_documents_is_held_out_for_evaluations(tmp_path):
 # ---- stopping and resuming ----
 
 
-def test_a_run_in_pieces_is_the_whole_run(tmp_path, documents):
-    """Stopped at random steps by --steps with a constant rate; the parts' output, joined, is the whole's."""
-    rng = random.Random(4)
-    options = ["--data", documents, "--schedule", "constant", "--samples", 3, "--temperature", 0.8, *TINY]
-    whole = microgpt("train", *options, "--steps", 40, "--log", "whole.jsonl", "--out", "whole", cwd=tmp_path)
-    stops = [*sorted(rng.sample(range(1, 40), 3)), 40]
-    part = microgpt("train", *options, "--steps", stops[0], "--log", "log", "--out", "run", cwd=tmp_path)
-    shown = [lines_of(part.stdout)[: 3 + stops[0]]]
-    for stop in stops[1:]:
-        part = microgpt("train", "--resume", "run", "--steps", stop, "--log", "log", cwd=tmp_path)
-        assert part.returncode == 0, part.stderr
-        shown.append([line for line in lines_of(part.stdout) if line.startswith("step ")])
-    steps = [line.split("/")[0] + line.partition("|")[2] for lines in shown for line in lines if line[:4] == "step"]
-    expected = [line.split("/")[0] + line.partition("|")[2] for line in lines_of(whole.stdout) if line[:4] == "step"]
-    assert steps == expected
-    assert lines_of(part.stdout)[-5:] == lines_of(whole.stdout)[-5:]
-    assert (tmp_path / "log").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    one, other = load(tmp_path / "run"), load(tmp_path / "whole")
-    assert {name: view.tobytes() for name, view in one.weights.items()} == {
-        name: view.tobytes() for name, view in other.weights.items()
-    }
-    assert one.rng_state == other.rng_state
-
-
 def test_a_finished_run_resumed_generates_the_same_again(tmp_path, documents):
     run = microgpt("train", "--data", documents, "--steps", 3, "--out", "run", *TINY, cwd=tmp_path)
     again = microgpt("train", "--resume", "run", cwd=tmp_path)
@@ -176,20 +144,12 @@ def test_a_resumed_run_can_be_kept_elsewhere_and_by_the_name_of_its_file(tmp_pat
     assert load(tmp_path / "new").step == 4
 
 
-def test_checkpoints_come_as_often_as_asked_for(tmp_path, documents):
+def test_checkpoints_come_as_often_as_asked_for(here, monkeypatch):
     """An alarm in the place of the disk: the number of times that a checkpoint takes its name."""
-    code = (
-        "import os, sys\n"
-        "real, seen = os.replace, []\n"
-        "os.replace = lambda *names: (seen.append(names), real(*names))\n"
-        "from microgpt.cli import main\n"
-        "status = main(sys.argv[1:])\n"
-        "print(len(seen), file=sys.stderr)\n"
-    )
-    options = ["train", "--data", documents, "--steps", "10", "--save-every", "4", "--out", "run", *TINY]
-    command = [sys.executable, "-c", code, *map(str, options)]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert run.stderr == "4\n"  # at the start, after 4, after 8, at the end
+    real, seen = os.replace, []
+    monkeypatch.setattr(os, "replace", lambda *names: (seen.append(names), real(*names)))
+    assert main(["train", "--data", "documents.txt", "--steps", "10", "--save-every", "4", "--out", "run", *TINY]) == 0
+    assert len(seen) == 4  # at the start, after 4, after 8, at the end
 
 
 # ---- the picture ----

@@ -6,6 +6,7 @@ import json
 import numpy
 import pytest
 from cli_program import DOCUMENTS, TINY, lines_of, microgpt, refusal, write_documents
+from trained import matrix_bytes
 
 from microgpt import Trainer
 from microgpt.checkpoint import CheckpointError, load
@@ -16,16 +17,10 @@ TRAIN = ["train", "--data", "documents.txt", "--samples", "0"]
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(here):
     """A folder with documents, and a run of eight steps in `run`."""
-    monkeypatch.chdir(tmp_path)
-    write_documents(tmp_path)
     assert main([*TRAIN, "--steps", "8", "--out", "run", *TINY]) == 0
-    return tmp_path
-
-
-def as_bytes(weights):
-    return {name: matrix.tobytes() for name, matrix in weights.items()}
+    return here
 
 
 # ---- --init-from ----
@@ -36,13 +31,13 @@ def test_a_run_begins_with_the_parameters_of_another(here):
     command = ["train", "--data", "others.txt", "--samples", "0", "--init-from", "run", "--lr", "0.1"]
     assert main([*command, "--steps", "0", "--out", "begun"]) == 0
     begun = load("begun")
-    assert as_bytes(begun.weights) == as_bytes(load("run").weights)
+    assert matrix_bytes(begun.weights) == matrix_bytes(load("run").weights)
     assert begun.step == 0 and begun.tokenizer == load("run").tokenizer and begun.config == load("run").config
     assert not any(any(matrix.cast("B")) for matrix in (*begun.m.values(), *begun.v.values()))
     assert main([*command, "--steps", "5", "--out", "trained"]) == 0
     trainer = Trainer(["bab", "dad", "lola"], init_from=here / "run", lr=0.1, num_steps=5)
     trainer.train()
-    assert as_bytes(load("trained").weights) == as_bytes(trainer.model.state_dict())
+    assert matrix_bytes(load("trained").weights) == matrix_bytes(trainer.model.state_dict())
 
 
 def test_a_vocabulary_that_differs_is_refused_with_its_characters(here, capsys):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+import re
 
 import pytest
 from bits import all_bits, bits
+from operations import METHODS
 
 INF, NAN = math.inf, math.nan
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 5e-324, -5e-324, 1e-310, 1e-8, 1e8, -1e8, 709.0, 709.78, 709.79]
@@ -65,7 +67,7 @@ def expected(data, slope, x):
     try:
         return [bits(data(x)), bits(slope(x))]
     except (ArithmeticError, ValueError) as error:
-        return type(error)
+        return error
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -76,8 +78,9 @@ def test_a_method_follows_its_formula_to_the_bit_in_value_slope_and_errors(engin
     for x in INPUTS:
         a = engine.Value(x)
         want = expected(data, slope, x)
-        if isinstance(want, type):
-            with pytest.raises(want):
+        if isinstance(want, Exception):
+            own_words = not re.match("math|expected", str(want))  # not of Python's math, but of what stands for it
+            with pytest.raises(type(want), match=r"\w" if own_words else re.escape(str(want))):
                 method(a)
         else:
             node = method(a)
@@ -85,51 +88,6 @@ def test_a_method_follows_its_formula_to_the_bit_in_value_slope_and_errors(engin
             assert node._children == (a,)
             assert node._children[0] is a
             assert bits(node.grad) == "0"
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_slope_reaches_the_child_in_backward(engine, name):
-    if not engine.extras and name not in SCRIPTS_OWN:
-        pytest.skip("the script's class has no such method")
-    method, _, slope = FUNCTIONS[name]
-    a = engine.Value(0.7)
-    method(a).backward()
-    assert bits(a.grad) == bits(0 + slope(0.7) * 1)
-
-
-def test_relu_gives_the_integer_zero_for_everything_not_positive(engine):
-    for x in (-3.0, -0.0, 0.0, NAN, -INF, -5e-324, 0, -2):
-        y = engine.Value(x).relu()
-        assert bits(y.data) == "0"
-        assert all_bits(y._local_grads) == [bits(0.0)]
-
-
-def test_relu_keeps_the_type_of_a_positive_number(engine):
-    assert bits(engine.Value(3).relu().data) == "3"
-    assert bits(engine.Value(3.0).relu().data) == bits(3.0)
-    assert all_bits(engine.Value(3).relu()._local_grads) == [bits(1.0)]
-
-
-def test_the_logarithm_of_zero_or_less_is_a_value_error(engine):
-    for x in (0.0, -0.0, 0, -1.0, -INF):
-        with pytest.raises(ValueError, match=r"math domain error|positive|log"):
-            engine.Value(x).log()
-    assert bits(engine.Value(NAN).log().data) == "nan"
-    assert bits(engine.Value(INF).log().data) == bits(INF)
-
-
-def test_the_logarithm_of_a_subnormal_number_is_fine_where_its_slope_is_infinite(engine):
-    y = engine.Value(5e-324).log()
-    assert bits(y.data) == bits(math.log(5e-324))
-    assert all_bits(y._local_grads) == [bits(INF)]
-
-
-def test_exp_past_the_range_is_an_overflow_error_and_below_it_zero(engine):
-    with pytest.raises(OverflowError):
-        engine.Value(710.0).exp()
-    assert bits(engine.Value(-800.0).exp().data) == bits(0.0)
-    assert bits(engine.Value(INF).exp().data) == bits(INF)
-    assert bits(engine.Value(-INF).exp().data) == bits(0.0)
 
 
 @pytest.mark.extras
@@ -186,6 +144,5 @@ def test_the_repr_shows_both_numbers_and_does_not_follow_the_graph(engine):
 
 
 def test_every_method_has_a_docstring_that_gives_its_formula(compiled):
-    for name in ("log", "exp", "relu", "tanh", "sigmoid", "sqrt", "sin", "cos", "abs", "silu", "gelu", "backward"):
-        doc = getattr(compiled.Value, name).__doc__
-        assert doc and doc.strip(), name
+    for name in METHODS:
+        assert re.search(r"[=(]", getattr(compiled.Value, name).__doc__), name

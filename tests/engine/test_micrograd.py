@@ -30,41 +30,6 @@ def test_the_sanity_check_gives_minus_twenty_and_slope_forty_six(engine):
     assert bits(x.grad) == bits(46.0)
 
 
-class Dual:
-    """An exact number with its slopes along a and b: forward differentiation in fractions, without Value."""
-
-    def __init__(self, x, da=0, db=0):
-        self.x, self.d = Fraction(x), (Fraction(da), Fraction(db))
-
-    def __add__(self, other):
-        other = other if isinstance(other, Dual) else Dual(other)
-        return Dual(self.x + other.x, *(p + q for p, q in zip(self.d, other.d)))
-
-    def __mul__(self, other):
-        other = other if isinstance(other, Dual) else Dual(other)
-        return Dual(self.x * other.x, *(p * other.x + self.x * q for p, q in zip(self.d, other.d)))
-
-    def __pow__(self, n):
-        return Dual(self.x**n, *(n * self.x ** (n - 1) * p for p in self.d))
-
-    def __neg__(self):
-        return self * -1
-
-    def __sub__(self, other):
-        return self + -other
-
-    def __truediv__(self, other):
-        return self * (other**-1 if isinstance(other, Dual) else Fraction(1, int(other)))
-
-    def __rtruediv__(self, other):
-        return self**-1 * int(other)
-
-    def relu(self):
-        return self if self.x > 0 else Dual(0)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-
 def second_expression(a, b):
     c = a + b
     d = a * b + b**3
@@ -88,14 +53,6 @@ def test_more_operations_give_the_known_value_and_slopes(engine):
         "0x1.15aaea5b0e2e5p+7",
         "0x1.42c9e3a373af6p+9",
     )
-
-
-def test_the_known_figures_are_the_exact_ones_rounded(engine):
-    exact = second_expression(Dual(-4, 1, 0), Dual(2, 0, 1))
-    assert (exact.x, exact.d) == (Fraction(2421, 98), (Fraction(47620, 343), Fraction(221433, 343)))
-    a, b = engine.Value(-4.0), engine.Value(2.0)
-    g = second_expression(a, b)
-    g.backward()
-    for got, fraction in [(g.data, exact.x), (a.grad, exact.d[0]), (b.grad, exact.d[1])]:
+    exact = Fraction(2421, 98), Fraction(47620, 343), Fraction(221433, 343)
+    for got, fraction in zip((g.data, a.grad, b.grad), exact):
         assert abs(Fraction(got) - fraction) < abs(fraction) * Fraction(1, 2**51)
-    assert f"{g.data:.4f} {a.grad:.4f} {b.grad:.4f}" == "24.7041 138.8338 645.5773"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import copy
 import gc
 import io
-import os
 import pickle
-import subprocess
-import sys
 
 import pytest
-from bits import all_bits, bits, grads_of, snapshot
+from bits import all_bits, bits, snapshot
 from effort import at_length
+from memory import nodes
+from processes import printed
 
-from microgpt import Value, arena_stats
+from microgpt import Value
 
 
 def python_pickler(thing, protocol):
@@ -78,11 +77,6 @@ def test_a_state_dict_comes_back_with_numbers_and_tied_weights(engine_or_compile
     assert not set(flat) & set(flat_again)
 
 
-def test_one_object_many_times_in_a_list_stays_one_object(engine_or_compiled, way):
-    zeros = way([engine_or_compiled.Value(0.0)] * 10)
-    assert all(v is zeros[0] for v in zeros)
-
-
 def test_a_graph_comes_back_node_for_node(engine_or_compiled, way):
     values = graph(engine_or_compiled.Value)
     values[-1].backward()
@@ -104,44 +98,23 @@ def test_nodes_shared_between_items_of_a_list_are_shared_in_the_copy(engine_or_c
     )
 
 
-def test_two_graphs_over_the_same_parameters_share_them_in_the_copy(engine_or_compiled, way):
-    w = [engine_or_compiled.Value(0.1 * i) for i in range(5)]
-    losses = [sum(a * float(k) for a in w) for k in range(3)]
-    assert snapshot(way([w, losses])[1]) == snapshot(losses)
-    both = way({"losses": losses, "w": w})
-    for loss in both["losses"]:
-        loss.backward()
-    assert grads_of(both["w"]) == all_bits([0 + 0.0 * 1 + 1.0 * 1 + 2.0 * 1] * 5)
-    assert grads_of(w) == ["0"] * 5
-
-
-def test_backward_on_the_copy_gives_the_same_bits(engine_or_compiled, way):
+def test_a_copy_goes_its_own_way_and_is_given_back(engine_or_compiled, way):
     values = graph(engine_or_compiled.Value)
+    before, count = snapshot(values), nodes()
     again = way(values)
-    values[-1].backward()
-    again[-1].backward()
-    assert snapshot(again) == snapshot(values)
-
-
-def test_the_copy_is_independent_of_the_original(engine_or_compiled, way):
-    values = graph(engine_or_compiled.Value)
-    before = snapshot(values)
-    again = way(values)
+    assert snapshot(way(again)) == before
     again[0].data = 99.0
     again[4].backward()
     again[2]._children = ()
-    del again
     assert snapshot(values) == before
-
-
-def test_a_copy_outlives_the_original(engine_or_compiled, way):
-    values = graph(engine_or_compiled.Value)
-    expected = snapshot(values)
+    del again
+    gc.collect()
+    assert nodes() == count
     again = way(values)
     del values
     for _ in range(3000):
         engine_or_compiled.Value(1.0) * 2
-    assert snapshot(again) == expected
+    assert snapshot(again) == before
 
 
 def test_unequal_lengths_and_leaves_with_local_gradients_come_back(engine_or_compiled, way):
@@ -159,19 +132,12 @@ def test_unequal_lengths_and_leaves_with_local_gradients_come_back(engine_or_com
 
 
 def test_a_cycle_of_children_comes_back(engine_or_compiled, way):
-    V = engine_or_compiled.Value
-    a = V(1.0)
-    b = a * 2.0
-    c = b + 1.0
+    a = engine_or_compiled.Value(1.0)
+    c = a * 2.0 + 1.0
     a._children, a._local_grads = (c,), (0.5,)
-    try:
-        again = way([c, a])
-    except (RecursionError, ValueError):
-        pytest.skip("a graph with a cycle is refused, not mishandled")
-    finally:
-        a._children = ()
-    assert len(again) == 2 and bits(again[0].data) == bits(3.0)
-    again[1]._children = ()
+    again = way([c, a])
+    assert bits(again[0].data) == bits(3.0) and bits(again[1]._children[0].data) == bits(3.0)
+    a._children = again[1]._children = ()
 
 
 def test_a_shallow_copy_shares_the_children(engine_or_compiled):
@@ -190,14 +156,6 @@ def test_a_shallow_copy_shares_the_children(engine_or_compiled):
     assert leaf._children == () and bits(leaf.data) == bits(1.5) and bits(leaf.grad) == bits(5.0)
 
 
-def test_deepcopy_of_a_single_value_copies_its_graph_once(engine_or_compiled):
-    a = engine_or_compiled.Value(1.5)
-    b = a * a
-    c = copy.deepcopy(b)
-    assert c._children[0] is c._children[1]
-    assert c._children[0] is not a
-
-
 def test_deepcopy_honours_the_memo(engine_or_compiled):
     a = engine_or_compiled.Value(1.5)
     memo = {}
@@ -205,29 +163,7 @@ def test_deepcopy_honours_the_memo(engine_or_compiled):
     assert copy.deepcopy(a, memo) is first
 
 
-def test_successive_pickles_into_one_file_are_independent(engine_or_compiled):
-    values = graph(engine_or_compiled.Value)
-    file = io.BytesIO()
-    for value in values:
-        pickle.dump(value, file)
-    file.seek(0)
-    again = [pickle.load(file) for _ in values]
-    for value, other in zip(values, again):
-        assert snapshot([other]) == snapshot([value])
-
-
-def test_one_pickler_used_several_times_keeps_the_identities(engine_or_compiled):
-    values = graph(engine_or_compiled.Value)
-    file = io.BytesIO()
-    pickler = pickle.Pickler(file)
-    for value in values:
-        pickler.dump(value)
-    unpickler = pickle.Unpickler(io.BytesIO(file.getvalue()))
-    again = [unpickler.load() for _ in values]
-    assert snapshot(again) == snapshot(values)
-
-
-def test_interleaved_pickles_do_not_mix_their_graphs(engine_or_compiled):
+def test_picklers_used_several_times_in_turn_keep_identities_and_do_not_mix_their_graphs(engine_or_compiled):
     values = graph(engine_or_compiled.Value)
     files = [io.BytesIO(), io.BytesIO()]
     picklers = [pickle.Pickler(file) for file in files]
@@ -372,28 +308,6 @@ values = pickle.loads(pathlib.Path({str(path)!r}).read_bytes())
 values[4].backward()
 print(values[0].grad.hex(), type(values[0]).__name__)
 """
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
-    assert done.returncode == 0, done.stderr
+    said = printed(code)
     values[4].backward()
-    assert done.stdout.split() == [values[0].grad.hex(), "Value"]
-
-
-def test_unpickled_memory_is_given_back(compiled, swept):
-    values = graph(compiled.Value)
-    text = pickle.dumps(values)
-    before = arena_stats()["nodes"]
-    for _ in range(50):
-        again = pickle.loads(text)
-        again = copy.deepcopy(again)
-    del again
-    gc.collect()
-    assert arena_stats()["nodes"] == before
-
-
-def test_a_copy_of_a_large_list_of_leaves_is_quick_and_right(compiled):
-    params = [compiled.Value(float(i)) for i in range(20_000)]
-    for p in params[::3]:
-        p.grad = 0.5
-    again = pickle.loads(pickle.dumps(params))
-    assert all(bits(a.data) == bits(b.data) and bits(a.grad) == bits(b.grad) for a, b in zip(params, again))
+    assert said.split() == [values[0].grad.hex(), "Value"]

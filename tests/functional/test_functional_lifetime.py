@@ -6,12 +6,13 @@ import gc
 import random
 import re
 import sys
-import threading
 import weakref
 
 import pytest
 from bits import all_bits, bits
 from bulk import BLOCK, agree, seal
+from memory import nodes, stays_flat
+from processes import in_threads
 from test_functional import gauss
 
 import microgpt
@@ -52,23 +53,6 @@ class Model:
         return mean(losses)
 
 
-def figures():
-    found = arena_stats()
-    return found["nodes"], found["bytes"]
-
-
-def stays_flat(step, steps, every=50):
-    """Nodes stay the same and bytes within a block or two of each other, once the loop has warmed up."""
-    seen = []
-    for k in range(steps):
-        step(k)
-        if k % every == 0:
-            seen.append(figures())
-    warm, late = seen[: len(seen) // 4], seen[len(seen) // 4 :]
-    assert max(nodes for nodes, _ in late) <= max(nodes for nodes, _ in warm)
-    assert max(size for _, size in late) <= max(size for _, size in warm) + 300_000
-
-
 # ---- flat over long runs --------------------------------------------------------------------------------------------
 
 
@@ -96,11 +80,6 @@ def test_training_steps_whose_last_graph_lives_into_the_next(swept):
     stays_flat(step, 1_500)
 
 
-def test_forward_alone(swept):
-    model = Model()
-    stays_flat(lambda k: model.loss([0.1 * (k % 7 - i) for i in range(8)]), 3_000, every=100)
-
-
 @pytest.mark.parametrize("name", ["linear", "softmax", "rmsnorm", "attention", "add", "relu", "cross_entropy", "mean"])
 def test_one_function_called_for_ever(name, swept):
     x, w = [Value(number) for number in gauss(10)], matrix(7, 10)
@@ -121,30 +100,24 @@ def test_one_output_of_an_old_layer_kept(swept):
     assert [p.grad != 0 for row in model.w1 for p in row] == [row == 5 for row in range(16) for _ in range(8)]
 
 
-def test_inputs_made_anew_every_time_are_freed(swept):
-    """Leaves that only dot products have seen, beside parameters that stay."""
-    w = matrix(4, 40)
-    stays_flat(lambda k: linear([Value(k + i) for i in range(40)], w), 10_000, every=500)
-
-
 # ---- what lives, and what it keeps alive ----------------------------------------------------------------------------
 
 
 def test_leaves_that_only_a_dot_product_uses_live_as_long_as_it(swept):
-    before = arena_stats()["nodes"]
+    before = nodes()
     x, w = [Value(number) for number in gauss(5)], matrix(2, 5)
     y, other = linear(x, w)
     expected = all_bits(v.data for pair in zip(w[0], x) for v in pair)
     del x, w, other
     junk = [Value(0.0) for _ in range(3000)]
-    assert arena_stats()["nodes"] - before == 3000 + 1 + 10  # the other row is gone
+    assert nodes() - before == 3000 + 1 + 10  # the other row is gone
     del junk
     more = [Value(9.0) for _ in range(3000)]
     assert all_bits(child.data for child in y._children) == expected
     y.backward()
     assert all_bits(child.grad for child in y._children[1::2]) == all_bits(y._local_grads[1::2])
     del more, y
-    assert arena_stats()["nodes"] == before
+    assert nodes() == before
 
 
 @pytest.mark.parametrize("keep", [0, 3, 6])
@@ -208,15 +181,15 @@ def test_a_chain_of_a_hundred_thousand_layers():
     depth = 100_000
     w = [[Value(0.5), Value(0.5)], [Value(-0.5), Value(0.25)]]
     y = x = [Value(1.0), Value(-1.0)]
-    nodes = arena_stats()["nodes"]
+    count = nodes()
     for _ in range(depth):
         y = add(linear(y, w), x)
     loss = mean(y)
     loss.backward()
-    assert arena_stats()["nodes"] == nodes + depth * 4 + 3
+    assert nodes() == count + depth * 4 + 3
     assert all(bits(value.grad) != "0" for value in (*x, *w[0], *w[1]))
     del y, loss
-    assert arena_stats()["nodes"] == nodes
+    assert nodes() == count
 
 
 def test_a_chain_of_a_thousand_layers_has_the_bits_of_the_reference():
@@ -308,27 +281,20 @@ def test_generators_that_drop_and_make_values_while_they_are_read(swept):
 def test_functions_in_several_threads_at_once():
     """Every thread its own model; the bits of a run alone."""
 
-    def train(results, name):
+    def train():
         model, rng = Model(), random.Random(3)
         adam = Adam(model.params)
         for _ in range(40):
             model.loss([rng.gauss(0, 1) for _ in range(8)]).backward()
             adam.step()
-        results[name] = all_bits(p.data for p in model.params)
+        return all_bits(p.data for p in model.params)
 
-    results: dict[object, list[str]] = {}
-    train(results, "alone")
-    before = sys.getswitchinterval()
+    alone, before = train(), sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        threads = [threading.Thread(target=train, args=(results, k)) for k in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        assert in_threads([train] * 4) == [alone] * 4
     finally:
         sys.setswitchinterval(before)
-    assert all(results[k] == results["alone"] for k in range(4))
 
 
 def test_results_can_be_collected_in_cycles():
@@ -339,6 +305,6 @@ def test_results_can_be_collected_in_cycles():
     holder.outputs, holder.itself = linear([Value(1.0)], [[Value(2.0)]]), holder
     gone = weakref.ref(holder)
     del holder
-    nodes = arena_stats()["nodes"]
+    count = nodes()
     gc.collect()
-    assert gone() is None and arena_stats()["nodes"] == nodes - 3
+    assert gone() is None and nodes() == count - 3

@@ -5,16 +5,15 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-import subprocess
-import sys
 
 import pytest
 from bulk import agree
+from memory import nodes
+from processes import printed
 from test_functional import SHARINGS, gauss, layer, total
 
-import microgpt
-from microgpt import Value, arena_stats, linear, mean
-from microgpt._functional import dot_state, new_dot
+from microgpt import Value, linear, mean
+from microgpt._functional import new_dot
 
 WAYS = {f"pickle {p}": lambda thing, p=p: pickle.loads(pickle.dumps(thing, p)) for p in (2, 5)}
 WAYS |= {"deepcopy": copy.deepcopy}
@@ -97,13 +96,13 @@ def test_a_copy_is_freed():
     x = [Value(number) for number in gauss(4)]
     y = linear(x, [x])[0]
     gc.collect()
-    nodes = arena_stats()["nodes"]
+    count = nodes()
     for _ in range(3):
         z = copy.deepcopy(y)
         z.backward()
         z.backward()
         del z
-    assert arena_stats()["nodes"] == nodes
+    assert nodes() == count
 
 
 def test_a_pickle_of_a_deep_stack_of_layers_loads_in_another_process(tmp_path):
@@ -115,54 +114,20 @@ def test_a_pickle_of_a_deep_stack_of_layers_loads_in_another_process(tmp_path):
     (tmp_path / "graph").write_bytes(pickle.dumps((loss, w)))
     loss.backward()
     code = "import pickle; loss, w = pickle.load(open('graph', 'rb')); loss.backward(); print(w[0][1].grad.hex())"
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (run.stdout.strip(), run.stderr) == (w[0][1].grad.hex(), "")
+    assert printed(code, cwd=tmp_path) == w[0][1].grad.hex()
 
 
-def test_a_pickle_from_before_dot_products_were_marked_loads_as_an_ordinary_node():
-    from microgpt._pickling import build
+NO_STATES = [
+    *((4, 4, state) for state in [(), (True,), (True, True), (True, True, 1.0), (True, False, ())]),
+    *((4, 4, state) for state in [(True, False, (0.0, 0.0)), (False, True, (1.0,) * 3)]),
+    *((3, 3, (True, False, (0.0,))), (0, 0, (True, False, (0.0,))), (4, 3, (True, False, (0.0,)))),
+    (2, 2, (False, False, (0.0, 0.0, 0.0))),
+]
 
-    x = [Value(2.0), Value(3.0)]
-    y = build(None, Value, 6.0, 0, x, (3.0, 2.0))
-    y.backward()
-    assert [value.grad for value in x] == [3.0, 2.0]
 
-
-@pytest.mark.parametrize(
-    ("children", "local_grads", "state"),
-    [
-        (3, 3, (True, False, (0.0,))),
-        (0, 0, (True, False, (0.0,))),
-        (4, 3, (True, False, (0.0,))),
-        (4, 4, (True, False, ())),
-        (4, 4, (True, False, (0.0, 0.0))),
-        (2, 2, (False, False, (0.0, 0.0, 0.0))),
-    ],
-)
-def test_what_is_no_dot_product_is_refused(children, local_grads, state):
+@pytest.mark.parametrize(("children", "local_grads", "state"), NO_STATES)
+def test_what_is_no_dot_product_in_a_pickle_is_refused(children, local_grads, state):
     with pytest.raises(ValueError, match=f"no dot product has {children} children and {local_grads} local gradients"):
         new_dot([Value(1.0)] * children, (1.0,) * local_grads, state)
-
-
-def test_children_that_are_no_values_are_refused():
     with pytest.raises(TypeError):
         new_dot((1.0, 2.0), (2.0, 1.0), (True, False, (0.0,)))
-
-
-def test_only_dot_products_and_sums_have_such_a_state():
-    x = [Value(number) for number in gauss(2)]
-    assert dot_state(x[0]) is None and dot_state(x[0] * x[1]) is None and dot_state(sum(x)) is None
-    assert dot_state(linear(x, [x])[0]) == (True, False, (0.0,))
-    assert dot_state(mean(x)) is None and dot_state(mean(x)._children[0]) == (False, False, (0.0,))
-    assert dot_state(microgpt.softmax(x)[0]) is None
-
-
-@pytest.mark.parametrize(
-    "state", [(), (True,), (True, True), (True, True, ()), (True, True, 1.0), (False, True, (1.0,) * 3)]
-)
-def test_a_state_that_no_dot_product_has_is_a_value_error(state):
-    x, y = Value(1.0), Value(2.0)
-    with pytest.raises(ValueError, match="no dot product has"):
-        new_dot((x, y), (2.0, 1.0), state)
-    with pytest.raises(TypeError):
-        dot_state(5)

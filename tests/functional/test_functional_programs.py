@@ -10,6 +10,7 @@ from typing import Any
 from bulk import Bench, agree
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import printed
 
 # An instruction is a plain tuple. Operands are places in the pool of vectors or in that of scalars, modulo its size,
 # and a vector of another length is repeated or cut to fit, so every list of instructions is a valid program.
@@ -184,3 +185,17 @@ def test_a_random_program(program):
 @given(program=programs, places=st.integers(0, 60))
 def test_a_random_program_across_the_end_of_a_block(program, places):
     agree(lambda bench: carry_out(bench, program), places=[places])
+
+
+FRESH = """
+import conftest, test_functional, test_functional_programs
+test_functional_programs.test_a_random_program()
+test_functional_programs.test_a_random_program_across_the_end_of_a_block()
+for sharing in test_functional.SHARINGS:
+    test_functional.test_shared_operands(sharing)
+"""
+
+
+def test_the_same_where_no_children_were_ever_assigned():
+    """As in tests/engine/test_programs.py."""
+    assert printed(FRESH) == ""

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from bits import all_bits, bits
+from bits import all_bits, bits, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 from script_gpt import Script, flat, random_document
@@ -53,12 +53,12 @@ def assert_same_training(engine, config, documents, seed=0, lr=0.01):
 
 @pytest.mark.parametrize("isa", _fused._instruction_sets())
 @given(data=st.data(), config=configs(), seed=st.integers(0, 2**32))
-def test_training_equals_the_script_for_any_sizes_and_documents(isa, compiled_namespace, data, config, seed):
+def test_training_equals_the_script_for_any_sizes_and_documents(isa, compiled, data, config, seed):
     rng = random.Random(seed)
     lengths = data.draw(st.lists(st.integers(1, config.block_size + 3), min_size=1, max_size=3))
     documents = [random_document(rng, config.vocab_size, n) for n in lengths]
     with _fused._use_instruction_set(isa):
-        model, script = assert_same_training(compiled_namespace, config, documents, seed)
+        model, script = assert_same_training(compiled, config, documents, seed)
         temperature = data.draw(st.sampled_from([0.5, 1.0, 1, 3.25, 0.1]))
         ours, theirs = random.Random(seed), random.Random(seed)
         assert model.generate(ours, temperature) == script.sample(theirs, temperature)
@@ -131,17 +131,9 @@ def test_many_steps_keep_the_bits(isa, compiled):
 EXTREMES = [0.0, -0.0, math.inf, -math.inf, math.nan, 1e308, -1e308, 1e200, 1e160, -1e154, 1e-160, 5e-324, -1e-310]
 
 
-def outcome(function, *arguments):
-    """What a call gives, or the type of what it raises."""
-    try:
-        return bits(function(*arguments))
-    except (ArithmeticError, ValueError) as error:
-        return type(error)
-
-
 @pytest.mark.parametrize("isa", _fused._instruction_sets())
 @given(data=st.data(), config=configs(8, 10), seed=st.integers(0, 2**32))
-def test_overflow_nan_and_zeros_take_the_same_course(isa, compiled_namespace, data, config, seed):
+def test_overflow_nan_and_zeros_take_the_same_course(isa, compiled, data, config, seed):
     """Some parameters extreme, or all large: the same numbers, or the same exception and nothing changed by it."""
     rng = random.Random(seed)
     model = GPT(config, rng)
@@ -153,7 +145,7 @@ def test_overflow_nan_and_zeros_take_the_same_course(isa, compiled_namespace, da
             for j in range(view.shape[1]):
                 view[i, j] = changed.get(place, view[i, j] * scale)
                 place += 1
-    script = Script(compiled_namespace, config, {name: view.tolist() for name, view in model.state_dict().items()})
+    script = Script(compiled, config, {name: view.tolist() for name, view in model.state_dict().items()})
     tokens = random_document(rng, config.vocab_size, data.draw(st.integers(1, config.block_size)))
     with _fused._use_instruction_set(isa):
         before = flat(model.state_dict())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from bits import all_bits
+from processes import printed
 from script_gpt import random_document
 
 from microgpt import GPT, GPTConfig, _fused
@@ -100,7 +99,5 @@ if child and os.waitpid(child, 0)[1]:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_after_a_fork_has_threads_of_its_own():
-    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    losses = done.stdout.split()
+    losses = printed(FORK).split()
     assert len(losses) == 2 and losses[0] == losses[1]

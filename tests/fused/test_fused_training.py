@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import random
 import signal
@@ -14,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from bits import all_bits, bits
-from recording import libm_sha256
+from processes import in_threads
+from recording import GOLDEN, same_libm
 from script_gpt import Script, flat, random_document
 
 import microgpt
 from microgpt import GPT, GPTConfig, _fused
 
-GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
 NAMES = Path(microgpt.__file__).parent / "data" / "names.txt"
 
 
@@ -37,9 +36,7 @@ def some_documents(n, seed=0, vocab_size=9, most=8):
     return [random_document(rng, vocab_size, rng.randint(1, most)) for _ in range(n)]
 
 
-@pytest.mark.skipif(
-    libm_sha256() != GOLDEN["libm_sha256"], reason="the golden figures come from a C library that rounds otherwise"
-)
+@same_libm
 @pytest.mark.parametrize("isa", _fused._instruction_sets())
 def test_the_golden_run_comes_out_to_the_bit(isa):
     rng = random.Random(42)
@@ -175,13 +172,6 @@ def test_a_batch_is_the_mean_of_its_documents_whatever_the_threads(isa, compiled
     assert model.t == 1
 
 
-def test_a_batch_of_one_is_a_step():
-    one, batch = small_model(), small_model()
-    for tokens in some_documents(5):
-        assert [one.train_step(tokens, 0.01)] == batch.train_batch([tokens], 0.01)
-    assert flat(one.state_dict()) == flat(batch.state_dict())
-
-
 def test_a_batch_with_a_wrong_document_changes_nothing():
     model = small_model()
     before = flat(model.state_dict())
@@ -195,36 +185,19 @@ def test_a_batch_with_a_wrong_document_changes_nothing():
 # ---- threads --------------------------------------------------------------------------------------------------------
 
 
-def in_threads(functions):
-    results, errors = [None] * len(functions), []
-
-    def run(i, function):
-        try:
-            results[i] = function()
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(i, function)) for i, function in enumerate(functions)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results, errors
-
-
 def test_different_models_train_at_once():
     documents = some_documents(3000)
     expected = small_model().train_steps(documents, [0.01] * 3000)
     models = [small_model() for _ in range(4)]
-    results, errors = in_threads([lambda m=m: m.train_steps(documents, [0.01] * 3000) for m in models])
-    assert not errors
-    assert all(losses == expected for losses in results)
+    results = in_threads([lambda m=m: m.train_steps(documents, [0.01] * 3000) for m in models])
+    assert results == [expected] * 4
 
 
 def test_one_model_in_two_threads_is_a_clear_error_and_no_crash():
     model = small_model(n_embd=32, block_size=16)
     documents = some_documents(4000, most=16)
-    _, errors = in_threads([lambda: model.train_steps(documents, [0.001] * 4000) for _ in range(4)])
+    results = in_threads([lambda: model.train_steps(documents, [0.001] * 4000) for _ in range(4)])
+    errors = [result for result in results if isinstance(result, BaseException)]
     assert errors and {type(error) for error in errors} == {RuntimeError}
     assert "at work" in str(errors[0])
     assert model.t % 4000 == 0 and model.t > 0

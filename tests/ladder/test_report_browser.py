@@ -177,26 +177,10 @@ def overlapping(lines: list[list[Any]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
-def test_the_charts_are_there(visit, width, scheme):
-    shown = visit(example(), width, scheme)
-    for selector, number in {
-        ".of-steps .dot": 8,
-        ".of-steps .spread": 8,
-        ".of-steps .bar": 6,
-        ".of-shares .bar": 3 + 7 * 3 + 8,
-        ".of-memory .bar": 4 + 6,
-        ".of-sizes .dot": 6 * 4,
-        ".of-sizes .curve": 6,
-    }.items():
-        assert len(shown.boxes(selector)) == number, selector
-    assert all(box[2] >= 8 and box[3] >= 8 for box in shown.boxes(".dot"))
-    assert all(min(320, width - 40) <= box[2] <= 560 for box in shown.boxes(".chart"))
-    assert {box[2] / box[3] > 1 for box in shown.boxes(".of-sizes .chart")} == {True}
-
-
-@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_charts_have_their_colours_in_the_picture_and_the_page_its_ground(visit, width, scheme):
     shown = visit(example(), width, scheme)
+    assert all(box[2] >= 8 and box[3] >= 8 for box in shown.boxes(".dot"))
+    assert all(min(320, width - 40) <= box[2] <= 560 for box in shown.boxes(".chart"))
     pixels = shown.pixels()
     if folder := os.environ.get("MICROGPT_SCREENSHOTS"):  # to be looked at
         matplotlib.imsave(Path(folder) / f"report-{width}-{scheme}.png", pixels)

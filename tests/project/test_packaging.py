@@ -1,25 +1,18 @@
 """What the installed package is, seen from outside."""
 
 import re
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from processes import imported_by
 
 import microgpt
 
 DISTRIBUTION = "microgpt-engine"
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(microgpt.__file__).parent
-IMPORTED = "import sys; before = set(sys.modules); import {}; print(*sorted(set(sys.modules) - before))"
-
-
-def imported_by(name):
-    """The modules that importing `name` brings into a fresh interpreter."""
-    run = subprocess.run([sys.executable, "-c", IMPORTED.format(name)], capture_output=True, text=True, check=True)
-    return run.stdout.split()
 
 
 def test_the_version_is_the_same_everywhere():
@@ -35,7 +28,7 @@ def test_what_is_required_at_run_time_is_only_what_the_program_needs():
 
 @pytest.mark.parametrize("name", ["microgpt", "microgpt_engine"])
 def test_importing_pulls_in_the_standard_library_only(name):
-    outside = {module.partition(".")[0] for module in imported_by(name)} - sys.stdlib_module_names
+    outside = {module.partition(".")[0] for module in imported_by(f"import {name}")} - sys.stdlib_module_names
     assert outside - {"cython_runtime"} - {module for module in outside if module.startswith("_cython_")} <= {
         "microgpt",
         "microgpt_engine",
@@ -43,7 +36,7 @@ def test_importing_pulls_in_the_standard_library_only(name):
 
 
 def test_importing_leaves_documents_and_the_network_alone():
-    assert not {"microgpt.data", "microgpt.reference", "urllib.request", "socket"} & set(imported_by("microgpt"))
+    assert not {"microgpt.data", "microgpt.reference", "urllib.request", "socket"} & imported_by("import microgpt")
 
 
 @pytest.mark.parametrize(

@@ -54,16 +54,13 @@ def test_the_name_microgpt_is_hidden_beside_such_a_script(project):
     assert python("-c", "import microgpt; print(microgpt.__file__)", cwd=project) == str(project / "microgpt.py")
 
 
-def test_such_a_script_runs_from_its_own_folder(project):
-    assert python("microgpt.py", cwd=project) == "checked"
+@pytest.mark.parametrize("arguments", [["microgpt.py"], ["-m", "microgpt"]])
+def test_such_a_script_runs_from_its_own_folder(project, arguments):
+    assert python(*arguments, cwd=project) == "checked"
 
 
 def test_such_a_script_runs_by_its_path_from_elsewhere(project):
     assert python(project / "microgpt.py", cwd=Path(project.root)) == "checked"
-
-
-def test_such_a_script_runs_as_a_module(project):
-    assert python("-m", "microgpt", cwd=project) == "checked"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The golden run: train.py and train_recorded.py on the embedded names are Karpathy's script on them, to the bit."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,16 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from recording import libm_sha256, record
+from recording import GOLDEN, record, same_libm
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 RECORDED = TRAIN.parent / "train_recorded.py"
 FIRST_RUN = TRAIN.parent / "tools" / "first_run.py"
-GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
-
-same_libm = pytest.mark.skipif(
-    libm_sha256() != GOLDEN["libm_sha256"], reason="the golden figures come from a C library that rounds otherwise"
-)
 
 
 def run_train(folder: Path, script: Path = TRAIN) -> subprocess.CompletedProcess[bytes]:

@@ -8,7 +8,7 @@ engines is levelled here, once: bools count as ints, ints of 2**53 and more and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,14 @@ def bits(number: Any) -> str:
 
 def all_bits(numbers: Iterable[Any]) -> list[str]:
     return [bits(number) for number in numbers]
+
+
+def outcome(function: Callable[..., Any], *arguments: Any) -> str | type[Exception]:
+    """What a call on plain numbers gives: bits, or the type of the exception."""
+    try:
+        return bits(function(*arguments))
+    except (ArithmeticError, ValueError) as error:
+        return type(error)
 
 
 def node_bits(value: Any) -> tuple[str, str, list[str]]:
@@ -57,6 +65,25 @@ def snapshot(roots: Iterable[Any]) -> list[Any]:
 
 def grads_of(values: Iterable[Any]) -> list[str]:
     return [bits(value.grad) for value in values]
+
+
+def script_backward(root: Any) -> None:
+    """backward in the order of the script, by an explicit stack over `_children` and `_local_grads`."""
+    order, seen, stack = [], {root}, [(root, 0)]
+    while stack:
+        value, i = stack.pop()
+        children = value._children
+        if i == len(children):
+            order.append(value)
+            continue
+        stack.append((value, i + 1))
+        if children[i] not in seen:
+            seen.add(children[i])
+            stack.append((children[i], 0))
+    root.grad = 1
+    for value in reversed(order):
+        for child, local_grad in zip(value._children, value._local_grads):
+            child.grad += local_grad * value.grad
 
 
 @contextmanager

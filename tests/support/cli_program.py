@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,15 @@ def started(*arguments: object, cwd: Path, **options: Any) -> "subprocess.Popen[
 def hear_hangups() -> None:
     """Under nohup, a process that is started ignores them."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def until(condition: Callable[[], Any], process: "subprocess.Popen[bytes] | None" = None, seconds: float = 120) -> Any:
+    """Wait until it is so, while the process, if one is given, is alive; what the condition gave."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert (process is None or process.poll() is None) and time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
 
 
 def write_documents(folder: Path, documents: list[str] | None = None) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from types import SimpleNamespace
 from typing import Any
 
 Documents = list[list[int]]
@@ -26,7 +25,7 @@ def rmsnorm(x):
     return [xi * scale for xi in x]
 
 
-def attend(config, q, keys, values):
+def attend(config, q, keys, values, note):
     head_dim = config.head_dim
     x_attn = []
     for h in range(config.n_head):
@@ -34,31 +33,36 @@ def attend(config, q, keys, values):
         q_h, k_h, v_h = q[hs], [ki[hs] for ki in keys], [vi[hs] for vi in values]
         attn_logits = [sum(q_h[j] * k_h[t][j] for j in range(head_dim)) / head_dim**0.5 for t in range(len(k_h))]
         attn_weights = softmax(attn_logits)
+        note("attention", attn_weights)
         x_attn.extend([sum(attn_weights[t] * v_h[t][j] for t in range(len(v_h))) for j in range(head_dim)])
     return x_attn
 
 
-def gpt(config, state_dict, token_id, pos_id, keys, values):
+def gpt(config, state_dict, token_id, pos_id, keys, values, note=lambda what, vector: None):
+    """The logits. note: told the residual stream before each part and after the last, and each head's attention."""
     x = [t + p for t, p in zip(state_dict["wte"][token_id], state_dict["wpe"][pos_id])]
     x = rmsnorm(x)
     for li in range(config.n_layer):
         x_residual = x
+        note("residual", x)
         x = rmsnorm(x)
         q = linear(x, state_dict[f"layer{li}.attn_wq"])
         keys[li].append(linear(x, state_dict[f"layer{li}.attn_wk"]))
         values[li].append(linear(x, state_dict[f"layer{li}.attn_wv"]))
-        x = linear(attend(config, q, keys[li], values[li]), state_dict[f"layer{li}.attn_wo"])
+        x = linear(attend(config, q, keys[li], values[li], note), state_dict[f"layer{li}.attn_wo"])
         x = [a + b for a, b in zip(x, x_residual)]
         x_residual = x
+        note("residual", x)
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])
         x = [xi.relu() for xi in x]
         x = linear(x, state_dict[f"layer{li}.mlp_fc2"])
         x = [a + b for a, b in zip(x, x_residual)]
+    note("residual", x)
     return linear(x, state_dict["lm_head"])
 
 
-def loss_of(config, state_dict, tokens):
+def loss_of(config, state_dict, tokens, gpt=gpt):
     n = min(config.block_size, len(tokens) - 1)
     keys, values = [[] for _ in range(config.n_layer)], [[] for _ in range(config.n_layer)]
     losses = []
@@ -68,7 +72,7 @@ def loss_of(config, state_dict, tokens):
     return (1 / n) * sum(losses)
 
 
-def sample_of(config, state_dict, rng, temperature):
+def sample_of(config, state_dict, rng, temperature, gpt=gpt):
     bos = config.vocab_size - 1
     keys, values = [[] for _ in range(config.n_layer)], [[] for _ in range(config.n_layer)]
     token_id, sample = bos, []
@@ -89,8 +93,9 @@ def parameters(state_dict) -> list[Any]:
 class Script:
     """The script's state: Values and Adam of one engine, with a GPT's methods as the script computes them."""
 
-    def __init__(self, engine: SimpleNamespace, config: Any, state_dict: dict[str, Any]) -> None:
+    def __init__(self, engine: Any, config: Any, state_dict: dict[str, Any], gpt: Any = gpt) -> None:
         self.config = config
+        self.gpt = gpt
         self.state_dict = {
             name: [[engine.Value(float(number)) for number in row] for row in rows] for name, rows in state_dict.items()
         }
@@ -98,7 +103,7 @@ class Script:
         self.adam = engine.Adam(self.params)
 
     def backward(self, tokens):
-        loss = loss_of(self.config, self.state_dict, tokens)
+        loss = loss_of(self.config, self.state_dict, tokens, self.gpt)
         loss.backward()
         return float(loss.data)
 
@@ -114,7 +119,7 @@ class Script:
         return [float(p.grad) for p in self.params]
 
     def sample(self, rng, temperature):
-        return sample_of(self.config, self.state_dict, rng, temperature)
+        return sample_of(self.config, self.state_dict, rng, temperature, self.gpt)
 
 
 def flat(views: dict[str, Any]) -> list[float]:

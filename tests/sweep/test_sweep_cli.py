@@ -4,7 +4,8 @@ import json
 import os
 
 import pytest
-from cli_program import DOCUMENTS, TINY, is_one_line, microgpt, write_documents
+from cli_program import DOCUMENTS, TINY, is_one_line, microgpt
+from sweeping import results, untimed
 
 from microgpt import __version__
 from microgpt.checkpoint import load
@@ -13,14 +14,6 @@ from microgpt.sweeps import Space
 
 SMALL = ["--data", "documents.txt", "--jobs", "1", *TINY]
 SWEEP = ["sweep", *SMALL, "--seed", "0:3", "--lr", "0.01,0.1", "--steps", "5"]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A folder with documents."""
-    monkeypatch.chdir(tmp_path)
-    write_documents(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
@@ -57,10 +50,6 @@ TOML = {
     "again": 'space = "again.toml"\n',
     "dates": "lr = 2020-01-01\n",
 }
-
-
-def results(path):
-    return [json.loads(line) for line in (path / "runs.jsonl").read_text().splitlines()]
 
 
 def contents(folder):
@@ -185,10 +174,6 @@ def test_the_same_again_trains_what_is_missing(here, capsys):
     again = results(here / "swept")
     assert (here / "swept" / "runs.jsonl").read_bytes().startswith(b"".join(lines[:2]))
     assert untimed(again) == untimed(map(json.loads, lines))
-
-
-def untimed(found):
-    return sorted(json.dumps({**result, "seconds": 0}) for result in found)
 
 
 def test_a_toml_file_says_what_the_command_line_says(here):

@@ -1,6 +1,5 @@
 """A sweep on a Dask cluster: a scheduler and workers as processes of their own, on 127.0.0.1 alone."""
 
-import json
 import os
 import re
 import signal
@@ -9,8 +8,9 @@ import sys
 import time
 
 import pytest
-from cli_program import TINY, is_one_line, microgpt, refusal, started, write_documents
+from cli_program import TINY, is_one_line, microgpt, refusal, started, until, write_documents
 from effort import mostly_slow
+from sweeping import results, untimed
 
 import microgpt as package
 
@@ -70,11 +70,7 @@ class Cluster:
         return log
 
     def _said(self, log, pattern):
-        deadline = time.monotonic() + 120
-        while not (found := re.search(pattern, log.read_text())):
-            assert self._processes[-1].poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        return found[1]
+        return until(lambda: re.search(pattern, log.read_text()), self._processes[-1])[1]
 
     def close(self):
         for process in reversed(self._processes):
@@ -90,42 +86,26 @@ def cluster(tmp_path):
     found.close()
 
 
-def results(folder):
-    path = folder / "runs.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def untimed(folder):
-    return sorted(json.dumps({**result, "seconds": 0}) for result in results(folder))
-
-
-def until_some(folder):
-    deadline = time.monotonic() + 120
-    while not results(folder):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_changes_nothing(cluster, tmp_path):
     for _ in range(3):
         cluster.add_worker()
     long = [*SWEEP, "--steps", "4000"]
     process = started(*long, "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
-    until_some(tmp_path / "swept")
+    until(lambda: results(tmp_path / "swept"))
     cluster.workers[0].kill()
     _, stderr = process.communicate(timeout=120)
     assert (process.returncode, stderr) == (0, b"")
     assert sorted(result["run"] for result in results(tmp_path / "swept")) == list(range(60))
     assert microgpt(*long, "--out", "here", cwd=tmp_path, timeout=120).returncode == 0
-    assert untimed(tmp_path / "swept") == untimed(tmp_path / "here")
+    assert untimed(results(tmp_path / "swept")) == untimed(results(tmp_path / "here"))
 
 
 @pytest.mark.slow
 def test_a_worker_that_comes_later_gets_documents_and_runs(cluster, tmp_path):
     cluster.add_worker()
     process = started(*SWEEP, "--steps", "4000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
-    until_some(tmp_path / "swept")
+    until(lambda: results(tmp_path / "swept"))
     cluster.add_worker()
     cluster.workers[0].kill()
     _, stderr = process.communicate(timeout=120)
@@ -142,7 +122,7 @@ def test_a_worker_that_comes_later_gets_documents_and_runs(cluster, tmp_path):
 def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, tmp_path):
     cluster.add_worker()
     process = started(*SWEEP, "--steps", "20000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
-    until_some(tmp_path / "swept")
+    until(lambda: results(tmp_path / "swept"))
     cluster.close()
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
@@ -160,7 +140,7 @@ def test_a_cluster_that_vanishes_is_one_line_and_it_goes_on_elsewhere(cluster, t
 def test_ctrl_c_ends_it_with_what_is_finished(cluster, tmp_path):
     cluster.add_worker()
     process = started(*SWEEP, "--steps", "20000", "--cluster", cluster.address, "--out", "swept", cwd=tmp_path)
-    until_some(tmp_path / "swept")
+    until(lambda: results(tmp_path / "swept"))
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     _, stderr = process.communicate(timeout=120)
@@ -219,5 +199,4 @@ def test_from_python_any_executor_of_a_client_will_do(cluster):
     with Client(cluster.address, set_as_default=False) as client:
         found = list(package.sweep(space, documents, executor=client.get_executor(pure=False), workers=1))
     expected = list(package.sweep(space, documents, workers=1))
-    untimed = [sorted(json.dumps({**result, "seconds": 0}) for result in some) for some in (found, expected)]
-    assert untimed[0] == untimed[1]
+    assert untimed(found) == untimed(expected)

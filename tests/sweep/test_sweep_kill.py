@@ -1,57 +1,28 @@
 """A sweep that is stopped: by Ctrl-C, or killed at any moment; what was finished is kept, and nothing is done twice."""
 
-import json
 import os
 import random
 import signal
 import time
 
 import pytest
-from cli_program import TINY, microgpt, started, write_documents
+from cli_program import TINY, microgpt, started, until
 from effort import at_length
+from sweeping import results, untimed
 
 psutil = pytest.importorskip("psutil")  # comes with distributed
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 KILLS = at_length(4, 20)
-SWEEP = [
-    "sweep",
-    "--data",
-    "documents.txt",
-    "--jobs",
-    "2",
-    "--keep",
-    "none",
-    *TINY,
-    "--seed",
-    "0:200",
-    "--steps",
-    "2000",
-]
+RUNS = ["--seed", "0:200", "--steps", "2000", *TINY]
+SWEEP = ["sweep", "--data", "documents.txt", "--jobs", "2", "--keep", "none", *RUNS]
 LONGER = ["--steps", "4000"]  # some seconds, so that it is not over before it is stopped
-
-
-@pytest.fixture
-def here(tmp_path):
-    write_documents(tmp_path)
-    return tmp_path
 
 
 def lines(folder):
     path = folder / "runs.jsonl"
     return path.read_bytes().split(b"\n") if path.exists() else [b""]
-
-
-def untimed(folder):
-    return sorted(json.dumps({**json.loads(line), "seconds": 0}) for line in lines(folder)[:-1])
-
-
-def until(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def workers_of(process):
@@ -85,7 +56,7 @@ def test_killed_at_random_moments_it_ends_with_every_result_once(here):
             before = now
         done = microgpt(*SWEEP, "--out", f"run{rounds}", cwd=here)
         assert done.returncode == 0, done.stderr
-        assert untimed(here / f"run{rounds}") == untimed(here / "whole")
+        assert untimed(results(here / f"run{rounds}")) == untimed(results(here / "whole"))
 
 
 def test_workers_end_when_the_sweep_is_killed(here):
@@ -128,4 +99,4 @@ def test_a_worker_that_is_killed_is_one_line_and_the_same_again_goes_on(here):
     )
     assert microgpt(*SWEEP, *LONGER, "--out", "swept", cwd=here).returncode == 0
     assert microgpt(*SWEEP, *LONGER, "--out", "whole", cwd=here).returncode == 0
-    assert untimed(here / "swept") == untimed(here / "whole")
+    assert untimed(results(here / "swept")) == untimed(results(here / "whole"))

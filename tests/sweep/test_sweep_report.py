@@ -4,10 +4,11 @@ import csv
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 
 import pytest
-from cli_program import TINY, is_one_line, write_documents
+from cli_program import TINY, is_one_line
+from ladder_example import parse
+from sweeping import results
 
 from microgpt.cli import main
 
@@ -16,39 +17,15 @@ SWEEP = ["sweep", "--data", "documents.txt", *TINY, "--seed", "0:3", "--lr", "0.
 
 
 @pytest.fixture
-def swept(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    write_documents(tmp_path)
+def swept(here, capsys):
     assert main([*SWEEP, "--n-layer", "1,2", "--out", "swept", "--keep", "none"]) == 0
     capsys.readouterr()
-    return tmp_path / "swept"
+    return here / "swept"
 
 
 def report(capsys, *more):
     assert main(["sweep", "report", "swept", *more]) == 0
     assert capsys.readouterr().err == "written to swept: sweep.html, sweep.csv\n"
-
-
-def results(folder):
-    return [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
-
-
-class Closed(HTMLParser):
-    """Every element is closed where it should be."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.seen = [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.seen.append((tag, dict(attributes)))
-        if tag not in ("meta", "link", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 def test_the_page_has_a_point_a_run_that_tells_its_settings(swept, capsys):
@@ -59,9 +36,9 @@ def test_the_page_has_a_point_a_run_that_tells_its_settings(swept, capsys):
     for run in found:
         words = f"seed {run['seed']}, n_layer {run['n_layer']}, steps {run['steps']}, lr {run['lr']}: loss"
         assert sum(point.startswith(words) for point in points) == 2  # against parameters, and against compute
-    elements = Closed(page).seen
-    assert sum(tag == "svg" for tag, _ in elements) == 2 + 4 + 1
-    assert not [tag for tag, attributes in elements if "src" in attributes or tag == "script"]
+    elements = parse(page).all()
+    assert sum(element.tag == "svg" for element in elements) == 2 + 4 + 1
+    assert not [element for element in elements if "src" in element.attributes or element.tag == "script"]
     best = min(found, key=lambda run: (run["loss"], run["run"]))
     assert f"<strong>{best['loss']:.5g}</strong>" in page
 
@@ -85,14 +62,14 @@ def test_text_of_the_results_is_escaped(swept, capsys):
     report(capsys)
     page = (swept / "sweep.html").read_text()
     assert "<script>" not in page
-    Closed(page)
+    parse(page)
 
 
 @pytest.mark.parametrize("axes", [["--seed", "1"], ["--lr", "1e300", "--steps", "50", "--schedule", "constant"]])
 def test_a_single_run_and_one_without_a_result_have_a_page(swept, capsys, axes):
     assert main(["sweep", "--data", "documents.txt", *TINY, *axes, "--out", "one", "--keep", "none"]) == 0
     assert main(["sweep", "report", "one"]) == 0
-    Closed((swept.parent / "one" / "sweep.html").read_text())
+    parse((swept.parent / "one" / "sweep.html").read_text())
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import pickle
 import random
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
-from cli_program import DOCUMENTS, TINY, write_documents
-from recording import libm_sha256
+from cli_program import DOCUMENTS, TINY
+from recording import GOLDEN, same_libm
+from sweeping import results, untimed
 
 import microgpt
 from microgpt.checkpoint import load
@@ -21,10 +21,6 @@ from microgpt.sweeps import Corpus, Space, runs
 from microgpt.sweeps.executors import batch
 from microgpt.trainer import Diverged, Trainer
 
-GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "train_embedded.json").read_text("utf-8"))
-same_libm = pytest.mark.skipif(
-    libm_sha256() != GOLDEN["libm_sha256"], reason="the golden figures come from a C library that rounds otherwise"
-)
 SIZES = {"n_embd": 4, "n_head": 2, "block_size": 4}
 SPACE = {
     **SIZES,
@@ -61,10 +57,6 @@ def told(result):
     return {name: result[name] for name in ("loss", "last_loss", "mean_loss", "holdout_loss", "digest")}
 
 
-def without_time(results):
-    return sorted(json.dumps({**result, "seconds": 0}) for result in results)
-
-
 def test_every_run_is_that_of_a_trainer_alone():
     """In the order of the sweep and in any other, so that whatever one run leaves behind would be seen in the next."""
     corpus, space = Corpus(DOCUMENTS), Space(SPACE)
@@ -82,9 +74,7 @@ def test_every_run_is_that_of_a_trainer_alone():
 @pytest.mark.parametrize("kind", ["processes", "threads", "given processes"])
 def test_all_executors_give_the_same_results(kind):
     space = {**SPACE, "steps": "3,12"}
-    expected = without_time(
-        runs.train(Corpus(DOCUMENTS), number, Space(space)[number]) for number in Space(space).numbers()
-    )
+    expected = untimed(runs.train(Corpus(DOCUMENTS), number, Space(space)[number]) for number in Space(space).numbers())
     if kind == "processes":
         found = list(microgpt.sweep(space, DOCUMENTS))
     elif kind == "threads":
@@ -93,7 +83,7 @@ def test_all_executors_give_the_same_results(kind):
     else:
         with ProcessPoolExecutor(2) as executor:
             found = list(microgpt.sweep(space, DOCUMENTS, executor=executor, workers=2))
-    assert without_time(found) == expected
+    assert untimed(found) == expected
 
 
 def test_results_come_while_others_are_still_trained():
@@ -102,19 +92,17 @@ def test_results_come_while_others_are_still_trained():
     sweep.close()
 
 
-def test_a_sweep_gives_the_bits_of_the_command_train(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    write_documents(tmp_path)
+def test_a_sweep_gives_the_bits_of_the_command_train(here, capsys):
     data = ["--data", "documents.txt"]
     many = ["--seed", "5,6", "--steps", "20,30", "--lr", "0.01,0.3", "--schedule", "linear,constant"]
     more = ["--batch-size", "1,2", "--holdout", "0,2"]
     assert main(["sweep", "--out", "swept", *data, *many, *more, *TINY, "--jobs", "2", "--keep", "all"]) == 0
-    results = [json.loads(line) for line in (tmp_path / "swept" / "runs.jsonl").read_text().splitlines()]
-    assert len(results) == 64
-    for result in random.Random(1).sample(results, 12):
+    found = results(here / "swept")
+    assert len(found) == 64
+    for result in random.Random(1).sample(found, 12):
         one = [f"--{name.replace('_', '-')}={result[name]}" for name in SPACE if name != "clip_norm"]
         assert main(["train", *data, *one, "--out", "alone", "--log", "log", "--samples", "0"]) == 0
-        losses = [json.loads(line)["loss"] for line in (tmp_path / "log").read_text().splitlines()]
+        losses = [json.loads(line)["loss"] for line in (here / "log").read_text().splitlines()]
         assert result["last_loss"] == losses[-1]
         assert result["mean_loss"] == sum(losses) / len(losses)
         kept, swept = load("alone"), load(f"swept/runs/{result['run']}")
@@ -124,8 +112,8 @@ def test_a_sweep_gives_the_bits_of_the_command_train(tmp_path, monkeypatch, caps
         for name in kept.m:
             assert swept.m[name].tobytes() == kept.m[name].tobytes()
             assert swept.v[name].tobytes() == kept.v[name].tobytes()
-        (tmp_path / "alone" / "checkpoint.safetensors").unlink()
-        (tmp_path / "log").unlink()
+        (here / "alone" / "checkpoint.safetensors").unlink()
+        (here / "log").unlink()
     capsys.readouterr()
 
 

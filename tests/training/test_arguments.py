@@ -4,7 +4,6 @@ import copy
 import math
 import pickle
 import random
-import struct
 from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
@@ -12,8 +11,10 @@ from multiprocessing import get_context
 
 import numpy
 import pytest
+from script_gpt import Script, gpt, softmax
+from trained import everything
 
-from microgpt import GPT, Adam, GPTConfig, Trainer, Value
+from microgpt import GPT, Adam, GPTConfig, Trainer, Value, reference
 from microgpt.cli import main
 from microgpt.trainer import Diverged
 
@@ -23,15 +24,6 @@ CONFIG = GPTConfig(5, 2, 4, 2, 4)
 
 def small(**settings):
     return Trainer(DOCUMENTS, None, {"n_embd": 4, "n_head": 2, "block_size": 4}, **{"num_steps": 12, **settings})
-
-
-def doubles(matrices):
-    return b"".join(struct.pack("<d", x) for matrix in matrices.values() for row in matrix.tolist() for x in row)
-
-
-def everything(trainer):
-    model = trainer.model
-    return trainer.step, *map(doubles, (model.state_dict(), *model.moments())), trainer.rng.getstate()
 
 
 # ---- numbers of every kind ----
@@ -66,6 +58,10 @@ def test_an_integer_may_be_numpys(kind):
 
 REFUSED = [
     (lambda: small(lr="fast"), TypeError, "lr must be a number, not str"),
+    (lambda: small(lr=math.nan), ValueError, "lr must be a number above 0, not nan"),
+    (lambda: small(seed="x"), TypeError, "seed must be an integer, not str"),
+    (lambda: small(batch_size=9), ValueError, "9 documents a step, but there are 8 to train on"),
+    (lambda: small(holdout=8), ValueError, "8 documents held out of 8 leave none to train on"),
     (lambda: small(lr=None), TypeError, "lr must be a number, not NoneType"),
     (lambda: small(lr=[0.1]), TypeError, "lr must be a number, not list"),
     (lambda: small(lr=numpy.array([1.0, 2.0])), TypeError, "lr must be a number, not ndarray"),
@@ -104,8 +100,6 @@ REFUSED = [
     (lambda: GPT(CONFIG).train_batch([[4, 1]], threads=0), ValueError, "threads must be at least 1, not 0"),
     (lambda: Adam([Value(1.0)], lr=-1), ValueError, "lr must be a number of at least 0, not -1"),
     (lambda: Adam([Value(1.0)], lr=math.nan), ValueError, "lr must be a number of at least 0, not nan"),
-    (lambda: GPT(CONFIG).train_step([4, 1], betas=(0.9,)), ValueError, "betas must be two numbers, not 1"),
-    (lambda: GPT(CONFIG).train_step([4, 1], betas=0.9), TypeError, "betas must be two numbers, not float"),
     (lambda: GPT(CONFIG).train_step([4, 1], betas=("a", 0.9)), TypeError, "a beta must be a number, not str"),
     (lambda: GPT(CONFIG).train_step([4, 1], eps="x"), TypeError, "eps must be a number, not str"),
 ]
@@ -292,66 +286,25 @@ def test_losses_of_the_steps_before_an_exception_are_handed_over():
 
 @pytest.mark.parametrize("sizes", [(5, 2, 4, 2, 9), (7, 1, 6, 3, 20), (3, 3, 2, 1, 2)])
 def test_what_inspect_shows_is_what_the_script_computes(sizes):
-    from microgpt.reference import softmax
-
     config, rng = GPTConfig(*sizes), random.Random(3)
     model = GPT(config, rng)
+    script = Script(reference, config, {name: view.tolist() for name, view in model.state_dict().items()})
     for count in {1, 2, config.block_size // 2 + 1, config.block_size}:
         tokens = [rng.randrange(config.vocab_size) for _ in range(count)]
         seen = model.inspect(tokens)
         assert seen.tokens == tokens
-        assert [list(row) for row in seen.logits.tolist()] == [model.logits(tokens[: p + 1]) for p in range(count)]
-        expected = as_the_script(config, model, tokens)
-        assert seen.probs.tolist() == [
-            [prob.data for prob in softmax(list(map(value, row)))] for row in seen.logits.tolist()
-        ]
-        assert [stream.tolist() for stream in seen.residual] == expected["residual"]
-        assert [layer.tolist() for layer in seen.attention] == expected["attention"]
+        keys, values = ([[] for _ in range(config.n_layer)] for _ in "kv")
+        for p, token in enumerate(tokens):
+            noted = {"residual": [], "attention": []}
+            note = lambda what, vector, noted=noted: noted[what].append([number.data for number in vector])  # noqa: E731
+            logits = gpt(config, script.state_dict, token, p, keys, values, note)
+            assert seen.logits.tolist()[p] == model.logits(tokens[: p + 1]) == [logit.data for logit in logits]
+            assert seen.probs.tolist()[p] == [prob.data for prob in softmax(logits)]
+            assert [stream.tolist()[p] for stream in seen.residual] == noted["residual"]
+            heads = [head[p] for layer in seen.attention for head in layer.tolist()]
+            assert heads == [row + [0.0] * (count - p - 1) for row in noted["attention"]]
     with pytest.raises(ValueError, match=f"inspect takes 1 to {config.block_size} tokens, not 0"):
         model.inspect([])
-
-
-def value(number):
-    from microgpt.reference import Value
-
-    return Value(number)
-
-
-def as_the_script(config, model, tokens):
-    """Residual streams and attention weights by the functions of the reference, position by position."""
-    from microgpt.reference import Value, linear, rmsnorm, softmax
-
-    weights = {
-        name: [[Value(number) for number in row] for row in view.tolist()] for name, view in model.state_dict().items()
-    }
-    plain = lambda vector: [number.data for number in vector]  # noqa: E731
-    n, layers, heads = len(tokens), config.n_layer, config.n_head
-    residual = [[] for _ in range(2 * layers + 1)]
-    attention = [[[[0.0] * n for _ in range(n)] for _ in range(heads)] for _ in range(layers)]
-    keys, values = [[] for _ in range(layers)], [[] for _ in range(layers)]
-    for p, token in enumerate(tokens):
-        x = rmsnorm([a + b for a, b in zip(weights["wte"][token], weights["wpe"][p])])
-        for layer in range(layers):
-            residual[2 * layer].append(plain(x))
-            of = {name: weights[f"layer{layer}.{name}"] for name in ("attn_wq", "attn_wk", "attn_wv", "attn_wo")}
-            normed = rmsnorm(x)
-            q = linear(normed, of["attn_wq"])
-            keys[layer].append(linear(normed, of["attn_wk"]))
-            values[layer].append(linear(normed, of["attn_wv"]))
-            heard = []
-            for head in range(heads):
-                part = slice(head * config.head_dim, (head + 1) * config.head_dim)
-                scores = [sum(a * b for a, b in zip(q[part], key[part])) / config.head_dim**0.5 for key in keys[layer]]
-                shares = softmax(scores)
-                attention[layer][head][p][: p + 1] = plain(shares)
-                columns = zip(*(each[part] for each in values[layer]))
-                heard += [sum(share * number for share, number in zip(shares, column)) for column in columns]
-            x = [a + b for a, b in zip(linear(heard, of["attn_wo"]), x)]
-            residual[2 * layer + 1].append(plain(x))
-            hidden = [h.relu() for h in linear(rmsnorm(x), weights[f"layer{layer}.mlp_fc1"])]
-            x = [a + b for a, b in zip(linear(hidden, weights[f"layer{layer}.mlp_fc2"]), x)]
-        residual[-1].append(plain(x))
-    return {"residual": residual, "attention": attention}
 
 
 def test_what_inspect_shows_are_buffers_that_stay():

@@ -1,8 +1,6 @@
 """Documents: the embedded names, and the script's way of reading a file."""
 
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -85,40 +83,6 @@ def test_a_missing_file_or_a_folder_is_an_oserror_with_its_name(tmp_path):
         load_documents(tmp_path)
 
 
-class Answer(BaseHTTPRequestHandler):
-    """Knows one file."""
-
-    def do_GET(self):
-        self.send_response(200 if self.path == "/names.txt" else 404)
-        self.end_headers()
-        self.wfile.write("emma\r\nzoë\n".encode())
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def address(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def test_an_address_is_downloaded_when_asked_for_and_nothing_is_written(address, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert load_documents(f"{address}/names.txt") == ["emma", "zoë"]
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_address_that_is_not_there_is_an_oserror(address):
-    with pytest.raises(OSError, match=r"other\.txt: HTTP error 404"):
-        load_documents(f"{address}/other.txt")
-
-
 # ---- tokens ----
 
 TEXTS = st.lists(st.text(max_size=8), min_size=1, max_size=8)
@@ -168,23 +132,3 @@ def test_digests_are_equal_where_documents_are(one, other):
 def test_digests_see_where_a_document_ends():
     assert digest(["a", "b"]) != digest(["ab"]) != digest(["a\nb"])
     assert digest(["a\ud800"]) != digest(["a"])
-
-
-class BrokenAnswer(Answer):
-    """Promises more than it sends."""
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "1000")
-        self.end_headers()
-        self.wfile.write(b"emma")
-
-
-def test_an_answer_that_breaks_off_is_an_oserror(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with HTTPServer(("127.0.0.1", 0), BrokenAnswer) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        with pytest.raises(OSError, match="the download ends 996 bytes before its end"):
-            load_documents(f"http://127.0.0.1:{server.server_port}/names.txt")
-        thread.join()

@@ -90,9 +90,21 @@ def sends_for_ever(handler):
         pass
 
 
-def test_a_length_of_thirty_digits_is_no_traceback(serve):
-    with pytest.raises(OSError, match="the download ends"):
-        load_documents(serve(sends(b"emma\n", Content_Length="9" * 30)))
+def test_an_address_is_downloaded_when_asked_for_and_nothing_is_written(serve, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_documents(serve(sends("emma\r\nzoë\n".encode()))) == ["emma", "zoë"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_not_there_is_an_oserror(serve):
+    with pytest.raises(OSError, match=r"names\.txt: HTTP error 404"):
+        load_documents(serve(lambda handler: handler.send_error(404)))
+
+
+@pytest.mark.parametrize(("length", "missing"), [("1000", "996 bytes before"), ("9" * 30, "[9,]*95 bytes before")])
+def test_an_answer_that_breaks_off_is_an_oserror(serve, length, missing):
+    with pytest.raises(OSError, match=f"the download ends {missing} its end"):
+        load_documents(serve(sends(b"emma", Content_Length=length)))
 
 
 @pytest.mark.parametrize("answer", [drips, drips_content])
@@ -200,14 +212,10 @@ def test_resuming_fetches_nothing_that_the_command_line_does_not_name(serve, tmp
     address = serve(sends(b"emma\nolivia\n"))
     tiny = ["--n-embd", "4", "--n-head", "2", "--block-size", "8", "--samples", "0"]
     assert main(["train", "--data", address, "--steps", "2", "--out", "run", *tiny]) == 0
-    assert start_seen(serve) == ["/names.txt"]
+    assert serve.server.seen == ["/names.txt"]
     capsys.readouterr()
     assert main(["train", "--resume", "run", "--steps", "3"]) == 2
     assert f"came from {address}: give it again, with --data" in capsys.readouterr().err
-    assert start_seen(serve) == ["/names.txt"]
+    assert serve.server.seen == ["/names.txt"]
     assert main(["train", "--resume", "run", "--steps", "3", "--data", address]) == 0
-    assert start_seen(serve) == ["/names.txt"] * 2
-
-
-def start_seen(serve):
-    return serve.server.seen
+    assert serve.server.seen == ["/names.txt"] * 2
