@@ -8,9 +8,7 @@ reference itself to account.
 
 from __future__ import annotations
 
-import ast
 import gc
-import math
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from effort import load_profile
+from engines import compiled_engine, reference_engine, script_engine, untyped_engine
 from recursion import room_for_recursion
 
 load_profile()
@@ -32,36 +31,6 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: takes seconds; not in `make test`, see effort.py")
     config.addinivalue_line("markers", "extras: about methods that the script's own class does not have")
-
-
-def reference_engine() -> SimpleNamespace:
-    from microgpt import reference
-
-    return SimpleNamespace(name="reference", compiled=False, extras=True, Value=reference.Value, Adam=reference.Adam)
-
-
-def compiled_engine() -> SimpleNamespace:
-    import microgpt
-
-    return SimpleNamespace(name="compiled", compiled=True, extras=True, Value=microgpt.Value, Adam=microgpt.Adam)
-
-
-def untyped_engine() -> SimpleNamespace:
-    from microgpt import _compiled
-
-    return SimpleNamespace(name="untyped", compiled=False, extras=True, Value=_compiled.Value, Adam=_compiled.Adam)
-
-
-def script_engine(path: str) -> SimpleNamespace:
-    """The class `Value` cut out of a script, which is not run otherwise."""
-    from microgpt import reference
-
-    with open(path, encoding="utf-8") as file:
-        tree = ast.parse(file.read(), path)
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Value"]
-    names = {"math": math, "__name__": "script"}
-    exec(compile(ast.Module(classes, []), path, "exec"), names)
-    return SimpleNamespace(name="script", compiled=False, extras=False, Value=names["Value"], Adam=reference.Adam)
 
 
 def make_engine(name: str, config: pytest.Config) -> SimpleNamespace:

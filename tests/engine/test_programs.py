@@ -41,7 +41,7 @@ def test_a_long_random_program_across_many_blocks_leaves_the_same_bits(reference
 FRESH = """
 import inspect
 import test_backward
-from conftest import compiled_engine, reference_engine
+from engines import compiled_engine, reference_engine
 from recursion import room_for_recursion
 from test_programs import long_program
 

@@ -188,7 +188,8 @@ def test_a_random_program_across_the_end_of_a_block(program, places):
 
 
 FRESH = """
-import conftest, test_functional, test_functional_programs
+import effort, test_functional, test_functional_programs
+effort.load_profile()
 test_functional_programs.test_a_random_program()
 test_functional_programs.test_a_random_program_across_the_end_of_a_block()
 for sharing in test_functional.SHARINGS:
