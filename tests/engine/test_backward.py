@@ -3,26 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bits import all_bits, bits, grads_of, reachable, snapshot
-
-
-def script_backward(root):
-    """The order of the script, by an explicit stack over the public attributes."""
-    order, seen, stack = [], {root}, [(root, 0)]
-    while stack:
-        value, i = stack.pop()
-        children = value._children
-        if i == len(children):
-            order.append(value)
-            continue
-        stack.append((value, i + 1))
-        if children[i] not in seen:
-            seen.add(children[i])
-            stack.append((children[i], 0))
-    root.grad = 1
-    for value in reversed(order):
-        for child, local_grad in zip(value._children, value._local_grads):
-            child.grad += local_grad * value.grad
+from bits import all_bits, bits, grads_of, reachable, script_backward, snapshot
 
 
 def test_the_gradient_of_the_root_is_the_integer_one(engine):
