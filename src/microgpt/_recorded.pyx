@@ -382,7 +382,8 @@ cdef int set_results(Plan *plan, Memory memory, Graph graph, list results, size_
 
 cdef void *copied(Memory memory, const void *array, size_t n, size_t size) except NULL:
     cdef void *made = memory.room(n, size)
-    memcpy(made, array, n * size)
+    if n:                                               # an empty array may be NULL, which memcpy must not be given
+        memcpy(made, array, n * size)
     return made
 
 
