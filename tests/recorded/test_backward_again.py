@@ -7,6 +7,7 @@ import random
 import threading
 import warnings
 import weakref
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from bits import bits
 from effort import at_length
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_recorded_programs import N_NUMBERS, N_TOKENS, WIDTH, Side, apply, programs
+from test_recorded_programs import N_NUMBERS, N_TOKENS, WIDTH, Side, programs
 from test_several_results import SideOfSeveral
 
 import microgpt
@@ -80,12 +81,8 @@ class SideOfTops(Side):
     """The program of a Side, which returns two sums of its Values, of which none depends on the other."""
 
     def loss(self, tokens: Any, numbers: Any) -> Any:
-        slots, made = list(self.params), []
-        for instruction in self.program:
-            new = apply(self.ns, slots, self.model, instruction, tokens, numbers)
-            slots.extend(new)
-            made.extend(new)
-        return [sum(made) * 1.0 + made[-1], sum(made[::2], slots[0]) * made[0]]
+        made = list(chain.from_iterable(self.computed(tokens, numbers)))
+        return [sum(made) * 1.0 + made[-1], sum(made[::2], self.params[0]) * made[0]]
 
 
 names = st.sampled_from(["call", *["backward"] * 4, "inner", "inner", "sum", "linear", "drop", "write", "grad"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -152,13 +153,16 @@ class Side:
         self.all += [each for row in [*self.model["rows"], *matrix] for each in row]
         self.loss_of = recorded(self.loss) if ns is microgpt else self.loss
 
-    def loss(self, tokens: Any, numbers: Any) -> Any:
-        slots = list(self.params)
-        made: list[Any] = []
+    def computed(self, tokens: Any, numbers: Any) -> list[list[Any]]:
+        """The Values that each instruction of the program makes."""
+        slots, made = list(self.params), []
         for instruction in self.program:
-            new = apply(self.ns, slots, self.model, instruction, tokens, numbers)
-            slots.extend(new)
-            made.extend(new)
+            made.append(apply(self.ns, slots, self.model, instruction, tokens, numbers))
+            slots.extend(made[-1])
+        return made
+
+    def loss(self, tokens: Any, numbers: Any) -> Any:
+        made = list(chain.from_iterable(self.computed(tokens, numbers)))
         return sum(made) * 1.0 + made[-1]  # all of it: what nothing depends on is not replayed, nor are its errors
 
     def call(self, tokens: list[int], numbers: list[float]) -> list[str]:

@@ -11,7 +11,7 @@ from bits import bits
 from effort import at_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_recorded_programs import Side, apply, assert_same_calls, programs
+from test_recorded_programs import Side, assert_same_calls, programs
 
 import microgpt
 from microgpt import RecordedWarning, Value, cross_entropy, linear, mean, recorded, reference, table
@@ -21,11 +21,7 @@ class SideOfSeveral(Side):
     """The program of a Side, which returns its Values as well, in a structure."""
 
     def loss(self, tokens: Any, numbers: Any) -> Any:
-        slots, made = list(self.params), []
-        for instruction in self.program:
-            new = apply(self.ns, slots, self.model, instruction, tokens, numbers)
-            slots.extend(new)
-            made.append(new)
+        made = self.computed(tokens, numbers)
         if self.program[0][0] == "look_up":
             made[0] = [value * 1.0 for value in made[0]]
         total = sum(sum(new) for new in made) * 1.0

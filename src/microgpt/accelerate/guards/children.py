@@ -52,16 +52,20 @@ def is_tuple(program: Program, node: ast.expr) -> bool:
 def is_settled(program: Program, call: ast.Call, argument: ast.expr | None, depth: int = 0) -> bool:
     """Whether nobody changes what a call is given: a fresh list, or one that was made for it and is not touched
     afterwards."""
-    if argument is None or isinstance(argument, (ast.List, ast.ListComp)) or is_tuple(program, argument):
-        return argument is not None
+    if argument is None:  # nobody knows what is given
+        return False
+    if isinstance(argument, (ast.List, ast.ListComp)) or is_tuple(program, argument):
+        return True
     if isinstance(argument, ast.BinOp):
         return isinstance(argument.op, (ast.Add, ast.Mult))  # makes a new one
     if isinstance(argument, ast.Subscript):
         return isinstance(argument.slice, ast.Slice)
     if isinstance(argument, ast.Call):
         return program.meaning(argument.func) in MAKES_A_LIST
-    scope = program.scopes.meaning(argument) if isinstance(argument, ast.Name) else None
-    if scope is None or depth > DEPTH or not isinstance(argument, ast.Name):
+    if not isinstance(argument, ast.Name) or depth > DEPTH:
+        return False
+    scope = program.scopes.meaning(argument)
+    if scope is None:
         return False
     uses, end = program.scopes.occurrences(argument.id, scope), call.end_lineno or call.lineno
     is_last = all(use.lineno <= end and program.scopes.scope_of[use] is scope for use in uses)

@@ -117,9 +117,11 @@ class Flow:
     # ---- what holds it ----
 
     def holds(self, node: ast.AST | None) -> bool:
-        judged = self.judge(node) if node is not None else False
-        if judged is not None or node is None:
-            return bool(judged)
+        if node is None:
+            return False
+        judged = self.judge(node)
+        if judged is not None:
+            return judged
         if isinstance(node, ast.Name):
             return self.key(node) in self.held
         if isinstance(node, ast.Call):
